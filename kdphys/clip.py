@@ -1,0 +1,184 @@
+"""Face crops as the networks take them: averaged down to a small square, evenly spaced in time.
+
+A pulse changes skin by about half a grey level, so both steps take means and never pick: a crop
+pixel is the mean light over its share of the box, a grid crop the mean light over its time step.
+"""
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from kdphys.face import FaceBox
+
+MAX_GAP_S = 0.5  # frames further apart than this are not joined by interpolation
+SAMPLES_A_CELL = 3  # source pixels along a crop pixel that are enough to place it exactly
+
+
+@dataclass(frozen=True)
+class Clip:
+    """Face crops on an even time grid."""
+
+    pixels: NDArray[np.uint8]
+    """RGB in 0..255. Shape (T, S, S, 3)."""
+    fps: float
+    """Crops a second."""
+
+    def __post_init__(self) -> None:
+        shape = self.pixels.shape
+        if len(shape) != 4 or shape[1] != shape[2] or shape[3] != 3:
+            raise ValueError(f"pixels.shape={shape} must be (T, S, S, 3)")
+        if not self.fps > 0:
+            raise ValueError(f"fps={self.fps} must be above 0")
+
+
+def crop_face(rgb: NDArray[np.uint8], box: FaceBox, size: int) -> NDArray[np.uint8]:
+    """Average a box of a frame down to a small square, exactly in place to fractions of a pixel.
+
+    Each crop pixel is the integral of the (linearly interpolated) frame over its part of the box,
+    so a face and a box that move together give the same crop. Beyond the frame its edge goes on.
+
+    Args:
+        rgb: The frame, 0..255. Shape (H, W, 3).
+        box: What to cut out; it need not be square nor inside the frame.
+        size: Side of the crop in pixels, S.
+
+    Returns:
+        The crop, RGB in 0..255. Shape (S, S, 3).
+    """
+    if not (box.width > 0 and box.height > 0 and size > 0):
+        raise ValueError(f"{box} and size={size} must have an extent above 0")
+    shrink = max(1, int(min(box.width, box.height) / (SAMPLES_A_CELL * size)))
+    x_first, x_weights = _cell_weights(box.x0 / shrink, box.x1 / shrink, size)
+    y_first, y_weights = _cell_weights(box.y0 / shrink, box.y1 / shrink, size)
+    columns, rows = x_weights.shape[1], y_weights.shape[1]
+    patch = _cut(rgb, x_first * shrink, y_first * shrink, columns * shrink, rows * shrink)
+    if shrink > 1:  # whole pixels first, on a lattice fixed to the frame: cheap and exact
+        patch = cv2.resize(patch, (columns, rows), interpolation=cv2.INTER_AREA)
+    lines = y_weights @ patch.astype(np.float32).reshape(rows, -1)  #             (S, columns * 3)
+    lines = lines.reshape(size, columns, 3).transpose(0, 2, 1)  #                 (S, 3, columns)
+    cells = lines.reshape(size * 3, columns) @ x_weights.T  #                     (S * 3, S)
+    return np.rint(cells.reshape(size, 3, size).transpose(0, 2, 1)).astype(np.uint8)
+
+
+class EvenGrid:
+    """Resample time-stamped crops to an even time grid, one at a time and without looking ahead.
+
+    A grid crop is the mean, over the time step around it, of the crops joined by straight lines in
+    time. That interpolates a slower source, averages a faster one, and treats jittered stamps as
+    what they are. At the frequency f in Hz it keeps sin(a) / a of the pulse, a = pi * f / fps.
+
+    The first stamp is step 0 of the grid. A gap longer than `max_gap_s` opens a new segment, on the
+    same grid; so does `restart()`.
+
+    Args:
+        fps: Crops a second on the grid.
+        max_gap_s: Longest gap between two stamps that is bridged.
+    """
+
+    def __init__(self, fps: float, max_gap_s: float = MAX_GAP_S) -> None:
+        if not fps > 0:
+            raise ValueError(f"fps={fps} must be above 0")
+        self.fps = fps
+        self.max_gap_s = max_gap_s
+        self.split = False
+        """The latest push opened a segment: what it and later pushes return belongs to that one."""
+        self.first_step = 0
+        """Grid step of the first crop of the current segment."""
+        self._origin_s: float | None = None
+        self._before: tuple[NDArray[np.float32], float] | None = None
+        self._latest = -math.inf
+        self._step = 0
+        self._light = np.zeros(
+            0, np.float32
+        )  # integral of the crops over the step so far, in steps
+
+    @property
+    def start_s(self) -> float:
+        """Time of the first crop of the current segment, on the axis of the stamps."""
+        if self._origin_s is None:
+            raise ValueError("nothing has been pushed yet")
+        return self._origin_s + self.first_step / self.fps
+
+    def restart(self) -> None:
+        """Forget the crop before: the next push opens a new segment (another face, a loss)."""
+        self._before = None
+
+    def push(self, crop: NDArray[np.uint8], time_s: float) -> NDArray[np.uint8]:
+        """Take one crop; give the grid crops that are now complete, often one or none.
+
+        Args:
+            crop: RGB in 0..255. Shape (S, S, 3).
+            time_s: Its stamp, later than the one before.
+
+        Returns:
+            The next crops of the current segment, in order. Shape (n, S, S, 3), n >= 0.
+
+        Raises:
+            ValueError: `time_s` does not increase.
+        """
+        if self._origin_s is None:
+            self._origin_s = time_s
+        now = (time_s - self._origin_s) * self.fps  # in grid steps; step k spans k - 0.5 to k + 0.5
+        light = crop.astype(np.float32)
+        if not now > self._latest:
+            raise ValueError(f"time_s={time_s} must be later than the stamp before it")
+        before, self._before, self._latest = self._before, (light, now), now
+        self.split = before is None or now - before[1] > self.max_gap_s * self.fps
+        if before is None or self.split:
+            self._open_segment(light, now)
+            return np.empty((0, *crop.shape), np.uint8)
+        done = []
+        start = before[1]
+        while (edge := self._step + 0.5) <= now:
+            self._add(before, (light, now), (start, edge))
+            done.append(np.rint(self._light).astype(np.uint8))
+            self._light[:] = 0
+            self._step += 1
+            start = edge
+        self._add(before, (light, now), (start, now))
+        return np.stack(done) if done else np.empty((0, *crop.shape), np.uint8)
+
+    def _open_segment(self, light: NDArray[np.float32], now: float) -> None:
+        """Start at the nearest grid step; what it misses before the first crop is that crop."""
+        self._step = self.first_step = math.floor(now + 0.5)
+        self._light = light * np.float32(now - (self._step - 0.5))
+
+    def _add(
+        self,
+        left: tuple[NDArray[np.float32], float],
+        right: tuple[NDArray[np.float32], float],
+        span: tuple[float, float],
+    ) -> None:
+        """Add the light over `span`, which lies between two stamped crops, to the open step."""
+        start, stop = span
+        share = ((start + stop) / 2 - left[1]) / (right[1] - left[1])
+        self._light += left[0] * np.float32((1 - share) * (stop - start))
+        self._light += right[0] * np.float32(share * (stop - start))
+
+
+def _cell_weights(start: float, stop: float, size: int) -> tuple[int, NDArray[np.float32]]:
+    """Weigh source pixels for `size` equal cells between two edges.
+
+    Returns:
+        The first source pixel, and the share of each source pixel in each cell. Shape (size, n).
+    """
+    first, last = math.floor(start) - 1, math.ceil(stop) + 1
+    edges = np.linspace(start, stop, size + 1)[:, None]
+    centres = np.arange(first, last) + 0.5
+    # A source pixel's tent of linear interpolation, integrated up to each edge.
+    u = np.clip(edges - centres, -1, 1)
+    weights = np.diff(0.5 + u - 0.5 * u * np.abs(u), axis=0) * (size / (stop - start))
+    return first, weights.astype(np.float32)
+
+
+def _cut(rgb: NDArray[np.uint8], x: int, y: int, width: int, height: int) -> NDArray[np.uint8]:
+    """Cut out a rectangle; beyond the frame its nearest edge pixel is repeated."""
+    frame_height, frame_width = rgb.shape[:2]
+    if x >= 0 and y >= 0 and x + width <= frame_width and y + height <= frame_height:
+        return rgb[y : y + height, x : x + width]
+    columns = np.clip(np.arange(x, x + width), 0, frame_width - 1)
+    rows = np.clip(np.arange(y, y + height), 0, frame_height - 1)
+    return rgb[rows[:, None], columns]
