@@ -1,0 +1,121 @@
+"""The command line: `python -m kdphys measure VIDEO` and `python -m kdphys bench`."""
+
+import csv
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from kdphys.bench import bench
+from kdphys.errors import KDPhysError
+from kdphys.pipeline import Measurement, measure
+from kdphys.video import find_videos
+
+BAD_INPUT = 2
+
+
+@dataclass(frozen=True)
+class MeasureCommand:
+    """Measure the pulse of a face in videos."""
+
+    videos: tyro.conf.Positional[tuple[Path, ...]]
+    """Video files, .npz files, or folders of them."""
+    model: Literal["student", "teacher", "pos", "chrom", "green"] = "student"
+    """How the pulse is read."""
+    speed: float = 1.0
+    """Read the frame times as if the video were played this much faster."""
+    json: bool = False
+    """Print one JSON object for each video, on a line of its own."""
+    csv: Path | None = None
+    """Write the wave to this file: a line for each sample."""
+
+
+@dataclass(frozen=True)
+class BenchCommand:
+    """Compare what teacher and student cost on this machine."""
+
+    json: bool = False
+    """Print one JSON object."""
+
+
+def main() -> None:
+    """Run the command line."""
+    command = tyro.cli(
+        Annotated[MeasureCommand, tyro.conf.subcommand("measure")]  # type: ignore[arg-type]
+        | Annotated[BenchCommand, tyro.conf.subcommand("bench")],
+        prog="kdphys",
+    )
+    if isinstance(command, BenchCommand):
+        sys.exit(_bench(command))
+    sys.exit(_measure(command))
+
+
+def _measure(command: MeasureCommand) -> int:
+    """Measure each video; one that can't be read does not stop the others."""
+    status = 0
+    if not command.videos:
+        return _complain("No video was given: name a video file or a folder of videos.")
+    if not 0.1 <= command.speed <= 10:
+        return _complain(f"--speed {command.speed:g} is out of range: give 0.1 to 10.")
+    rows: list[tuple[Path, Measurement]] = []
+    for given in command.videos:
+        try:
+            videos = find_videos(given)
+        except KDPhysError as error:
+            status = _complain(str(error))
+            continue
+        for video in videos:
+            try:
+                found = measure(video, command.model, speed=command.speed)
+            except KDPhysError as error:
+                status = _complain(str(error))
+                continue
+            rows.append((video, found))
+            print(json.dumps(found.to_json()) if command.json else _sentence(video, found))
+    if command.csv and rows:
+        _write_csv(command.csv, rows)
+    return status
+
+
+def _sentence(video: Path, found: Measurement) -> str:
+    heart = found.vitals.heart_rate
+    if heart.value is None:
+        text = f"{video.name}: no reading (confidence {heart.quality:.0%}). {heart.reason}"
+    else:
+        text = f"{video.name}: {heart.value:.0f} beats a minute (confidence {heart.quality:.0%})"
+    return " ".join([text, *found.notes])
+
+
+def _write_csv(path: Path, rows: list[tuple[Path, Measurement]]) -> None:
+    """One line a sample: video, time in seconds, wave (empty where there is no face)."""
+    with path.open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["video", "time_s", "wave"])
+        for video, found in rows:
+            for index, value in enumerate(found.wave):
+                shown = "" if value != value else f"{value:.5f}"
+                table.writerow([video.name, f"{index / found.wave_fps:.4f}", shown])
+
+
+def _bench(command: BenchCommand) -> int:
+    found = bench()
+    if command.json:
+        print(json.dumps(found))
+        return 0
+    names = ("student", "teacher")
+    for field in found["student"]:
+        print(f"{field:20}", *(f"{name} {found[name][field]!s:>12}" for name in names))
+    print("machine:", found["machine"])
+    return 0
+
+
+def _complain(sentence: str) -> int:
+    print(sentence, file=sys.stderr)
+    return BAD_INPUT
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+"""What teacher and student cost on this machine, measured in one run.
+
+Each model is loaded and timed in a process of its own, so that load time and peak memory are its
+own; both run in ONNX Runtime with one thread on the same crops.
+"""
+
+import json
+import platform
+import resource
+import subprocess
+import sys
+import time
+from typing import Any
+
+import numpy as np
+
+CLIP_FRAMES = 300
+ROUNDS = 5
+STREAM_FRAMES = 300
+WARM_UP = 30
+
+
+def bench() -> dict[str, Any]:
+    """Measure student and teacher.
+
+    Returns:
+        {"student": {...}, "teacher": {...}, "machine": ...}; each model with parameters,
+        macs_per_frame, file_bytes, load_s, clip_ms_per_frame, streaming_ms_p50, streaming_ms_p95
+        (None where a model can't stream) and peak_rss_mb.
+    """
+    return {
+        "student": _in_own_process("student"),
+        "teacher": _in_own_process("teacher"),
+        "machine": f"{platform.processor() or platform.machine()}, one thread, "
+        f"Python {platform.python_version()}, {platform.system()}",
+    }
+
+
+def _in_own_process(model: str) -> dict[str, Any]:
+    command = [sys.executable, "-m", "kdphys.bench", model]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+def bench_model(name: str) -> dict[str, Any]:
+    """Measure one model in this process.
+
+    Args:
+        name: "student" or "teacher".
+    """
+    began = time.perf_counter()
+    from kdphys.runtime import SIZE, open_model  # noqa: PLC0415 - the import is part of loading
+
+    model = open_model(name)
+    load_s = time.perf_counter() - began
+    rng = np.random.default_rng(0)
+    crops = rng.integers(0, 255, (CLIP_FRAMES, SIZE, SIZE, 3), np.uint8)
+    clip_s = []
+    for _ in range(ROUNDS + 1):
+        session = model.start()
+        began = time.perf_counter()
+        session.push(crops)
+        session.finish()
+        clip_s.append(time.perf_counter() - began)
+    steps_ms = _step_times_ms(model.start(), crops) if name == "student" else None
+    return {
+        "parameters": model.facts.parameters,
+        "macs_per_frame": model.facts.macs_per_frame,
+        "file_bytes": model.facts.file_bytes,
+        "load_s": round(load_s, 3),
+        "clip_ms_per_frame": round(1000 * float(np.median(clip_s[1:])) / CLIP_FRAMES, 4),
+        "streaming_ms_p50": None if steps_ms is None else round(float(np.median(steps_ms)), 4),
+        "streaming_ms_p95": None if steps_ms is None else _p95(steps_ms),
+        "peak_rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+    }
+
+
+def _step_times_ms(session: Any, crops: np.ndarray) -> np.ndarray:  # noqa: ANN401
+    """Time of each frame, pushed one by one. Shape (STREAM_FRAMES,)."""
+    times = []
+    for frame in range(WARM_UP + STREAM_FRAMES):
+        began = time.perf_counter()
+        session.push(crops[frame % CLIP_FRAMES][None])
+        times.append(1000 * (time.perf_counter() - began))
+    return np.array(times[WARM_UP:])
+
+
+def _p95(values: np.ndarray) -> float:
+    return round(float(np.percentile(values, 95)), 4)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(bench_model(sys.argv[1])))

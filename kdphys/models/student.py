@@ -1,0 +1,174 @@
+"""The student: 2D convolutions per frame, then causal dilated convolutions over time.
+
+One frame in, one sample out. All memory is in `StudentState`, of constant size, so that frames
+given one by one, in chunks or all at once yield the same wave. The sample that comes out belongs
+to `lag` frames ago: a fixed look-ahead of 0.4 s at 30 Hz.
+
+The overall form (a 2D student of at most 0.23 M parameters for a 3D teacher) is that of KDPhys
+(arXiv 2601.00714), which does not publish its layers; those here are our design. Normalised frame
+differences follow Chen & McDuff (2018, arXiv 1805.07888), the dilated causal convolutions van den
+Oord et al. (2016, arXiv 1609.03499).
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+@dataclass(frozen=True)
+class StudentConfig:
+    """Everything needed to build the student; stored as config.json beside its weights."""
+
+    size: int = 36
+    """Side of the face crop in pixels."""
+    fps: float = 30.0
+    """Frames a second."""
+    lag: int = 12
+    """Frames between a frame and its sample of the wave."""
+    reach: int = 8
+    """Frames between the two frames whose difference the network sees."""
+    widths: tuple[int, ...] = (12, 24, 32)
+    """Channels of the stages over space; each of the first two halves the side."""
+    regions: int = 4
+    """Attention maps over the face."""
+    temporal: int = 48
+    """Channels over time."""
+    dilations: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 48)
+    """Frames between the three taps of each stage over time."""
+
+    def __post_init__(self) -> None:
+        """Check what the layers rely on."""
+        if self.lag / self.fps > 0.5:
+            raise ValueError(f"lag={self.lag} frames must be at most 0.5 s at fps={self.fps}")
+        if len(self.widths) != 3:
+            raise ValueError(f"widths={self.widths} must name three stages")
+
+
+class StudentState(NamedTuple):
+    """What the student remembers between calls."""
+
+    frames: Tensor
+    """The last `reach` frames, in [0, 1]. Shape (B, reach, 3, S, S)."""
+    features: Tensor
+    """Past inputs of the stages over time, one after the other.
+    Shape (B, temporal, 2 * sum(dilations))."""
+
+
+class Student(nn.Module):
+    """Clip in, pulse wave out, as long as the clip is.
+
+    The wave has unit standard deviation where the pulse is clear and shrinks towards 0 where the
+    network sees none.
+    """
+
+    def __init__(self, config: StudentConfig | None = None) -> None:
+        super().__init__()
+        self.config = config = config or StudentConfig()
+        self.stages = nn.ModuleList(
+            _space_stage(before, after, stride)
+            for (before, after), stride in zip(
+                pairwise((6, *config.widths)), (2, 2, 1), strict=True
+            )
+        )
+        self.attention = nn.Conv2d(config.widths[-1], config.regions, 1)
+        self.gather = nn.Linear(config.regions * config.widths[-1], config.temporal)
+        self.times = nn.ModuleList(_TimeStage(config.temporal, step) for step in config.dilations)
+        self.head = nn.Linear(config.temporal, 1)
+
+    def forward(self, clip: Tensor) -> Tensor:
+        """Estimate the pulse wave.
+
+        Args:
+            clip: RGB face crops in [0, 1], evenly spaced in time. Shape (B, T, 3, S, S).
+
+        Returns:
+            Pulse wave; its sample t belongs to frame t - lag. Shape (B, T).
+        """
+        return self.run(clip, self.start(clip[:, 0]))[0]
+
+    def start(self, frame: Tensor) -> StudentState:
+        """Return the state of a camera that has shown nothing but `frame`. Shape (B, 3, S, S)."""
+        frames = frame.unsqueeze(1).expand(-1, self.config.reach, -1, -1, -1)
+        past = 2 * sum(self.config.dilations)
+        return StudentState(frames, frame.new_zeros(len(frame), self.config.temporal, past))
+
+    def run(self, clip: Tensor, state: StudentState) -> tuple[Tensor, StudentState]:
+        """Go on from a state.
+
+        Args:
+            clip: The next frames, in [0, 1]. Shape (B, T, 3, S, S), T >= 1.
+            state: What the frames before left behind.
+
+        Returns:
+            The wave, shape (B, T), and the state after it.
+        """
+        frames = torch.cat([state.frames, clip], 1)
+        maps = self.see(frames)
+        signal = self.gather(self.pool(maps).flatten(2)).transpose(1, 2)  #       (B, C, T)
+        kept = []
+        for stage, past in zip(self.times, self._split(state.features), strict=True):
+            padded = torch.cat([past, signal], 2)
+            kept.append(padded[:, :, -past.shape[2] :])
+            signal = stage(signal, padded)
+        wave = self.head(signal.transpose(1, 2)).squeeze(2)  #                     (B, T)
+        return wave, StudentState(frames[:, -self.config.reach :], torch.cat(kept, 2))
+
+    def see(self, frames: Tensor) -> Tensor:
+        """Feature maps of each frame but the first `reach`.
+
+        Args:
+            frames: Frames in [0, 1]. Shape (B, reach + T, 3, S, S).
+
+        Returns:
+            Maps. Shape (B, T, C, S / 4, S / 4).
+        """
+        reach = self.config.reach
+        now, before = frames[:, reach:], frames[:, :-reach]
+        change = (CHANGE_GAIN * (now - before) / (now + before + 0.02)).clamp(-3, 3)
+        look = now - now.mean((3, 4), keepdim=True)
+        x = torch.cat([change, 4 * look], 2).flatten(0, 1)  #                      (B*T, 6, S, S)
+        for stage in self.stages:
+            x = stage(x)
+        return x.unflatten(0, now.shape[:2])
+
+    def look(self, maps: Tensor) -> Tensor:
+        """Where each attention map looks, summing to 1. Shape (B, T, regions, H, W)."""
+        score = self.attention(maps.flatten(0, 1))
+        share = score.flatten(2).softmax(2).view_as(score)
+        return share.unflatten(0, maps.shape[:2])
+
+    def pool(self, maps: Tensor) -> Tensor:
+        """Mean of the maps under each attention map. Shape (B, T, regions, C)."""
+        return self.look(maps).flatten(3) @ maps.flatten(3).transpose(2, 3)
+
+    def _split(self, features: Tensor) -> tuple[Tensor, ...]:
+        return features.split([2 * step for step in self.config.dilations], 2)
+
+
+CHANGE_GAIN = 100.0  # brings a pulse of 0.5 % to about 0.5
+
+
+def _space_stage(before: int, after: int, stride: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(before, after, 3, stride, padding=1, bias=False),
+        nn.BatchNorm2d(after),
+        nn.ELU(),
+    )
+
+
+class _TimeStage(nn.Module):
+    """Causal dilated convolution with a gate and a residual."""
+
+    def __init__(self, width: int, step: int) -> None:
+        super().__init__()
+        self.mix = nn.Conv1d(width, 2 * width, 3, dilation=step, bias=False)
+        self.norm = nn.BatchNorm1d(2 * width)
+        self.out = nn.Conv1d(width, width, 1)
+
+    def forward(self, signal: Tensor, padded: Tensor) -> Tensor:
+        """Add what the past says to `signal`, shape (B, C, T); `padded` starts 2 steps earlier."""
+        return signal + self.out(F.glu(self.norm(self.mix(padded)), 1))

@@ -1,0 +1,121 @@
+"""The teacher: a 3D CNN over a whole clip, with attention over all of its time.
+
+Not causal: every sample of the wave may depend on every frame. The encoder over space and time
+follows Yu et al. (2019, PhysNet, arXiv 1905.02419) in spirit; the global temporal layers are our
+design, since KDPhys (arXiv 2601.00714) does not publish its own.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+@dataclass(frozen=True)
+class TeacherConfig:
+    """Everything needed to build the teacher; stored as config.json beside its weights."""
+
+    size: int = 36
+    """Side of the face crop in pixels."""
+    fps: float = 30.0
+    """Frames a second."""
+    frames: int = 300
+    """Length of the clips it is meant for; others work, with less context or more."""
+    widths: tuple[int, ...] = (16, 32, 48)
+    """Channels of the stages; each halves the side, the last two halve time as well."""
+    heads: int = 4
+    """Heads of the attention over time."""
+    baseline: int = 61
+    """Frames whose mean is taken as the skin's steady colour."""
+
+    def __post_init__(self) -> None:
+        """Check what the layers rely on."""
+        if self.widths[-1] % self.heads:
+            raise ValueError(f"widths={self.widths} must end in a multiple of heads={self.heads}")
+        if self.baseline % 2 == 0:
+            raise ValueError(f"baseline={self.baseline} must be odd")
+
+
+class Teacher(nn.Module):
+    """Clip in, pulse wave out, as long as the clip is (a multiple of 4 frames)."""
+
+    def __init__(self, config: TeacherConfig | None = None) -> None:
+        super().__init__()
+        self.config = config = config or TeacherConfig()
+        first, second, third = config.widths
+        self.stem = _block(6, first, (1, 5, 5), (1, 2, 2))
+        self.wide = _block(first, second)
+        self.early = _block(second, second)
+        self.middle = nn.Sequential(_block(second, third), _block(third, third))
+        self.late = nn.Sequential(_block(third, third), _block(third, third))
+        self.attention = nn.Conv3d(third, 1, 1)
+        self.over_time = nn.TransformerEncoderLayer(
+            third, config.heads, 2 * third, dropout=0.0, batch_first=True, norm_first=True
+        )
+        self.smooth = nn.Sequential(
+            nn.Conv1d(third, third, 5, padding=2, bias=False), nn.BatchNorm1d(third), nn.ELU()
+        )
+        self.head = nn.Conv1d(third + second, 1, 5, padding=2)
+
+    def forward(self, clip: Tensor) -> Tensor:
+        """Estimate the pulse wave.
+
+        Args:
+            clip: RGB face crops in [0, 1], evenly spaced in time. Shape (B, T, 3, S, S), T a
+                multiple of 4.
+
+        Returns:
+            Pulse wave, about unit standard deviation where the pulse is clear. Shape (B, T).
+        """
+        return self.describe(clip)[0]
+
+    def describe(self, clip: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Estimate the wave, and show the maps that a student may learn from.
+
+        Args:
+            clip: As for `forward`.
+
+        Returns:
+            Wave, shape (B, T); feature maps at full frame rate, shape (B, C, T, S/4, S/4); where
+            the attention over space looks, shape (B, T/4, H, W), summing to 1.
+        """
+        x = self.wide(self.stem(self._normalise(clip)))  #               (B, C2, T, S/2, S/2)
+        early = self.early(F.avg_pool3d(x, (1, 2, 2)))  #                (B, C2, T, S/4, S/4)
+        x = self.middle(F.avg_pool3d(early, (2, 1, 1)))  #               (B, C3, T/2, S/4, S/4)
+        x = self.late(F.avg_pool3d(x, (2, 2, 2)))  #                     (B, C3, T/4, S/8, S/8)
+        share = self.attention(x).flatten(3).softmax(3)  #               (B, 1, T/4, H*W)
+        signal = (x.flatten(3) * share).sum(3)  #                        (B, C3, T/4)
+        signal = self.over_time(signal.transpose(1, 2)).transpose(1, 2)
+        signal = F.interpolate(signal, scale_factor=4.0, mode="linear")
+        fine = torch.cat([self.smooth(signal), early.mean((3, 4))], 1)
+        return self.head(fine).squeeze(1), early, share.squeeze(1).unflatten(2, x.shape[3:])
+
+    def _normalise(self, clip: Tensor) -> Tensor:
+        """Relative change of each pixel against its steady colour, and the look of the face."""
+        batch, frames = clip.shape[:2]
+        side = self.config.baseline // 2
+        line = clip.flatten(2).transpose(1, 2)  #                        (B, 3*S*S, T)
+        padded = F.pad(line, (side, side), mode="replicate")
+        steady = F.avg_pool1d(padded, self.config.baseline, 1)
+        change = (CHANGE_GAIN * (line - steady) / (steady + 0.01)).clamp(-3, 3)
+        change = change.transpose(1, 2).unflatten(2, clip.shape[2:])
+        look = 4 * (clip - clip.mean((3, 4), keepdim=True))
+        return torch.cat([change, look], 2).transpose(1, 2).view(batch, 6, frames, *clip.shape[3:])
+
+
+CHANGE_GAIN = 100.0  # brings a pulse of 0.5 % to about 0.5
+
+
+def _block(
+    before: int,
+    after: int,
+    kernel: tuple[int, int, int] = (3, 3, 3),
+    stride: tuple[int, int, int] = (1, 1, 1),
+) -> nn.Sequential:
+    padding = tuple(side // 2 for side in kernel)
+    return nn.Sequential(
+        nn.Conv3d(before, after, kernel, stride, padding, bias=False),
+        nn.BatchNorm3d(after),
+        nn.ELU(),
+    )

@@ -1,0 +1,364 @@
+"""The program on one page: a video file goes in, a pulse comes out.
+
+    frames + stamps -> face box -> crop -> even grid -> network -> wave -> vitals
+
+`kdphys.stream` runs the same stages for a camera.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdphys.errors import NoFaceError, TooShortError, VideoError
+from kdphys.runtime import FPS, Model, open_model
+from kdphys.stream import FaceStream
+from kdphys.video import Frame, probe, read_frames
+from kdphys.vitals import Vitals, measure_vitals
+
+MODELS = ("student", "teacher", "pos", "chrom", "green")
+LEAST_SECONDS = 6.0
+LEAST_SOURCE_FPS = 8.0
+CHUNK = 64  # grid crops that are handed to the networks at once
+SHOWN_CROPS = 8
+DARK = 12.0  # mean grey level below which a picture is called black
+
+Progress = Callable[[str, float], None]
+
+
+@dataclass(frozen=True)
+class StageSeconds:
+    """Where the time went."""
+
+    decode: float
+    face: float
+    network: float
+    signal: float
+    total: float
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What one model found in one recording."""
+
+    model: str
+    duration_s: float
+    fps: float
+    """Mean frame rate of the source in Hz."""
+    frames: int
+    face_fraction: float
+    """Share of the frames in which the face was found."""
+    wave: NDArray[np.float32]
+    """Pulse wave, NaN where there was no face. Shape (T,)."""
+    wave_fps: float
+    vitals: Vitals
+    seconds: StageSeconds
+    notes: tuple[str, ...]
+    """What else a person should know."""
+    crops: NDArray[np.uint8]
+    """Some crops as the network saw them. Shape (K, S, S, 3)."""
+
+    def to_json(self) -> dict[str, object]:
+        """The record that `python -m kdphys measure --json` prints."""
+        vitals = self.vitals
+        return {
+            "schema": 1,
+            "model": self.model,
+            "duration_s": round(self.duration_s, 3),
+            "fps": round(self.fps, 3),
+            "frames": self.frames,
+            "face_fraction": round(self.face_fraction, 4),
+            "heart_rate_bpm": _rounded(vitals.heart_rate.value, 2),
+            "quality": round(vitals.heart_rate.quality, 3),
+            "reason": vitals.heart_rate.reason,
+            "rmssd_ms": _rounded(vitals.rmssd.value, 1),
+            "respiration_bpm": _rounded(vitals.respiration.value, 1),
+            "seconds": {
+                name: round(getattr(self.seconds, name), 3)
+                for name in ("decode", "face", "network", "signal", "total")
+            },
+            "notes": list(self.notes),
+            "wave": {
+                "fps": self.wave_fps,
+                "values": [None if np.isnan(x) else round(float(x), 5) for x in self.wave],
+            },
+        }
+
+
+def measure(
+    path: str | Path,
+    model: str = "student",
+    *,
+    speed: float = 1.0,
+    progress: Progress | None = None,
+) -> Measurement:
+    """Measure the pulse in a recording.
+
+    Args:
+        path: A video file, or an .npz with frames (T, H, W, 3) uint8 and time_s (T,).
+        model: "student", "teacher", "pos", "chrom" or "green".
+        speed: Frame times are divided by this, as if the recording were played that much faster.
+        progress: Called with the stage and the share done, 0 to 1.
+
+    Returns:
+        The measurement; its heart rate is None, with a reason, where there is nothing to trust.
+
+    Raises:
+        VideoError: The file can't be read as video.
+        NoFaceError: No face was found in it.
+        TooShortError: There are fewer than 6 s of it.
+    """
+    return compare(path, [model], speed=speed, progress=progress)[model]
+
+
+def compare(
+    path: str | Path,
+    models: Sequence[str] = MODELS,
+    *,
+    speed: float = 1.0,
+    progress: Progress | None = None,
+) -> dict[str, Measurement]:
+    """Measure the pulse with several models in one pass over a recording.
+
+    Args:
+        path: As for `measure`.
+        models: Names of the models.
+        speed: As for `measure`.
+        progress: As for `measure`.
+
+    Returns:
+        One measurement for each model, in the order of `models`.
+    """
+    began = time.perf_counter()
+    path = Path(path)
+    opened = {name: open_model(name) for name in models}
+    say = progress or _say_nothing
+    say("Opening the video", 0.0)
+    watch = _Watch(path, speed, say)
+    waves = {name: _Wave(model) for name, model in opened.items()}
+    for piece in watch.pieces():
+        for wave in waves.values():
+            wave.take(piece)
+    watch.check()
+    say("Reading the pulse", 0.95)
+    results = {}
+    for name, wave in waves.items():
+        wave.end()
+        values = wave.joined(watch.steps)
+        signal_began = time.perf_counter()
+        vitals = measure_vitals(
+            values.astype(np.float64),
+            FPS,
+            calibration=opened[name].calibration,
+            key_times_s=watch.key_times(),
+        )
+        now = time.perf_counter()
+        network = wave.seconds
+        others = sum(other.seconds for other in waves.values()) - network
+        seconds = StageSeconds(
+            watch.decode_s, watch.face_s, network, now - signal_began, now - began - others
+        )
+        results[name] = watch.measurement(name, values, vitals, seconds)
+    return results
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """Grid crops in a row."""
+
+    pixels: NDArray[np.uint8]
+    """Shape (n, S, S, 3)."""
+    first_step: int
+    """Grid step of the first."""
+    opens: bool
+    """They begin a new segment: nothing before them is to be remembered."""
+
+
+class _Watch:
+    """The eyes: frames to crops on the even grid, and what was noticed on the way."""
+
+    def __init__(self, path: Path, speed: float, say: Progress) -> None:
+        self.path, self.speed, self.say = path, speed, say
+        self.decode_s = self.face_s = 0.0
+        self.frames = self.with_face = self.steps = 0
+        self.last_s = 0.0
+        self._keys: list[float] = []
+        self._has_codec = False
+        self._brightness = 0.0
+        self._shown: list[NDArray[np.uint8]] = []
+        self._shown_every = 1
+        self._faces = FaceStream()
+        self._expected_s = (probe(path).duration_s or 0.0) / speed
+
+    def pieces(self) -> Iterator[_Piece]:
+        """Decode the recording; yield its face in chunks of crops."""
+        waiting: list[NDArray[np.uint8]] = []
+        first, opens = 0, True
+        for frame in self._timed_frames():
+            began = time.perf_counter()
+            crops = self._faces.push(frame.rgb, frame.time_s)
+            self.face_s += time.perf_counter() - began
+            if crops is None:
+                continue
+            self.with_face += 1
+            self._keep_to_show(crops.crop)
+            if waiting and (crops.opens or len(waiting) >= CHUNK):
+                yield _Piece(np.stack(waiting), first, opens)
+                waiting, first, opens = [], crops.first_step, False
+            if crops.opens:
+                first, opens = crops.first_step, True
+            waiting.extend(crops.pixels)
+        if waiting:
+            yield _Piece(np.stack(waiting), first, opens)
+
+    def _timed_frames(self) -> Iterator[Frame]:
+        """Frames of the recording, noting how long decoding took and where key frames are."""
+        frames = read_frames(self.path, self.speed)
+        while True:
+            began = time.perf_counter()
+            frame = next(frames, None)
+            self.decode_s += time.perf_counter() - began
+            if frame is None:
+                break
+            self.frames += 1
+            self.last_s = frame.time_s
+            self._has_codec |= frame.key_frame is not None
+            if frame.key_frame:
+                self._keys.append(frame.time_s)
+            if self.frames % 30 == 1:
+                self._brightness = max(self._brightness, float(frame.rgb[::8, ::8].mean()))
+                share = min(frame.time_s / self._expected_s, 1.0) if self._expected_s else 0.0
+                self.say("Watching the face", 0.95 * share)
+            yield frame
+        self.steps = int(self.last_s * FPS) + 1
+
+    def _keep_to_show(self, crop: NDArray[np.uint8]) -> None:
+        """Keep a few crops, evenly spread however long the recording is."""
+        if (self.with_face - 1) % self._shown_every == 0:
+            self._shown.append(crop)
+        if len(self._shown) == 2 * SHOWN_CROPS:
+            self._shown = self._shown[::2]
+            self._shown_every *= 2
+
+    def key_times(self) -> NDArray[np.float64] | None:
+        """Times of the key frames; None where there is no codec."""
+        return np.array(self._keys) if self._has_codec else None
+
+    def check(self) -> None:
+        """Refuse what can't hold a pulse.
+
+        Raises:
+            VideoError: The pictures are black, or too few a second.
+            NoFaceError: There was no face at all.
+            TooShortError: The recording is too short.
+        """
+        name = self.path.name
+        if self._brightness < DARK:
+            raise VideoError(
+                f"The pictures in {name} are black; record again with light on the face."
+            )
+        if self.last_s < LEAST_SECONDS:
+            raise TooShortError(
+                f"{name} is {self.last_s:.1f} s long; a heart rate needs {LEAST_SECONDS:.0f} s. "
+                "Record for longer, and keep the face in view."
+            )
+        if self.fps < LEAST_SOURCE_FPS:
+            raise VideoError(
+                f"{name} has {self.fps:.1f} pictures a second; a pulse needs at least "
+                f"{LEAST_SOURCE_FPS:.0f}. Record with a higher frame rate."
+            )
+        if not self.with_face:
+            raise NoFaceError(
+                f"No face was found in {name}; film a face from the front, well lit and at least "
+                "a tenth of the picture wide."
+            )
+
+    @property
+    def fps(self) -> float:
+        """Mean frame rate of the source in Hz."""
+        return (self.frames - 1) / self.last_s if self.last_s else 0.0
+
+    def measurement(
+        self, model: str, wave: NDArray[np.float32], vitals: Vitals, seconds: StageSeconds
+    ) -> Measurement:
+        """Put together what was found."""
+        chosen = np.linspace(0, len(self._shown) - 1, min(SHOWN_CROPS, len(self._shown)))
+        return Measurement(
+            model=model,
+            duration_s=self.last_s,
+            fps=self.fps,
+            frames=self.frames,
+            face_fraction=self.with_face / self.frames,
+            wave=wave,
+            wave_fps=FPS,
+            vitals=vitals,
+            seconds=seconds,
+            notes=self._notes(),
+            crops=np.stack([self._shown[round(place)] for place in chosen]),
+        )
+
+    def _notes(self) -> tuple[str, ...]:
+        notes = []
+        if self._faces.faces_seen > 1:
+            notes.append(
+                f"There are {self._faces.faces_seen} faces in view; the larger one was measured."
+            )
+        lost = 1 - self.with_face / self.frames
+        if lost > 0.02:
+            notes.append(f"The face was out of view for {100 * lost:.0f} % of the time.")
+        if self.fps < 14:
+            notes.append(
+                f"The video has {self.fps:.0f} pictures a second; fast pulses need 15 or more."
+            )
+        return tuple(notes)
+
+
+class _Wave:
+    """A model's wave as it grows, segment by segment."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self._session = model.start()
+        self._parts: list[tuple[int, NDArray[np.float32]]] = []
+        self._step = 0
+        self._began = False
+        self.seconds = 0.0
+
+    def take(self, piece: _Piece) -> None:
+        """Run the model on the next crops; a piece that opens a segment ends the one before."""
+        if piece.opens:
+            self.end()
+            self._step = piece.first_step
+            self._began = True
+        self._keep(self._session.push(piece.pixels))
+
+    def end(self) -> None:
+        """End the open segment."""
+        if self._began:
+            self._keep(self._session.finish())
+            self.seconds += self._session.seconds
+            self._session = self._model.start()
+            self._began = False
+
+    def _keep(self, wave: NDArray[np.float32]) -> None:
+        self._parts.append((self._step, wave))
+        self._step += len(wave)
+
+    def joined(self, steps: int) -> NDArray[np.float32]:
+        """The wave of the whole recording, NaN where there was no face. Shape (steps,)."""
+        whole = np.full(steps, np.nan, np.float32)
+        for step, wave in self._parts:
+            room = max(0, min(len(wave), steps - step))
+            whole[step : step + room] = wave[:room]
+        return whole
+
+
+def _rounded(value: float | None, digits: int) -> float | None:
+    return None if value is None else round(value, digits)
+
+
+def _say_nothing(_stage: str, _share: float) -> None:
+    pass

@@ -1,0 +1,323 @@
+"""Running the models: crops in, pulse wave out, piece by piece.
+
+Both networks run in ONNX Runtime, so that their latency is compared like for like; the classical
+methods wear the same interface. A `Session` holds all state of one recording: push crops as they
+come, and finish. Every crop gets exactly one sample of the wave, in order.
+"""
+
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Protocol, cast
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from kdphys import classical
+from kdphys.errors import WeightsError
+from kdphys.hub import Weights, load_weights
+from kdphys.vitals import DEFAULT, Calibration
+
+Pixels = NDArray[np.uint8]
+Wave = NDArray[np.float32]
+
+FPS = 30.0
+SIZE = 36
+STREAM_CHUNK = 64  # frames that the student takes at most in one call
+CLASSICAL = {"pos": classical.pos, "chrom": classical.chrom, "green": classical.green}
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What a model costs, for tables."""
+
+    name: str
+    parameters: int
+    """Trained numbers; 0 for a classical method."""
+    macs_per_frame: float
+    """Multiply-accumulates for one frame."""
+    file_bytes: int
+    """Size of the file that is loaded."""
+    training: str
+    """What it was trained on."""
+
+
+class Session(Protocol):
+    """One recording on its way through a model."""
+
+    @property
+    def seconds(self) -> float:
+        """Time spent in the model so far."""
+        ...
+
+    def push(self, pixels: Pixels) -> Wave:
+        """Take the next crops, shape (T, S, S, 3); give the samples that are ready, shape (n,)."""
+        ...
+
+    def finish(self) -> Wave:
+        """End the recording; give the samples still owed. Shape (n,)."""
+        ...
+
+
+class Model(Protocol):
+    """A way to turn face crops into a pulse wave."""
+
+    @property
+    def calibration(self) -> Calibration:
+        """From features of its wave to confidence."""
+        ...
+
+    @property
+    def facts(self) -> ModelFacts:
+        """What it costs."""
+        ...
+
+    def start(self) -> Session:
+        """Begin a recording with a fresh state."""
+        ...
+
+
+@cache
+def open_model(name: str, threads: int = 1) -> Model:
+    """Open a model by name; it is loaded once and holds no state of any recording.
+
+    Args:
+        name: "student", "teacher", "pos", "chrom" or "green".
+        threads: Threads that ONNX Runtime uses within a call.
+
+    Raises:
+        ValueError: There is no such model.
+        WeightsError: Its weights are missing or damaged.
+    """
+    if name in CLASSICAL:
+        return ClassicalModel(name)
+    if name == "student":
+        return StudentModel(load_weights(name), threads)
+    if name == "teacher":
+        return TeacherModel(load_weights(name), threads)
+    raise ValueError(f"name={name!r} must be student, teacher, pos, chrom or green")
+
+
+def model_facts(name: str) -> ModelFacts:
+    """Say what a model costs."""
+    return open_model(name).facts
+
+
+class StudentModel:
+    """The streaming network: constant memory, one sample a frame, a fixed lag.
+
+    Args:
+        weights: Checked files.
+        threads: Threads within a call.
+    """
+
+    def __init__(self, weights: Weights, threads: int = 1) -> None:
+        self.network = _open_onnx(weights.onnx, threads)
+        self.lag = _whole(weights.config, "lag")
+        self.reach = _whole(weights.config, "reach")
+        features = self.network.get_inputs()[2].shape
+        self.past = (1, int(features[1]), int(features[2]))
+        self.calibration = _calibration(weights)
+        self.facts = _facts("student", weights)
+
+    def start(self) -> "StudentSession":
+        """Begin a recording."""
+        return StudentSession(self)
+
+
+class StudentSession:
+    """State of one recording in the student."""
+
+    def __init__(self, model: StudentModel) -> None:
+        self._model = model
+        self._frames: NDArray[np.float32] | None = None
+        self._past = np.zeros(model.past, np.float32)
+        self._last: Pixels | None = None
+        self._to_skip = model.lag
+        self.seconds = 0.0
+
+    def push(self, pixels: Pixels) -> Wave:
+        """Take the next crops, shape (T, S, S, 3); give what is ready, `lag` frames late."""
+        if not len(pixels):
+            return np.empty(0, np.float32)
+        pieces = [
+            self._run(pixels[i : i + STREAM_CHUNK]) for i in range(0, len(pixels), STREAM_CHUNK)
+        ]
+        self._last = pixels[-1:]
+        wave = np.concatenate(pieces)
+        skipped = min(self._to_skip, len(wave))
+        self._to_skip -= skipped
+        return wave[skipped:]
+
+    def finish(self) -> Wave:
+        """Give the last `lag` samples, as if the last frame stood still."""
+        if self._last is None:
+            return np.empty(0, np.float32)
+        return self.push(np.repeat(self._last, self._model.lag, axis=0))
+
+    def _run(self, pixels: Pixels) -> Wave:
+        began = time.perf_counter()
+        clip = _as_clip(pixels)
+        if self._frames is None:
+            self._frames = np.repeat(clip[:, :1], self._model.reach, axis=1)
+        wave, self._frames, self._past = self._model.network.run(
+            None, {"clip": clip, "frames": self._frames, "features": self._past}
+        )
+        self.seconds += time.perf_counter() - began
+        return wave[0]
+
+
+class TeacherModel:
+    """The clip-wise network, in half-overlapping windows, each weighed by a Hann window.
+
+    Args:
+        weights: Checked files.
+        threads: Threads within a call.
+    """
+
+    def __init__(self, weights: Weights, threads: int = 1) -> None:
+        self.network = _open_onnx(weights.onnx, threads)
+        self.frames = _whole(weights.config, "frames") // 4 * 4
+        self.calibration = _calibration(weights)
+        self.facts = _facts("teacher", weights)
+
+    def start(self) -> "TeacherSession":
+        """Begin a recording."""
+        return TeacherSession(self)
+
+
+class TeacherSession:
+    """Crops that wait for a full window, and the windows' tails that wait to be joined."""
+
+    def __init__(self, model: TeacherModel) -> None:
+        self._model = model
+        self._hop = model.frames // 2
+        self._waiting: deque[Pixels] = deque()
+        self._tail: Wave | None = None
+        self._owed = 0
+        self.seconds = 0.0
+
+    def push(self, pixels: Pixels) -> Wave:
+        """Take the next crops; give half a window of samples whenever a window is full."""
+        self._waiting.extend(pixels)
+        self._owed += len(pixels)
+        ready = []
+        while len(self._waiting) >= self._model.frames:
+            ready.append(self._join(self._run(self._model.frames))[: self._hop])
+            for _ in range(self._hop):
+                self._waiting.popleft()
+        wave = np.concatenate(ready) if ready else np.empty(0, np.float32)
+        self._owed -= len(wave)
+        return wave
+
+    def finish(self) -> Wave:
+        """Run what is left, its last frame repeated to a full window if the recording is short."""
+        if not self._owed:
+            return np.empty(0, np.float32)
+        frames = max(4, -(-len(self._waiting) // 4) * 4)
+        wave = self._join(self._run(frames))[: self._owed]
+        self._owed = 0
+        return wave
+
+    def _run(self, frames: int) -> Wave:
+        began = time.perf_counter()
+        window = list(self._waiting)[:frames]
+        window += [window[-1]] * (frames - len(window))
+        wave = self._model.network.run(None, {"clip": _as_clip(np.stack(window))})[0][0]
+        self.seconds += time.perf_counter() - began
+        return wave
+
+    def _join(self, wave: Wave) -> Wave:
+        """Fade from the window before into this one over their common half."""
+        if self._tail is not None:
+            common = min(len(self._tail), len(wave))
+            rise = (np.arange(common, dtype=np.float32) + 0.5) / common
+            fade = np.sin(rise * np.float32(np.pi / 2)) ** 2
+            wave = wave.copy()
+            wave[:common] = fade * wave[:common] + (1 - fade) * self._tail[:common]
+        self._tail = wave[self._hop :]
+        return wave
+
+
+class ClassicalModel:
+    """POS, CHROM or GREEN on the mean colour of the skin; nothing is trained."""
+
+    def __init__(self, name: str) -> None:
+        self.method = CLASSICAL[name]
+        self.calibration = DEFAULT
+        self.facts = ModelFacts(name, 0, float(SIZE * SIZE * 3), 0, "nothing")
+
+    def start(self) -> "ClassicalSession":
+        """Begin a recording."""
+        return ClassicalSession(self)
+
+
+@dataclass
+class ClassicalSession:
+    """Mean colours so far; the wave comes when the recording ends."""
+
+    model: ClassicalModel
+    seconds: float = 0.0
+    _colours: list[NDArray[np.float64]] = field(default_factory=list)
+
+    def push(self, pixels: Pixels) -> Wave:
+        """Take the next crops; nothing is ready before the end."""
+        began = time.perf_counter()
+        if len(pixels):
+            self._colours.append(classical.skin_mean(pixels))
+        self.seconds += time.perf_counter() - began
+        return np.empty(0, np.float32)
+
+    def finish(self) -> Wave:
+        """Give the whole wave. Shape (T,)."""
+        if not self._colours:
+            return np.empty(0, np.float32)
+        began = time.perf_counter()
+        colours = np.concatenate(self._colours)
+        self._colours = []
+        if len(colours) < 2 * FPS:
+            return np.zeros(len(colours), np.float32)
+        wave = self.model.method(colours, FPS).astype(np.float32)
+        self.seconds += time.perf_counter() - began
+        return wave
+
+
+def _open_onnx(path: Path, threads: int) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+def _as_clip(pixels: Pixels) -> NDArray[np.float32]:
+    """Crops (T, S, S, 3) as the networks take them: shape (1, T, 3, S, S), in [0, 1]."""
+    clip = pixels.transpose(0, 3, 1, 2)[None].astype(np.float32)
+    clip *= np.float32(1 / 255)
+    return clip
+
+
+def _whole(config: dict[str, object], name: str) -> int:
+    value = config.get(name)
+    if not isinstance(value, int):
+        raise WeightsError(f"config.json names no whole number {name}; export the model again.")
+    return value
+
+
+def _calibration(weights: Weights) -> Calibration:
+    found = weights.manifest.get("calibration")
+    return Calibration(**cast(dict[str, float], found)) if isinstance(found, dict) else DEFAULT
+
+
+def _facts(name: str, weights: Weights) -> ModelFacts:
+    cost = cast(dict[str, float], weights.manifest["cost"])
+    return ModelFacts(
+        name,
+        int(cost["parameters"]),
+        float(cost["macs_per_frame"]),
+        weights.onnx.stat().st_size,
+        str(weights.manifest.get("training", "")),
+    )

@@ -1,0 +1,148 @@
+"""The program for a camera: frames are pushed one by one, and vitals come back.
+
+No thread and no clock of its own: time is the stamp of each frame. The stages are those of
+`kdphys.pipeline`, in the same order.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdphys.clip import EvenGrid
+from kdphys.crop import crop_face
+from kdphys.face import FaceBox, FaceFinder, FaceTracker
+from kdphys.runtime import FPS, SIZE, Model, Session, open_model
+from kdphys.vitals import Vitals, measure_vitals
+
+
+@dataclass(frozen=True)
+class FaceCrops:
+    """Crops of one face on the even grid, as far as one frame completed them."""
+
+    pixels: NDArray[np.uint8]
+    """RGB in 0..255. Shape (n, S, S, 3), n >= 0."""
+    first_step: int
+    """Grid step of the first, counted from the first frame of the recording."""
+    opens: bool
+    """A new segment begins here: nothing before it is to be remembered."""
+    crop: NDArray[np.uint8]
+    """The crop of this very frame. Shape (S, S, 3)."""
+
+
+class FaceStream:
+    """Frames in, crops of the face on an even time grid out.
+
+    Args:
+        finder: What detects faces; it may serve several streams in turn.
+    """
+
+    def __init__(self, finder: FaceFinder | None = None) -> None:
+        self._tracker = FaceTracker(finder or FaceFinder())
+        self._grid = EvenGrid(FPS)
+        self._first_s: float | None = None
+        self._step = 0
+        self.box: FaceBox | None = None
+        """Where the face is in the latest frame; None where there is none."""
+
+    @property
+    def faces_seen(self) -> int:
+        """Largest number of faces in one picture so far."""
+        return self._tracker.faces_seen
+
+    def push(self, rgb: NDArray[np.uint8], time_s: float) -> FaceCrops | None:
+        """Take one frame; give what it adds to the grid, None where there is no face.
+
+        Args:
+            rgb: Upright frame, 0..255. Shape (H, W, 3).
+            time_s: Its stamp, later than the one before.
+
+        Raises:
+            ValueError: `time_s` does not increase.
+        """
+        if self._first_s is None:
+            self._first_s = time_s
+        self.box = self._tracker.update(rgb, time_s)
+        if self.box is None or self._tracker.changed:
+            self._grid.restart()
+        if self.box is None:
+            return None
+        crop = crop_face(rgb, self.box, SIZE)
+        pixels = self._grid.push(crop, time_s)
+        if self._grid.split:
+            self._step = round((self._grid.start_s - self._first_s) * FPS)
+        first, self._step = self._step, self._step + len(pixels)
+        return FaceCrops(pixels, first, self._grid.split, crop)
+
+
+class LiveMeter:
+    """Vitals over the last seconds of camera frames: push a frame, and read.
+
+    One meter serves one visitor; it holds all state of that visitor and nothing else does.
+
+    Args:
+        model: "student", or another of `kdphys.pipeline.MODELS` that gives samples as they come.
+        window_s: Seconds that the vitals look back.
+        every_s: Seconds between two vitals.
+        finder: What detects faces, if it is shared.
+    """
+
+    def __init__(
+        self,
+        model: str = "student",
+        *,
+        window_s: float = 12.0,
+        every_s: float = 1.0,
+        finder: FaceFinder | None = None,
+    ) -> None:
+        if not (window_s > 0 and every_s > 0):
+            raise ValueError(f"window_s={window_s} and every_s={every_s} must be above 0")
+        self.faces = FaceStream(finder)
+        self.every_s = every_s
+        self._model: Model = open_model(model)
+        self._session: Session = self._model.start()
+        self._wave = np.full(round(window_s * FPS), np.nan, np.float32)
+        self._end_step = 0
+        self._next_s: float | None = None
+
+    @property
+    def wave(self) -> NDArray[np.float32]:
+        """The last `window_s` of the pulse wave at 30 Hz, NaN without a face. Shape (T,)."""
+        return self._wave.copy()
+
+    def push(self, rgb: NDArray[np.uint8], time_s: float) -> Vitals | None:
+        """Take one frame; give new vitals at most every `every_s`, else None.
+
+        Args:
+            rgb: Upright frame, 0..255. Shape (H, W, 3).
+            time_s: Its stamp in seconds, later than the one before.
+
+        Raises:
+            ValueError: `time_s` does not increase.
+        """
+        crops = self.faces.push(rgb, time_s)
+        if crops is not None:
+            if crops.opens:
+                self._session = self._model.start()
+                self._advance_to(crops.first_step)
+            self._append(self._session.push(crops.pixels))
+        if self._next_s is None:
+            self._next_s = time_s + self.every_s
+        if time_s < self._next_s:
+            return None
+        while self._next_s <= time_s:
+            self._next_s += self.every_s
+        return measure_vitals(
+            self._wave.astype(np.float64), FPS, calibration=self._model.calibration
+        )
+
+    def _advance_to(self, step: int) -> None:
+        """Leave a gap up to a grid step."""
+        missing = min(max(step - self._end_step, 0), len(self._wave))
+        self._append(np.full(missing, np.nan, np.float32))
+        self._end_step = step
+
+    def _append(self, wave: NDArray[np.float32]) -> None:
+        if len(wave):
+            self._wave = np.concatenate([self._wave, wave])[-len(self._wave) :]
+            self._end_step += len(wave)

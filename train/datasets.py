@@ -1,0 +1,157 @@
+"""Clips for training: read from shards into memory, drawn in batches, varied once per clip."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from train.pulses import LEAST_BPM, MOST_BPM
+
+FPS = 30.0
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Clips as the networks take them, with their truth."""
+
+    clip: Tensor
+    """RGB in [0, 1]. Shape (B, T, 3, S, S)."""
+    wave: Tensor
+    """Blood volume; zeros where there is no pulse. Shape (B, T)."""
+    bpm: Tensor
+    """Heart rate; 0 where there is no pulse. Shape (B,)."""
+    alive: Tensor
+    """1 where there is a pulse, 0 where there is none. Shape (B,)."""
+
+
+@dataclass(frozen=True)
+class ClipStore:
+    """Clips of one length in memory, as uint8."""
+
+    pixels: tuple[NDArray[np.uint8], ...]
+    """Shards of shape (N, T, S, S, 3)."""
+    waves: NDArray[np.float32]
+    """All waves. Shape (M, T)."""
+    bpm: NDArray[np.float32]
+    """All rates, 0 where there is no pulse. Shape (M,)."""
+    truths: tuple[dict[str, object], ...]
+    """What else is known about each clip."""
+    sha256: str
+    """Digest of the waves and truths: which data this is."""
+
+    def __len__(self) -> int:
+        return len(self.waves)
+
+    def clip(self, index: int) -> NDArray[np.uint8]:
+        """One clip. Shape (T, S, S, 3)."""
+        shard, place = divmod(index, len(self.pixels[0]))
+        return self.pixels[shard][place]
+
+
+def read_store(folder: Path, most: int | None = None) -> ClipStore:
+    """Read the shards that `train/synthetic.py` wrote.
+
+    Args:
+        folder: Where the shards are.
+        most: Read no more than this many clips.
+
+    Returns:
+        The clips in the order of their seeds.
+
+    Raises:
+        FileNotFoundError: There is no shard.
+    """
+    names = sorted(folder.glob("[0-9]*[0-9].npz"))
+    if not names:
+        raise FileNotFoundError(
+            f"{folder} holds no clips; write some with: python train/synthetic.py --out {folder}"
+        )
+    pixels, waves, truths = [], [], []
+    digest = hashlib.sha256()
+    for name in names:
+        with np.load(name) as shard:
+            pixels.append(shard["pixels"])
+            waves.append(shard["wave"])
+            truths += [json.loads(str(text)) for text in shard["truth"]]
+            digest.update(shard["wave"].tobytes() + shard["truth"].tobytes())
+        if most and sum(map(len, pixels)) >= most:
+            break
+    bpm = np.array([truth["bpm"] or 0.0 for truth in truths], np.float32)
+    return ClipStore(tuple(pixels), np.concatenate(waves), bpm, tuple(truths), digest.hexdigest())
+
+
+def draw_batch(
+    store: ClipStore, rng: np.random.Generator, clips: int, frames: int, *, vary: bool = True
+) -> Batch:
+    """Draw clips at random; each is cut, mirrored, retimed and recoloured as a whole.
+
+    Args:
+        store: Where from.
+        rng: Source of randomness.
+        clips: How many.
+        frames: Length of each.
+        vary: False to only cut.
+
+    Returns:
+        The batch.
+    """
+    chosen = rng.integers(0, len(store), clips)
+    drawn = [_draw_clip(store, int(index), rng, frames, vary=vary) for index in chosen]
+    clip = torch.from_numpy(np.stack([pixels for pixels, _, _ in drawn])).permute(0, 1, 4, 2, 3)
+    bpm = torch.tensor([bpm for _, _, bpm in drawn], dtype=torch.float32)
+    wave = torch.from_numpy(np.stack([wave for _, wave, _ in drawn]))
+    return Batch(clip.contiguous(), wave, bpm, (bpm > 0).float())
+
+
+def whole_batch(store: ClipStore, indices: range) -> Batch:
+    """Give clips as they are, from their first frame to a multiple of four frames."""
+    frames = store.waves.shape[1] // 4 * 4
+    pixels = np.stack([store.clip(index)[:frames] for index in indices])
+    clip = torch.from_numpy(pixels).permute(0, 1, 4, 2, 3).float() / 255
+    wave = torch.from_numpy(store.waves[indices.start : indices.stop, :frames])
+    bpm = torch.from_numpy(store.bpm[indices.start : indices.stop])
+    return Batch(clip.contiguous(), wave, bpm, (bpm > 0).float())
+
+
+def _draw_clip(
+    store: ClipStore, index: int, rng: np.random.Generator, frames: int, *, vary: bool
+) -> tuple[NDArray[np.float32], NDArray[np.float32], float]:
+    """One clip, its wave and its rate, cut to `frames`."""
+    pixels, wave, bpm = store.clip(index), store.waves[index], float(store.bpm[index])
+    speed = _draw_speed(rng, bpm, len(wave) / frames) if vary else 1.0
+    start = rng.uniform(0, len(wave) - 1 - speed * (frames - 1))
+    times = np.arange(frames) * speed + (start if speed != 1 else round(start))
+    first = np.minimum(times.astype(int), len(wave) - 2)
+    if speed == 1:
+        cut = pixels[first].astype(np.float32)
+    else:
+        share = (times - first).astype(np.float32)[:, None, None, None]
+        cut = pixels[first] * (1 - share) + pixels[first + 1] * share
+    cut /= 255
+    if vary:
+        cut = cut[:, :, ::-1] if rng.uniform() < 0.5 else cut
+        gain = np.exp(rng.normal(0, 0.1, 3)) * np.exp(rng.normal(0, 0.15))
+        cut = np.clip(cut * gain.astype(np.float32), 0, 1)
+        if rng.uniform() < 0.3:  # more sensor noise, as independent as it gets
+            sigma = np.float32(rng.uniform(0, 0.004))
+            cut = cut + sigma * rng.standard_normal(cut.shape, dtype=np.float32)
+    return np.ascontiguousarray(cut), _wave_at(wave, times), bpm * speed
+
+
+def _draw_speed(rng: np.random.Generator, bpm: float, most: float) -> float:
+    """How much faster a clip is played; half the clips stay as they are."""
+    if rng.uniform() < 0.5:
+        return 1.0
+    slowest, fastest = 0.7, min(1.4, 0.999 * most)
+    if bpm:
+        slowest, fastest = max(slowest, LEAST_BPM / bpm), min(fastest, MOST_BPM / bpm)
+    return float(rng.uniform(min(slowest, fastest), fastest))
+
+
+def _wave_at(wave: NDArray[np.float32], times: NDArray[np.float64]) -> NDArray[np.float32]:
+    return np.interp(times, np.arange(len(wave)), wave).astype(np.float32)

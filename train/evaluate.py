@@ -1,0 +1,282 @@
+"""How well each model reads the pulse: `python train/evaluate.py` writes docs/results/.
+
+Synthetic clips of seeds that training never sees carry their truth. Real clips without a contact
+sensor are replayed at several speeds instead: an estimate that is right scales with the speed, a
+constant or a harmonic does not. Clips without a pulse must give no reading.
+"""
+
+import json
+import logging
+import platform
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import tyro
+from numpy.typing import NDArray
+
+from kdphys.errors import KDPhysError
+from kdphys.metrics import confidence_interval, mae, pearson, rmse, within
+from kdphys.pipeline import MODELS, compare
+from kdphys.pulse import WAVE_BAND_HZ, bandpass_runs
+from kdphys.runtime import FPS, Model, open_model
+from kdphys.vitals import LEAST_SECONDS, measure_vitals, read_rate
+from train.datasets import ClipStore, read_store
+from train.synthetic import SyntheticConfig, SyntheticJob, write_dataset
+
+logger = logging.getLogger(__name__)
+
+TEST_SEED = 2_000_000  # training takes seeds from 0, validation from 900,000
+SPEEDS = (0.8, 1.0, 1.25, 1.5, 1.75)
+REAL_TRUE_BPM = (45.0, 180.0)  # replayed rates outside are not asked for
+BANDS = {"below 60": (0.0, 60.0), "60 to 120": (60.0, 120.0), "above 120": (120.0, 999.0)}
+SKINS = {"light": (0.0, 1 / 3), "medium": (1 / 3, 2 / 3), "dark": (2 / 3, 1.01)}
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class EvaluateJob:
+    """Measure every model and write tables."""
+
+    out: Path = Path("docs/results")
+    """Folder for synthetic.json, real.json and README.md."""
+    data: Path = Path("data/test")
+    """Where the test clips are kept; drawn if they are not there."""
+    clips: int = 100
+    """Synthetic clips of 30 s."""
+    difficulty: float = 0.5
+    """Their difficulty."""
+    negatives: int = 60
+    """Synthetic clips without a pulse."""
+    models: tuple[str, ...] = MODELS
+    """Which models."""
+    real: Path = Path("../shared/data/clips")
+    """Folder of real clips; left out where it is missing."""
+    smoke: bool = False
+    """Three short clips only, to see that it runs to its end."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What one model said about many clips."""
+
+    bpm: Array
+    """Rate whatever its confidence. Shape (N,)."""
+    given: Array
+    """Rate where it was given, else NaN. Shape (N,)."""
+    quality: Array
+    """Confidence. Shape (N,)."""
+
+
+def main(job: EvaluateJob) -> None:
+    """Evaluate as asked."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    seconds, clips, negatives = 30.0, job.clips, job.negatives
+    if job.smoke:
+        seconds, clips, negatives = 8.0, 3, 2
+    config = SyntheticConfig(seconds=seconds, difficulty=job.difficulty, negatives=0.0)
+    pulsing = _drawn(job.data / "pulsing", clips, TEST_SEED, config)
+    config = SyntheticConfig(seconds=seconds, difficulty=job.difficulty, negatives=1.0)
+    silent = _drawn(job.data / "silent", negatives, TEST_SEED + 10_000, config)
+    job.out.mkdir(parents=True, exist_ok=True)
+    synthetic = {}
+    for name in job.models:
+        model = open_model(name)
+        synthetic[name] = _summary(score(model, pulsing), score(model, silent), pulsing)
+        logger.info("%s: %s", name, synthetic[name]["all"])
+    report: dict[str, object] = {
+        "config": asdict(job) | {"out": str(job.out), "data": "", "real": ""},
+        "machine": f"{platform.machine()}, Python {platform.python_version()}",
+        "synthetic": synthetic,
+    }
+    if job.real.is_dir() and not job.smoke:
+        report["real"] = replay(job.real, job.models)
+    (job.out / "results.json").write_text(json.dumps(report, indent=1) + "\n")
+    (job.out / "README.md").write_text(_page(report, job))
+
+
+def score(model: Model, store: ClipStore) -> Scores:
+    """Run a model over whole clips, as the measuring path does.
+
+    Args:
+        model: From `kdphys.runtime.open_model`.
+        store: Clips with their truth.
+
+    Returns:
+        Its readings.
+    """
+    rows = []
+    for index in range(len(store)):
+        wave = wave_of(model, store.clip(index))
+        vitals = measure_vitals(
+            wave, FPS, calibration=model.calibration, key_times_s=key_times(store, index)
+        )
+        heart = vitals.heart_rate
+        given = np.nan if heart.value is None else heart.value
+        rows.append((_raw_bpm(wave), given, heart.quality))
+    bpm, given, quality = np.array(rows).T
+    return Scores(bpm, given, quality)
+
+
+def wave_of(model: Model, pixels: NDArray[np.uint8]) -> Array:
+    """Wave of one whole clip. Shape (T,)."""
+    session = model.start()
+    return np.concatenate([session.push(pixels), session.finish()]).astype(np.float64)
+
+
+def key_times(store: ClipStore, index: int) -> Array | None:
+    """When the key frames of a synthetic clip were; None without a codec."""
+    truth = store.truths[index]
+    every = truth["key_every"]
+    if not isinstance(every, int):
+        return None
+    seconds = store.waves.shape[1] / FPS
+    return np.arange(0, seconds, every / float(str(truth["fps"])))
+
+
+def replay(folder: Path, models: Sequence[str]) -> list[dict[str, object]]:
+    """Measure real clips at several speeds."""
+    rows: list[dict[str, object]] = []
+    for path in sorted(folder.iterdir()):
+        for speed in SPEEDS:
+            row: dict[str, object] = {"clip": path.name, "speed": speed}
+            try:
+                found = compare(path, models, speed=speed)
+            except KDPhysError as error:
+                rows.append(row | {"refused": str(error)})
+                break
+            for name, measurement in found.items():
+                heart = measurement.vitals.heart_rate
+                row[name] = None if heart.value is None else round(heart.value, 1)
+                row[f"{name} quality"] = round(heart.quality, 2)
+            rows.append(row)
+            logger.info("%s", row)
+    return rows
+
+
+def _drawn(folder: Path, clips: int, seed: int, config: SyntheticConfig) -> ClipStore:
+    write_dataset(SyntheticJob(out=folder, clips=clips, seed=seed, config=config))
+    return read_store(folder)
+
+
+def _raw_bpm(wave: Array) -> float:
+    broad = bandpass_runs(wave, FPS, WAVE_BAND_HZ, LEAST_SECONDS)
+    if not np.isfinite(broad).any() or np.nanstd(broad) < 1e-9:
+        return np.nan
+    return read_rate(broad, FPS).bpm
+
+
+def _summary(scores: Scores, silent: Scores, store: ClipStore) -> dict[str, object]:
+    """Table of one model: all clips, then by rate and by skin."""
+    true = store.bpm.astype(np.float64)
+    melanin = np.array([float(str(truth["melanin"])) for truth in store.truths])
+    everything = np.ones(len(true), bool)
+    table: dict[str, object] = {"all": _line(scores, true, everything)}
+    for name, (low, high) in BANDS.items():
+        table[name] = _line(scores, true, (true >= low) & (true < high))
+    for name, (low, high) in SKINS.items():
+        table[name] = _line(scores, true, (melanin >= low) & (melanin < high))
+    slow = true < 60
+    doubled = np.abs(scores.bpm - 2 * true) <= 6
+    table["doubled below 60"] = f"{int((doubled & slow).sum())} of {int(slow.sum())}"
+    table["no reading without a pulse"] = round(float(np.isnan(silent.given).mean()), 3)
+    return table
+
+
+def _line(scores: Scores, true: Array, chosen: NDArray[np.bool_]) -> dict[str, float | int | list]:
+    bpm, given, true = scores.bpm[chosen], scores.given[chosen], true[chosen]
+    if not len(true):
+        return {"n": 0}
+    rng = np.random.default_rng(0)
+    low, high = confidence_interval(mae, bpm, true, rng)
+    return {
+        "n": len(true),
+        "median error": _round(float(np.nanmedian(np.abs(bpm - true)))),
+        "MAE": _round(mae(bpm, true)),
+        "MAE 95 %": [_round(low), _round(high)],
+        "RMSE": _round(rmse(bpm, true)),
+        "r": _round(pearson(bpm, true)),
+        "within 3": _round(within(bpm, true, 3.0)),
+        "readings": _round(float(np.isfinite(given).mean())),
+        "MAE of readings": _round(mae(given, true)),
+    }
+
+
+def _round(value: float) -> float:
+    return round(value, 3)
+
+
+COLUMNS = ("n", "median error", "MAE", "RMSE", "r", "within 3", "readings", "MAE of readings")
+
+
+def _page(report: dict[str, object], job: EvaluateJob) -> str:
+    """The tables as Markdown."""
+    synthetic = report["synthetic"]
+    lines = [
+        "# Results",
+        "",
+        "Made by `python train/evaluate.py` (see results.json beside this). Accuracy on real faces",
+        "against a contact sensor is **not measured**.",
+        "",
+        f"## Synthetic: {job.clips} clips of 30 s, difficulty {job.difficulty:g}, unseen seeds",
+        "",
+        "Errors in bpm, whatever the confidence; the last two columns are the clips for which a",
+        "reading was given, and their error.",
+        "",
+    ]
+    if not isinstance(synthetic, dict):
+        raise ValueError("report['synthetic'] must be a table")
+    lines += _table(
+        ["model", *COLUMNS], [[name, *_cells(rows["all"])] for name, rows in synthetic.items()]
+    )
+    lines += ["", "### By heart rate and skin", ""]
+    groups = [*BANDS, *SKINS]
+    lines += _table(
+        ["model", *groups],
+        [
+            [name, *(f"{rows[group].get('MAE', '')} (n {rows[group]['n']})" for group in groups)]
+            for name, rows in synthetic.items()
+        ],
+    )
+    lines += ["", f"### Doubled rates, and {job.negatives} clips without a pulse", ""]
+    extra = ("doubled below 60", "no reading without a pulse")
+    lines += _table(
+        ["model", *extra],
+        [[name, *(str(rows[e]) for e in extra)] for name, rows in synthetic.items()],
+    )
+    real = report.get("real")
+    if isinstance(real, list):
+        lines += ["", "## Real clips, replayed at several speeds", ""]
+        lines += ["Rate in bpm divided by the speed (confidence); a dash is 'no reading'.", ""]
+        lines += _real_table(real, job.models)
+    return "\n".join(lines) + "\n"
+
+
+def _real_table(rows: list[dict[str, object]], models: Sequence[str]) -> list[str]:
+    cells = []
+    for row in rows:
+        if "refused" in row:
+            cells.append([str(row["clip"]), str(row["speed"]), str(row["refused"])])
+            continue
+        line = [str(row["clip"]), str(row["speed"])]
+        for name in models:
+            value = row[name]
+            shown = f"{value / row['speed']:.1f}" if isinstance(value, float) else "–"  # type: ignore[operator]
+            line.append(f"{shown} ({row[f'{name} quality']})")
+        cells.append(line)
+    return _table(["clip", "speed", *models], cells)
+
+
+def _cells(row: dict[str, object]) -> list[str]:
+    return [str(row.get(column, "")) for column in COLUMNS]
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    return lines + ["| " + " | ".join(row) + " |" for row in rows]
+
+
+if __name__ == "__main__":
+    main(tyro.cli(EvaluateJob))

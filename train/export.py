@@ -1,0 +1,199 @@
+"""Turn a finished run into weights that the page loads: `python train/export.py --run runs/student`.
+
+Writes model.safetensors, model.onnx, config.json, manifest.json and a model card. Files are written
+beside the old ones and moved over them at the end, so that a broken export leaves nothing half
+written; the ONNX network is checked against torch before.
+"""
+
+import json
+import logging
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Literal
+
+import numpy as np
+import onnxruntime
+import torch
+import tyro
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.export import Dim
+from torch.utils.flop_counter import FlopCounterMode
+
+from kdphys.hub import sha256
+from kdphys.models.student import Student, StudentConfig, StudentState
+from kdphys.models.teacher import Teacher, TeacherConfig
+from train.card import model_card
+from train.smoke import SMOKE_SCHEDULE
+from train.teacher import config_json, read_config
+
+logger = logging.getLogger(__name__)
+
+AGREE = 1e-4  # largest difference between torch and ONNX that is accepted
+COUNTED_FRAMES = 60
+
+
+@dataclass(frozen=True)
+class ExportJob:
+    """Export one trained model."""
+
+    run: Path = Path("runs/student")
+    """Folder with model.safetensors, config.json and run.json."""
+    model: Literal["student", "teacher"] = "student"
+    """Which of the two it is."""
+    out: Path | None = None
+    """Folder to write; weights/<model> unless given."""
+    smoke: bool = False
+    """Export an untrained model, to see that it runs to its end."""
+
+
+class StreamingStudent(nn.Module):
+    """The student with its state as plain tensors, as ONNX wants it."""
+
+    def __init__(self, student: Student) -> None:
+        super().__init__()
+        self.student = student
+
+    def forward(
+        self, clip: Tensor, frames: Tensor, features: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Go on from a state: the wave, and the state after it."""
+        wave, state = self.student.run(clip, StudentState(frames, features))
+        return wave, state.frames, state.features
+
+
+def main(job: ExportJob) -> None:
+    """Export as asked."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    out = job.out or Path("weights") / job.model
+    if job.smoke:
+        out = job.out or job.run / "weights"
+        untrained_run(job)
+    model = read_model(job.run, job.model)
+    record = json.loads((job.run / "run.json").read_text())
+    with TemporaryDirectory(dir=_made(out.parent)) as folder:
+        made = Path(folder)
+        worst = export_onnx(model, made / "model.onnx")
+        logger.info("torch and ONNX differ by %.1e at most", worst)
+        shutil.copy(job.run / "model.safetensors", made)
+        (made / "config.json").write_text(config_json(model.config))
+        manifest = describe(model, job, record, made)
+        (made / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+        (made / "README.md").write_text(model_card(manifest))
+        _made(out)
+        for file in sorted(made.iterdir(), key=lambda path: path.name == "manifest.json"):
+            file.replace(out / file.name)
+    logger.info("wrote %s", out)
+
+
+def read_model(run: Path, kind: str) -> Student | Teacher:
+    """Build a trained model from its run's folder."""
+    if kind == "student":
+        model: Student | Teacher = Student(read_config(StudentConfig, run))
+    else:
+        model = Teacher(read_config(TeacherConfig, run))
+    model.load_state_dict(load_file(run / "model.safetensors"), strict=True)
+    return model.eval()
+
+
+def export_onnx(model: Student | Teacher, path: Path) -> float:
+    """Write the network as ONNX and compare it with torch.
+
+    Args:
+        model: In evaluation mode.
+        path: File to write.
+
+    Returns:
+        The largest difference of the waves on a random clip.
+
+    Raises:
+        RuntimeError: The two differ by more than 1e-4.
+    """
+    side = model.config.size
+    clip = torch.rand(1, 32, 3, side, side)
+    any_length = Dim("frames", min=2, max=1 << 16)
+    if isinstance(model, Student):
+        given = (clip, *model.start(clip[:, 0]))
+        network: nn.Module = StreamingStudent(model)
+        names = (["clip", "frames", "features"], ["wave", "next_frames", "next_features"])
+        shapes: tuple[object, ...] = ({1: any_length}, None, None)
+    else:
+        given, network, names = (clip,), model, (["clip"], ["wave"])
+        shapes = ({1: 4 * Dim("quarter", min=2, max=1 << 14)},)
+    with torch.no_grad():
+        torch.onnx.export(
+            network,
+            given,
+            str(path),
+            input_names=names[0],
+            output_names=names[1],
+            dynamic_shapes=shapes,
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
+        longer = torch.rand(1, 64, 3, side, side)
+        given = (longer, *given[1:])
+        wanted = network(*given)
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    found = session.run(None, dict(zip(names[0], (x.numpy() for x in given), strict=True)))[0]
+    wave = wanted[0] if isinstance(wanted, tuple) else wanted
+    worst = float(np.abs(np.asarray(found) - wave.numpy()).max())
+    if worst > AGREE:
+        raise RuntimeError(f"torch and ONNX differ by {worst:.1e}, more than {AGREE:.0e}")
+    return worst
+
+
+def describe(
+    model: Student | Teacher, job: ExportJob, record: dict[str, object], made: Path
+) -> dict[str, object]:
+    """Make the manifest: what the files are, what they cost, and where they come from."""
+    files = ("model.onnx", "model.safetensors", "config.json")
+    manifest: dict[str, object] = {
+        "name": f"kdphys-{job.model}",
+        "model": job.model,
+        "license": "MIT",
+        "training": "synthetic faces made by KDPhys",
+        "sha256": {file: sha256(made / file) for file in files},
+        "cost": {
+            "parameters": sum(weight.numel() for weight in model.parameters()),
+            "macs_per_frame": macs_per_frame(model),
+        },
+        "run": record,
+    }
+    extra = job.run / "calibration.json"
+    if extra.exists():
+        manifest["calibration"] = json.loads(extra.read_text())
+    metrics = job.run / "metrics.json"
+    if metrics.exists():
+        manifest["metrics"] = json.loads(metrics.read_text())
+    return manifest
+
+
+def macs_per_frame(model: Student | Teacher) -> float:
+    """Count multiply-accumulates for a frame of a long clip."""
+    side = model.config.size
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        model(torch.rand(1, COUNTED_FRAMES, 3, side, side))
+    return counter.get_total_flops() / 2 / COUNTED_FRAMES
+
+
+def untrained_run(job: ExportJob) -> None:
+    """Write a run of an untrained model, for a smoke test."""
+    model = Student() if job.model == "student" else Teacher()
+    _made(job.run)
+    save_file(model.state_dict(), job.run / "model.safetensors")
+    (job.run / "config.json").write_text(config_json(model.config))
+    record = {"config": {"schedule": str(SMOKE_SCHEDULE)}, "clips": 0}
+    (job.run / "run.json").write_text(json.dumps(record))
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+if __name__ == "__main__":
+    main(tyro.cli(ExportJob))

@@ -1,0 +1,310 @@
+"""Procedural faces: what a head looks like, where its skin is, and how it is shaped.
+
+A face is drawn once, as maps over a square view, by soft implicit shapes; `train.world` then turns,
+lights and films it. Coordinates are in face units: the head is about 2 tall, x to the right and y
+down, the origin between nose and eyes. Skin colour runs along a melanin axis in linear light, with
+haemoglobin reddening cheeks, nose and lips (the two-pigment picture of Tsumura et al., 2003,
+doi 10.1145/882262.882344).
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Map = NDArray[np.float32]
+
+LIGHT_SKIN = np.array([0.78, 0.50, 0.39])  # linear reflectance, least melanin
+DARK_SKIN = np.array([0.075, 0.034, 0.022])  # most melanin
+BLOOD = np.array([0.06, 0.55, 0.42])  # how much more blood darkens R, G, B
+
+
+@dataclass(frozen=True)
+class Face:
+    """A head as maps of one square view. Linear light, float32."""
+
+    rest: Map
+    """Reflectance with eyes open and mouth closed. Shape (N, N, 3)."""
+    open_mouth: Map
+    """Reflectance with the mouth open. Shape (N, N, 3)."""
+    shut_eyes: Map
+    """Reflectance with the eyes shut. Shape (N, N, 3)."""
+    head: Map
+    """1 where the head or its hair is, 0 where the background is. Shape (N, N)."""
+    perfusion: Map
+    """Strength of the pulse: 0 off the skin, about 1 on it. Shape (N, N)."""
+    delay_s: Map
+    """How much later the pulse arrives than at the earliest place. Shape (N, N)."""
+    depth: Map
+    """Height of the surface towards the camera in face units. Shape (N, N)."""
+    jaw: Map
+    """How far a place follows the jaw down when the mouth opens. Shape (N, N)."""
+    melanin: float
+    """0 for the lightest skin, 1 for the darkest."""
+
+
+@dataclass(frozen=True)
+class _Anatomy:
+    """Where things are on one head, in face units."""
+
+    half_width: float
+    half_height: float
+    eye_y: float
+    eye_x: float
+    eye_size: float
+    mouth_y: float
+    mouth_width: float
+    nose_y: float
+
+
+def view_grid(side: int, view: float) -> tuple[Map, Map]:
+    """Coordinates of the pixel centres of a square view from -view to view. Two of shape (N, N)."""
+    line = ((np.arange(side) + 0.5) / side * 2 - 1) * view
+    x, y = np.meshgrid(line, line)
+    return x.astype(np.float32), y.astype(np.float32)
+
+
+def draw_face(rng: np.random.Generator, x: Map, y: Map) -> Face:
+    """Draw a new person.
+
+    Args:
+        rng: Source of randomness.
+        x: Horizontal coordinates of the view. Shape (N, N).
+        y: Vertical coordinates of the view. Shape (N, N).
+
+    Returns:
+        The face. All skin tones are equally likely along the melanin axis.
+    """
+    body = _draw_anatomy(rng)
+    melanin = rng.uniform()
+    tone = np.exp((1 - melanin) * np.log(LIGHT_SKIN) + melanin * np.log(DARK_SKIN))
+    tone *= np.exp(rng.normal(0, 0.06, 3))
+    narrow = body.half_width * (
+        1 - rng.uniform(0.1, 0.3) * np.clip(y / body.half_height, 0, 1) ** 2
+    )
+    radius = np.sqrt((x / narrow) ** 2 + (y / body.half_height) ** 2)
+    soft = 1.5 * float(x[0, 1] - x[0, 0])
+    front = _step(1 - radius, soft / body.half_width)
+
+    blood = _blood_map(rng, x, y, body)
+    skin = tone * np.exp(-BLOOD * (0.35 * blood + 0.12 * _smooth_field(rng, x.shape, 5))[..., None])
+    skin *= 1 + 0.05 * _smooth_field(rng, x.shape, 24)[..., None]
+    image, bare = _draw_features(rng, skin.astype(np.float32), x, y, body)
+    image, bare, head = _draw_hair(rng, image, bare, front, x, y, body)
+    image, bare, head = _draw_neck(image, bare, head, skin, x, y, body)
+    image, bare = _draw_wear(rng, image, bare, x, y, body)
+    perfusion = (
+        bare * head * np.clip(1 + 0.45 * _smooth_field(rng, x.shape, 4) + 0.3 * blood, 0.1, 2.5)
+    )
+    perfusion *= np.where(y > body.half_height, 0.5, 1.0)  # the neck pulses less
+    down = np.clip((y - body.mouth_y + 0.05) / 0.3, 0, 1) * front
+    return Face(
+        rest=image,
+        open_mouth=_with_open_mouth(image, x, y, body),
+        shut_eyes=_with_shut_eyes(image, skin, x, y, body),
+        head=head,
+        perfusion=perfusion.astype(np.float32),
+        delay_s=(0.03 * np.clip(1 + _smooth_field(rng, x.shape, 4), 0, 2)).astype(np.float32),
+        depth=_depth(x, y, radius, body),
+        jaw=(down * np.exp(-((x / 0.6) ** 2))).astype(np.float32),
+        melanin=float(melanin),
+    )
+
+
+def draw_background(rng: np.random.Generator, x: Map, y: Map) -> Map:
+    """Draw a room behind the head, and shoulders. Linear light. Shape (N, N, 3)."""
+    base = rng.uniform(0.02, 0.8) * np.exp(rng.normal(0, 0.25, 3))
+    room = np.broadcast_to(base, (*x.shape, 3)).astype(np.float32)
+    room = room * (1 + 0.4 * rng.uniform() * _smooth_field(rng, x.shape, 3)[..., None])
+    for _ in range(int(rng.integers(0, 7))):  # pictures, shelves, windows
+        colour = (rng.uniform(0.01, 0.9) * np.exp(rng.normal(0, 0.4, 3))).astype(np.float32)
+        centre, size = rng.uniform(-2, 2, 2), rng.uniform(0.1, 1.0, 2)
+        inside = (abs(x - centre[0]) < size[0]) & (abs(y - centre[1]) < size[1])
+        room[inside] = colour
+    cloth = (rng.uniform(0.02, 0.8) * np.exp(rng.normal(0, 0.4, 3))).astype(np.float32)
+    stripes = 1 + rng.uniform(0, 0.3) * np.sin(rng.uniform(5, 40) * (x + rng.uniform(-1, 1) * y))
+    shoulders = _step(y - 1.35 - 0.35 * np.clip(abs(x) - 0.35, 0, None) ** 1.5, 0.05)
+    room = _over(room, shoulders, cloth * stripes[..., None])
+    return np.clip(room, 0.002, 1.5).astype(np.float32)
+
+
+def _draw_anatomy(rng: np.random.Generator) -> _Anatomy:
+    return _Anatomy(
+        half_width=rng.uniform(0.66, 0.8),
+        half_height=rng.uniform(0.95, 1.08),
+        eye_y=rng.uniform(-0.2, -0.1),
+        eye_x=rng.uniform(0.27, 0.34),
+        eye_size=rng.uniform(0.1, 0.14),
+        mouth_y=rng.uniform(0.5, 0.58),
+        mouth_width=rng.uniform(0.2, 0.3),
+        nose_y=rng.uniform(0.2, 0.27),
+    )
+
+
+def _blood_map(rng: np.random.Generator, x: Map, y: Map, body: _Anatomy) -> Map:
+    """More blood on cheeks, nose and lower forehead. Shape (N, N)."""
+    strength = rng.uniform(0.1, 1.0, 3)
+    cheeks = sum(_blob(x, y, side * 0.38, 0.25, 0.22, 0.2) for side in (-1, 1))
+    nose = _blob(x, y, 0, body.nose_y, 0.12, 0.12)
+    forehead = _blob(x, y, 0, -0.55, 0.45, 0.2)
+    return strength[0] * cheeks + strength[1] * nose + 0.5 * strength[2] * forehead
+
+
+def _draw_features(
+    rng: np.random.Generator, skin: Map, x: Map, y: Map, body: _Anatomy
+) -> tuple[Map, Map]:
+    """Draw eyes, brows, nose and lips; return the picture and where bare skin is left."""
+    image = skin.copy()
+    bare = np.ones(x.shape, np.float32)
+    iris = rng.uniform(0.01, 0.2) * np.exp(rng.normal(0, 0.3, 3))
+    brow = rng.uniform(0.01, 0.12) * np.array([1.0, 0.8, 0.6])
+    brow_y, brow_tilt = body.eye_y - rng.uniform(0.17, 0.22), rng.uniform(-0.1, 0.25)
+    size = body.eye_size
+    for side in (-1, 1):
+        centre = side * body.eye_x
+        socket = _blob(x, y, centre, body.eye_y, 2.1 * size, 1.5 * size)
+        image *= (1 - 0.28 * socket)[..., None]
+        white = _disc(x, y, centre, body.eye_y, size, 0.5 * size)
+        image = _over(image, white, np.array([0.62, 0.6, 0.58]) * rng.uniform(0.6, 1.0))
+        image = _over(image, white * _disc(x, y, centre, body.eye_y, 0.5 * size, 0.5 * size), iris)
+        image = _over(image, _disc(x, y, centre, body.eye_y, 0.2 * size, 0.2 * size), 0.005)
+        lid = _disc(x, y, centre, body.eye_y - 0.45 * size, 1.15 * size, 0.16 * size)
+        image = _over(image, 0.8 * lid, brow * 0.5)
+        arch = y + brow_tilt * (abs(x) - body.eye_x) ** 2 * 4
+        hairs = _disc(x, arch, centre, brow_y, 1.45 * size, rng.uniform(0.2, 0.4) * size)
+        image = _over(image, 0.85 * hairs, brow)
+        bare *= (1 - _disc(x, y, centre, body.eye_y, 1.1 * size, 0.6 * size)) * (1 - 0.8 * hairs)
+    side_of_nose = _blob(x, y, 0.1, 0.1, 0.05, 0.25) + 0.5 * _blob(x, y, -0.1, 0.1, 0.05, 0.25)
+    image *= (1 - 0.22 * side_of_nose - 0.25 * _blob(x, y, 0, body.nose_y + 0.12, 0.14, 0.035))[
+        ..., None
+    ]
+    for side in (-1, 1):
+        nostril = _disc(x, y, side * 0.07, body.nose_y + 0.08, 0.035, 0.022)
+        image = _over(image, 0.8 * nostril, skin * 0.15)
+    lips = _lips(x, y, body)
+    redness = np.array([0.85, rng.uniform(0.35, 0.7), rng.uniform(0.4, 0.75)])
+    image = _over(image, lips, skin * redness)
+    image = _over(image, _disc(x, y, 0, body.mouth_y, 0.9 * body.mouth_width, 0.012), skin * 0.25)
+    return image.astype(np.float32), bare * (1 - 0.4 * lips)
+
+
+def _draw_hair(
+    rng: np.random.Generator, image: Map, bare: Map, front: Map, x: Map, y: Map, body: _Anatomy
+) -> tuple[Map, Map, Map]:
+    """Add ears, hair and beard; return picture, bare skin and the outline of the head."""
+    colour = rng.choice([0.012, 0.03, 0.09, 0.3]) * np.array([1.0, 0.75, 0.5]) ** rng.uniform(
+        0.3, 1.3
+    )
+    strands = (1 + 0.3 * _smooth_field(rng, x.shape, (90, 12)))[..., None]
+    ears = np.maximum.reduce(
+        [_disc(x, y, side * body.half_width * 1.02, 0.02, 0.1, 0.22) for side in (-1, 1)]
+    )
+    head = _union(front, ears)
+    style = rng.uniform()
+    if style > 0.1:  # one in ten is bald
+        volume = rng.uniform(1.04, 1.25)
+        line = rng.uniform(-0.72, -0.5) + rng.uniform(0.0, 0.5) * x**2 * (1 if style < 0.8 else -1)
+        cap = _disc(x, y, 0, -0.12, body.half_width * volume, body.half_height * volume * 0.98)
+        long = rng.uniform() < 0.4
+        sides = _step(abs(x) - body.half_width * rng.uniform(0.8, 0.97), 0.04)
+        sides *= _step((1.3 if long else 0.0) - y, 0.1)
+        mane = _disc(x, y, 0, 0.35, body.half_width * 1.3, 1.25) if long else cap
+        hair = np.maximum(cap * _step(line - y, 0.05), np.maximum(cap, mane) * sides)
+        image = _over(image, hair, colour * strands)
+        head, bare = _union(head, hair), bare * (1 - hair)
+    if rng.uniform() < 0.25:  # beard
+        low = _step(y - rng.uniform(0.3, 0.55) - 0.15 * np.cos(4 * x), 0.06) * front
+        beard = low * (1 - _lips(x, y, body)) * rng.uniform(0.3, 0.95)
+        image = _over(image, beard, colour * strands)
+        bare = bare * (1 - 0.95 * beard)
+    return image, bare, head
+
+
+def _draw_neck(
+    image: Map, bare: Map, head: Map, skin: Map, x: Map, y: Map, body: _Anatomy
+) -> tuple[Map, Map, Map]:
+    """Put a shaded neck behind the chin."""
+    neck = _step(0.62 * body.half_width - abs(x), 0.04) * _step(y - 0.4, 0.1) * _step(1.5 - y, 0.08)
+    behind = neck * (1 - head)
+    image = _over(image, behind, skin * 0.6)
+    return image, bare, head + behind
+
+
+def _draw_wear(
+    rng: np.random.Generator, image: Map, bare: Map, x: Map, y: Map, body: _Anatomy
+) -> tuple[Map, Map]:
+    """Glasses for one in four."""
+    if rng.uniform() < 0.25:
+        frame = np.zeros(x.shape, np.float32)
+        width, height = rng.uniform(0.19, 0.25), rng.uniform(0.13, 0.2)
+        for side in (-1, 1):
+            outer = _disc(x, y, side * body.eye_x, body.eye_y, width, height)
+            inner = _disc(x, y, side * body.eye_x, body.eye_y, width - 0.03, height - 0.03)
+            frame = np.maximum(frame, outer - inner)
+        bridge = _step(0.1 - abs(x), 0.02) * _step(0.02 - abs(y - body.eye_y), 0.01)
+        frame = np.maximum(frame, bridge)
+        image = _over(image, frame, rng.uniform(0.005, 0.2) * np.exp(rng.normal(0, 0.3, 3)))
+        bare = bare * (1 - frame)
+    return image, bare
+
+
+def _with_open_mouth(image: Map, x: Map, y: Map, body: _Anatomy) -> Map:
+    hole = _disc(x, y, 0, body.mouth_y + 0.06, 0.75 * body.mouth_width, 0.1)
+    return _over(image, hole, np.array([0.06, 0.015, 0.015])).astype(np.float32)
+
+
+def _with_shut_eyes(image: Map, skin: Map, x: Map, y: Map, body: _Anatomy) -> Map:
+    for side in (-1, 1):
+        lid = _disc(x, y, side * body.eye_x, body.eye_y, 1.1 * body.eye_size, 0.6 * body.eye_size)
+        image = _over(image, lid, skin * 0.75)
+    return image.astype(np.float32)
+
+
+def _lips(x: Map, y: Map, body: _Anatomy) -> Map:
+    return _disc(x, y, 0, body.mouth_y, body.mouth_width, 0.075)
+
+
+def _depth(x: Map, y: Map, radius: Map, body: _Anatomy) -> Map:
+    """An ellipsoid with a nose. Shape (N, N)."""
+    dome = 0.75 * np.sqrt(np.clip(1 - radius**2, 0, None))
+    nose = 0.22 * _blob(x, y, 0, body.nose_y - 0.05, 0.1, 0.2)
+    brow = 0.05 * _blob(x, y, 0, body.eye_y - 0.18, 0.4, 0.08)
+    eyes = -0.05 * sum(_blob(x, y, s * body.eye_x, body.eye_y, 0.12, 0.1) for s in (-1, 1))
+    return (dome + nose + brow + eyes).astype(np.float32)
+
+
+def _smooth_field(
+    rng: np.random.Generator, shape: tuple[int, ...], knots: int | tuple[int, int]
+) -> Map:
+    """Smooth random map of about unit standard deviation with `knots` bumps a side. Shape (N, N)."""
+    across, down = (knots, knots) if isinstance(knots, int) else knots
+    coarse = rng.standard_normal((down, across)).astype(np.float32)
+    return cv2.resize(coarse, (shape[1], shape[0]), interpolation=cv2.INTER_CUBIC)
+
+
+def _step(distance: Map, softness: float) -> Map:
+    """0 to 1 across `distance` = 0. Shape of `distance`."""
+    return np.clip(distance / softness + 0.5, 0, 1).astype(np.float32)
+
+
+def _disc(x: Map, y: Map, x0: float, y0: float, rx: float, ry: float) -> Map:
+    """1 inside an ellipse, 0 outside, with an edge about a pixel soft. Shape (N, N)."""
+    radius = np.sqrt(((x - x0) / rx) ** 2 + ((y - y0) / ry) ** 2)
+    pixel = abs(float(x[0, 1] - x[0, 0]))
+    return _step(1 - radius, max(1.5 * pixel / min(rx, ry), 0.05))
+
+
+def _blob(x: Map, y: Map, x0: float, y0: float, rx: float, ry: float) -> Map:
+    """A Gaussian hill of height 1. Shape (N, N)."""
+    return np.exp(-(((x - x0) / rx) ** 2) - ((y - y0) / ry) ** 2).astype(np.float32)
+
+
+def _union(first: Map, second: Map) -> Map:
+    """Cover of two soft masks that do not know of each other. Shape (N, N)."""
+    return first + second - first * second
+
+
+def _over(image: Map, alpha: Map, colour: Map | NDArray[np.float64] | float) -> Map:
+    """Lay `colour` over `image` where `alpha` is 1. Shape (N, N, 3)."""
+    return (image + alpha[..., None] * (colour - image)).astype(np.float32)

@@ -1,0 +1,226 @@
+"""The training loop that teacher and student share: draw, learn, check, save, go on."""
+
+import json
+import logging
+import platform
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, is_dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from accelerate.utils import set_seed
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from kdphys.losses import negative_pearson, spectral_cross_entropy, squared_error
+from train.datasets import FPS, Batch, ClipStore, draw_batch, whole_batch
+
+logger = logging.getLogger(__name__)
+
+Loss = Callable[[nn.Module, Batch], Mapping[str, Tensor]]
+PACKAGES = ("torch", "numpy", "accelerate", "av", "opencv-contrib-python")
+
+
+@dataclass(frozen=True)
+class LabelWeights:
+    """How much each part of the loss against the true pulse counts."""
+
+    pearson: float = 1.0
+    """Negative Pearson correlation with the blood volume."""
+    spectral: float = 0.1
+    """Cross entropy of the spectrum against the heart rate."""
+    error: float = 0.3
+    """Squared error: teaches the amplitude to tell how sure the network is."""
+    silence: float = 1.0
+    """Power of the wave where there is no pulse."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how fast to learn."""
+
+    steps: int = 1500
+    """Batches."""
+    batch: int = 8
+    """Clips a batch."""
+    frames: int = 240
+    """Length of the clips cut for training; a multiple of 4."""
+    rate: float = 2e-3
+    """Highest learning rate of AdamW, under one cosine cycle."""
+    seed: int = 0
+    """Of the weights, the batches and the variations."""
+    save_every: int = 100
+    """Steps between checkpoints."""
+    check_every: int = 250
+    """Steps between checks on the validation clips."""
+    threads: int = 2
+    """Threads of torch."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one training run needs."""
+
+    model: nn.Module
+    loss: Loss
+    store: ClipStore
+    check: ClipStore
+    schedule: Schedule
+    out: Path
+    config: object
+    """The command's whole configuration, a dataclass, kept in run.json."""
+    lag: int = 0
+    """Frames by which the model's wave comes late."""
+
+
+def label_loss(
+    wave: Tensor, batch: Batch, lag: int, warm_up: int, weights: LabelWeights
+) -> dict[str, Tensor]:
+    """Loss of a wave against the truth, each part of shape (B,) and already weighed.
+
+    Args:
+        wave: What the model said; its sample t belongs to frame t - lag. Shape (B, T).
+        batch: The truth.
+        lag: Frames by which the wave comes late.
+        warm_up: First frames that do not count.
+        weights: How much each part counts.
+
+    Returns:
+        The parts by name.
+    """
+    said, true = aligned(wave, batch.wave, lag, warm_up)
+    alive, scale = batch.alive, batch.alive / batch.alive.mean().clamp_min(0.125)
+    return {
+        "pearson": weights.pearson * scale * negative_pearson(said, true),
+        "spectral": weights.spectral * scale * spectral_cross_entropy(said, batch.bpm, FPS),
+        "error": weights.error * scale * squared_error(said, true),
+        "silence": weights.silence * (1 - alive) * said.square().mean(1),
+    }
+
+
+def aligned(wave: Tensor, true: Tensor, lag: int, warm_up: int) -> tuple[Tensor, Tensor]:
+    """Cut a late wave and the truth to the samples that belong together. Two of shape (B, T')."""
+    frames = wave.shape[1]
+    return wave[:, lag + warm_up :].float(), true[:, warm_up : frames - lag]
+
+
+def train(run: Run) -> None:
+    """Train to the end of the schedule, from the last checkpoint if there is one.
+
+    Every batch is a function of seed and step, so a resumed run sees what an unbroken one would.
+    The folder `run.out` then holds run.json, log.jsonl, checkpoint/ and model.safetensors.
+    """
+    plan = run.schedule
+    torch.set_num_threads(plan.threads)
+    set_seed(plan.seed)
+    accelerator = Accelerator(mixed_precision="bf16", cpu=not torch.cuda.is_available())
+    optimizer = torch.optim.AdamW(run.model.parameters(), lr=plan.rate, weight_decay=0.01)
+    cycle = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, plan.rate, total_steps=plan.steps + 1, pct_start=0.15
+    )
+    model, optimizer, cycle = accelerator.prepare(run.model, optimizer, cycle)
+    run.out.mkdir(parents=True, exist_ok=True)
+    record_run(run)
+    checkpoint, progress = run.out / "checkpoint", run.out / "progress.json"
+    start = 0
+    if progress.exists():
+        accelerator.load_state(str(checkpoint))
+        start = json.loads(progress.read_text())["step"]
+    began = time.monotonic()
+    for step in range(start, plan.steps):
+        model.train()
+        place = (plan.seed, step, accelerator.process_index)
+        batch = draw_batch(run.store, np.random.default_rng(place), plan.batch, plan.frames)
+        parts = run.loss(model, batch)
+        loss = torch.stack([part.mean() for part in parts.values()]).sum()
+        accelerator.backward(loss)
+        accelerator.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        cycle.step()
+        optimizer.zero_grad()
+        if step % 20 == 0:
+            facts = {name: float(part.detach().mean()) for name, part in parts.items()}
+            seconds = round(time.monotonic() - began, 1)
+            _log(run.out, {"step": step, "loss": float(loss.detach()), **facts, "s": seconds})
+        last = step + 1 == plan.steps
+        if last or (step + 1) % plan.check_every == 0:
+            _log(run.out, {"step": step + 1, **check(run.model, run.check, run.lag)})
+        if last or (step + 1) % plan.save_every == 0:
+            accelerator.save_state(str(checkpoint))
+            progress.write_text(json.dumps({"step": step + 1}))
+    if accelerator.is_main_process:
+        save_file(run.model.state_dict(), run.out / "model.safetensors")
+
+
+@torch.no_grad()
+def check(model: nn.Module, store: ClipStore, lag: int) -> dict[str, float]:
+    """Score a model on validation clips by a plain spectral peak.
+
+    Returns:
+        Mean absolute error in bpm, share within 3 bpm, mean correlation, and the root mean square
+        of the wave with and without a pulse.
+    """
+    model.eval()
+    errors, likeness, loud, silent = [], [], [], []
+    for start in range(0, len(store), 8):
+        batch = whole_batch(store, range(start, min(start + 8, len(store))))
+        said, true = aligned(model(batch.clip), batch.wave, lag, int(FPS))
+        power = said.square().mean(1).sqrt()
+        alive = batch.alive.bool()
+        errors.append((_peak_bpm(said) - batch.bpm)[alive].abs())
+        likeness.append(1 - negative_pearson(said, true)[alive])
+        loud.append(power[alive])
+        silent.append(power[~alive])
+    error = torch.cat(errors)
+    return {
+        "mae_bpm": round(float(error.mean()), 3),
+        "within_3": round(float((error <= 3).float().mean()), 3),
+        "pearson": round(float(torch.cat(likeness).mean()), 4),
+        "rms_alive": round(float(torch.cat(loud).mean()), 3),
+        "rms_none": round(float(torch.cat(silent).mean()), 3),
+    }
+
+
+def _peak_bpm(wave: Tensor) -> Tensor:
+    """Rate of the highest spectral peak between 40 and 180 bpm. Shape (B,)."""
+    points = 1 << 15
+    tapered = (wave - wave.mean(1, keepdim=True)) * torch.hann_window(wave.shape[1])
+    power = torch.fft.rfft(tapered, points).abs()
+    rates = torch.arange(power.shape[1]) * FPS * 60 / points
+    inside = (rates >= 39) & (rates <= 182)
+    return rates[inside][power[:, inside].argmax(1)]
+
+
+def record_run(run: Run) -> None:
+    """Write run.json: everything needed to do the run again."""
+    if not is_dataclass(run.config) or isinstance(run.config, type):
+        raise ValueError(f"config={run.config!r} must be a dataclass instance")
+    facts = {
+        "config": asdict(run.config),
+        "data_sha256": run.store.sha256,
+        "clips": len(run.store),
+        "parameters": sum(weight.numel() for weight in run.model.parameters()),
+        "commit": _git_commit(),
+        "versions": {name: version(name) for name in PACKAGES},
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+    }
+    (run.out / "run.json").write_text(json.dumps(facts, indent=1, default=str) + "\n")
+
+
+def _git_commit() -> str | None:
+    found = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
+    )
+    return found.stdout.strip() or None
+
+
+def _log(out: Path, facts: dict[str, float]) -> None:
+    with (out / "log.jsonl").open("a") as log:
+        log.write(json.dumps(facts) + "\n")
+    logger.info("%s", " ".join(f"{name} {value:.4g}" for name, value in facts.items()))

@@ -1,0 +1,117 @@
+"""Synthetic blood-volume pulses: when the heart beats, and what each beat looks like.
+
+A beat is a forward (systolic) and a reflected (dicrotic) wave, each a Gaussian in the beat's own
+phase, after McSharry et al. (2003, doi 10.1109/TBME.2003.808805) as used for pulse waves by
+Tang et al. (2020, doi 10.1038/s41598-020-69076-x). Beat intervals follow respiration (sinus
+arrhythmia), slow drift and, rarely, an ectopic beat.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+LEAST_BPM, MOST_BPM = 40.0, 180.0
+WAVE_HZ = 240.0  # beats are drawn on this grid, then interpolated
+PHASE_STEPS = 512
+
+
+@dataclass(frozen=True)
+class Pulse:
+    """A pulse with its truth."""
+
+    time_s: NDArray[np.float64]
+    """Sample times. Shape (N,), evenly spaced at `WAVE_HZ`."""
+    values: NDArray[np.float64]
+    """Blood volume, zero mean, unit standard deviation; systole is up. Shape (N,)."""
+    beats_s: NDArray[np.float64]
+    """Onsets of the beats in seconds. Shape (M,)."""
+    bpm: float
+    """Mean heart rate: beats counted over the time they span."""
+
+    def at(self, time_s: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the blood volume at any times inside the recording. Shape of `time_s`."""
+        return np.interp(time_s, self.time_s, self.values)
+
+
+def draw_pulse(
+    rng: np.random.Generator, seconds: float, variability: float, bpm: float | None = None
+) -> Pulse:
+    """Draw a pulse at a rate uniform in 40 to 180 beats a minute.
+
+    Args:
+        rng: Source of randomness.
+        seconds: Length of the pulse.
+        variability: 0 for a metronome, 1 for strong heart-rate variability and drift.
+        bpm: Mean heart rate; none draws one.
+
+    Returns:
+        The pulse, `seconds` long.
+    """
+    drawn = rng.uniform(LEAST_BPM, MOST_BPM)
+    bpm = drawn if bpm is None else bpm
+    onsets = _beat_onsets(rng, bpm, seconds, variability)
+    inside = onsets[(onsets >= 0) & (onsets <= seconds)]
+    time_s = np.arange(0.0, seconds + 1 / WAVE_HZ, 1 / WAVE_HZ)
+    beat = np.clip(np.searchsorted(onsets, time_s, side="right") - 1, 0, len(onsets) - 2)
+    phase = (time_s - onsets[beat]) / np.diff(onsets)[beat]
+    shape = _beat_shape(rng, bpm)
+    strength = 1 + rng.uniform(0, 0.15) * rng.standard_normal(len(onsets))  # beat to beat
+    values = np.interp(phase, np.linspace(0, 1, PHASE_STEPS), shape) * strength[beat]
+    values = values - values.mean()
+    rate = 60 * (len(inside) - 1) / (inside[-1] - inside[0])
+    return Pulse(time_s, values / values.std(), inside, float(rate))
+
+
+def _beat_onsets(
+    rng: np.random.Generator, bpm: float, seconds: float, variability: float
+) -> NDArray[np.float64]:
+    """Integrate an instantaneous rate into beat onsets from before 0 to after `seconds`."""
+    step = 0.05
+    time_s = np.arange(-3.0, seconds + 4.0, step)
+    breath_hz = rng.uniform(0.1, 0.5)
+    calm = np.clip((150 - bpm) / 90, 0.15, 1.0)  # a fast heart varies less
+    sway = variability * calm * rng.uniform(0.0, 0.08)
+    rate = 1 + sway * np.sin(2 * np.pi * breath_hz * time_s + rng.uniform(0, 2 * np.pi))
+    rate += variability * rng.uniform(-0.08, 0.08) * (time_s / max(seconds, 1.0) - 0.5)
+    rate += variability * calm * 0.03 * _slow_noise(rng, len(time_s), step, 0.1)
+    rate /= rate.mean()
+    cycles = np.cumsum(np.clip(bpm * rate, LEAST_BPM * 0.9, MOST_BPM * 1.1) / 60 * step)
+    cycles += rng.uniform()
+    whole = np.arange(np.ceil(cycles[0]), np.floor(cycles[-1]) + 1)
+    onsets = np.interp(whole, cycles, time_s)
+    if variability and rng.uniform() < 0.1:  # one ectopic beat: early, then a pause
+        early = int(rng.integers(2, len(onsets) - 2))
+        onsets[early] -= 0.25 * (onsets[early] - onsets[early - 1])
+    return onsets
+
+
+def _beat_shape(rng: np.random.Generator, bpm: float) -> NDArray[np.float64]:
+    """Blood volume over one beat; slow hearts show stronger dicrotic waves. Shape (512,)."""
+    phase = np.linspace(0, 1, PHASE_STEPS)
+    reflected = rng.uniform(0.0, 1.0 if bpm < 75 else 0.6 if bpm < 110 else 0.3)
+    centre = rng.uniform(0.18, 0.3)
+    delay = rng.uniform(0.25, 0.5)
+    width = rng.uniform(0.07, 0.14)
+    wave = _around(phase, centre, width)
+    wave += reflected * _around(phase, centre + delay, width * rng.uniform(0.9, 1.6))
+    return wave + rng.uniform(0.0, 0.5) * _around(phase, centre + 0.12, 0.2)
+
+
+def _around(phase: NDArray[np.float64], centre: float, width: float) -> NDArray[np.float64]:
+    """Gaussian on the circle of phases."""
+    distance = (phase - centre + 0.5) % 1 - 0.5
+    return np.exp(-0.5 * (distance / width) ** 2)
+
+
+def _slow_noise(
+    rng: np.random.Generator, samples: int, step_s: float, cutoff_hz: float
+) -> NDArray[np.float64]:
+    """First-order low-pass noise of unit standard deviation. Shape (samples,)."""
+    keep = np.exp(-2 * np.pi * cutoff_hz * step_s)
+    noise = np.empty(samples)
+    value = rng.standard_normal()
+    for index, kick in enumerate(rng.standard_normal(samples)):
+        value = keep * value + np.sqrt(1 - keep**2) * kick
+        noise[index] = value
+    return noise

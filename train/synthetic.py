@@ -1,0 +1,390 @@
+"""Synthetic face videos with a known pulse.
+
+A clip is a pure function of a seed and a `SyntheticConfig`: the same pair always gives the same
+bytes. `python train/synthetic.py --help` writes data sets for training, videos to look at or to
+measure, and a contact sheet.
+"""
+
+import json
+import logging
+import math
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass, field, replace
+from fractions import Fraction
+from functools import partial
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import tyro
+from numpy.typing import NDArray
+
+from kdphys.clip import EvenGrid
+from kdphys.crop import FaceBox, crop_face
+from train import faces, pulses, world
+
+logger = logging.getLogger(__name__)
+
+NETWORK_FPS = 30.0
+SOURCE_FPS = (15.0, 20.0, 24.0, 25.0, 25.0, 29.97, 30.0, 30.0, 30.0, 60.0)
+CODECS = ("libx264", "libx264", "libx264", "mpeg4", "libvpx", "mjpeg")
+KEY_FRAME_EVERY = (12, 15, 25, 30, 30, 50, 60, 250, 250)
+SHARD = 50
+
+
+@dataclass(frozen=True)
+class SyntheticConfig:
+    """What kind of clips are drawn."""
+
+    seconds: float = 10.0
+    """Length of a clip."""
+    size: int = 36
+    """Side of the square crop in pixels."""
+    difficulty: float | None = None
+    """0 for a still face in good light, 1 for the worst; none draws it anew for each clip."""
+    negatives: float = 0.12
+    """Share of clips without a pulse: photos, masks and the like."""
+    side: int | None = None
+    """Side of the filmed square in pixels; none draws 64 to 128 for each clip."""
+    view: float = 1.6
+    """Half the width of the filmed square in face units; a head is about 2 tall."""
+    fps: float | None = None
+    """Frame rate of the camera; none draws one for each clip."""
+    bpm: float | None = None
+    """Heart rate; none draws 40 to 180 uniformly."""
+    off: tuple[str, ...] = ()
+    """Factors to switch off; see train.world.FACTORS."""
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        unknown = set(self.off) - set(world.FACTORS)
+        if unknown:
+            raise ValueError(f"off={sorted(unknown)} must be among {world.FACTORS}")
+        if self.seconds < 2:
+            raise ValueError(f"seconds={self.seconds} must be at least 2")
+        if self.difficulty is not None and not 0 <= self.difficulty <= 1:
+            raise ValueError(f"difficulty={self.difficulty} must lie in [0, 1]")
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What is known about a clip."""
+
+    seed: int
+    bpm: float | None
+    """Mean heart rate; none where there is no pulse."""
+    melanin: float
+    difficulty: float
+    fps: float
+    codec: str | None
+    key_every: int | None
+    strength: float
+    """Standard deviation of the pulse in green, linear light, relative to its mean."""
+
+
+@dataclass(frozen=True)
+class Film:
+    """Frames of a filmed face with their truth."""
+
+    pictures: list[NDArray[np.uint8]]
+    """T frames of shape (N, N, 3)."""
+    time_s: NDArray[np.float64]
+    """Stamp of each frame. Shape (T,)."""
+    boxes: list[FaceBox]
+    """The detector's box in each frame."""
+    key_frame: NDArray[np.bool_]
+    """Which frames were key frames of a codec. Shape (T,)."""
+    pulse: pulses.Pulse
+    truth: Truth
+
+
+@dataclass(frozen=True)
+class SyntheticClip:
+    """What the network sees, and what it should say."""
+
+    pixels: NDArray[np.uint8]
+    """Face crops on an even grid of 30 Hz. Shape (T, S, S, 3)."""
+    wave: NDArray[np.float32]
+    """Blood volume, unit standard deviation; zeros where there is no pulse. Shape (T,)."""
+    truth: Truth
+    key_times_s: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    """Times of the codec's key frames."""
+
+
+def make_film(seed: int, config: SyntheticConfig) -> Film:
+    """Film one synthetic person.
+
+    Args:
+        seed: Which one.
+        config: What kind.
+
+    Returns:
+        The film; the same seed and config give the same film.
+    """
+    rng = np.random.default_rng((seed, 20260100))
+    off = frozenset(config.off)
+    difficulty = float(rng.uniform()) if config.difficulty is None else config.difficulty
+    negative = rng.uniform() < config.negatives
+    side = config.side or 2 * int(rng.integers(32, 65))
+    fps = config.fps or float(rng.choice(SOURCE_FPS))
+    true_s, stamps = _frame_times(rng, config.seconds, fps, difficulty, off)
+    pulse = _draw_pulse(rng, config, difficulty)
+    x, y = faces.view_grid(side, config.view)
+    face = faces.draw_face(rng, x, y)
+    strength = 0.0 if negative else _draw_strength(rng, difficulty, face.melanin)
+    still = negative and rng.uniform() < 0.5  # a photo on a stand
+    effort = 0.02 if still else difficulty
+    motion = world.draw_motion(rng, true_s, effort, off | ({"talk", "blink"} if still else set()))
+    light = world.draw_light(rng, true_s, effort, off)
+    camera = world.draw_camera(rng, face, difficulty, off)
+    volume = strength * pulse.at(true_s)
+    slope = strength * (pulse.at(true_s + 0.01) - pulse.at(true_s - 0.01)) / 0.02
+    room = faces.draw_background(rng, x, y)
+    blood = np.stack([volume, slope], 1)
+    pictures = list(world.film(rng, face, room, motion, light, camera, blood, config.view))
+    codec, options = _draw_codec(rng, difficulty, always=still, off=off)
+    keys = np.zeros(len(pictures), bool)
+    if codec:
+        pictures, keys = world.encode(pictures, fps, codec, options)
+    boxes = _draw_boxes(rng, motion, true_s, side / (2 * config.view), side, difficulty, off)
+    truth = Truth(
+        seed=seed,
+        bpm=None if negative else pulse.bpm,
+        melanin=face.melanin,
+        difficulty=difficulty,
+        fps=fps,
+        codec=codec,
+        key_every=int(options["g"]) if "g" in options else None,
+        strength=strength,
+    )
+    return Film(pictures, stamps, boxes, keys, pulse, truth)
+
+
+def make_clip(seed: int, config: SyntheticConfig) -> SyntheticClip:
+    """Film one synthetic person and crop the face as the measuring path does.
+
+    Args:
+        seed: Which one.
+        config: What kind.
+
+    Returns:
+        Crops on an even 30 Hz grid with the blood volume at the same times.
+    """
+    film = make_film(seed, replace(config, seconds=config.seconds + 0.5))
+    grid = EvenGrid(NETWORK_FPS)
+    parts = [
+        grid.push(crop_face(picture, box, config.size), float(time_s))
+        for picture, box, time_s in zip(film.pictures, film.boxes, film.time_s, strict=True)
+    ]
+    frames = round(config.seconds * NETWORK_FPS)
+    pixels = np.concatenate(parts)[:frames]
+    times = film.time_s[0] + np.arange(len(pixels)) / NETWORK_FPS
+    wave = film.pulse.at(times) * (film.truth.bpm is not None)
+    keys = film.time_s[: len(film.key_frame)][film.key_frame]
+    return SyntheticClip(pixels, wave.astype(np.float32), film.truth, keys)
+
+
+def _frame_times(
+    rng: np.random.Generator, seconds: float, fps: float, difficulty: float, off: frozenset[str]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """When frames were taken, and when their stamps say they were. Two of shape (T,)."""
+    time_s = np.arange(math.ceil(seconds * fps) + 1) / fps
+    if "timing" in off:
+        return time_s, time_s
+    if rng.uniform() < 0.3 * difficulty:  # dropped frames
+        kept = rng.uniform(size=len(time_s)) > rng.uniform(0, 0.1)
+        kept[[0, -1]] = True
+        time_s = time_s[kept]
+    if rng.uniform() < 0.3:  # a camera without an even clock, whose stamps are right but for a bit
+        time_s = time_s + rng.uniform(0, 0.35) / fps * rng.uniform(-1, 1, len(time_s))
+    error = difficulty * 0.002 * rng.standard_normal(len(time_s))
+    return time_s, np.maximum.accumulate(time_s + error + 1e-4 * np.arange(len(time_s)) / fps)
+
+
+def _draw_pulse(
+    rng: np.random.Generator, config: SyntheticConfig, difficulty: float
+) -> pulses.Pulse:
+    variability = rng.uniform(0, 0.4 + 0.6 * difficulty)
+    return pulses.draw_pulse(rng, config.seconds + 1.0, variability, config.bpm)
+
+
+def _draw_strength(rng: np.random.Generator, difficulty: float, melanin: float) -> float:
+    """Relative darkening of green, standard deviation in linear light."""
+    low, high = 0.0025 - 0.0017 * difficulty, 0.007 - 0.003 * difficulty
+    return float(np.exp(rng.uniform(np.log(low), np.log(high))) * (1 - 0.4 * melanin))
+
+
+def _draw_codec(
+    rng: np.random.Generator, difficulty: float, *, always: bool, off: frozenset[str]
+) -> tuple[str | None, dict[str, str]]:
+    """Choose a codec and how hard it squeezes."""
+    if "codec" in off or (rng.uniform() > 0.45 and not always):
+        return None, {}
+    codec = str(rng.choice(CODECS))
+    squeeze = (0.2 + 0.8 * difficulty) * rng.uniform() ** 1.5
+    every = str(rng.choice(KEY_FRAME_EVERY))
+    if codec == "libx264":
+        crf = f"{1 + 17 * squeeze:.0f}"
+        return codec, {"crf": crf, "preset": "veryfast", "g": every, "sc_threshold": "0"}
+    if codec == "libvpx":
+        crf = f"{4 + 8 * squeeze:.0f}"
+        speed = {"deadline": "realtime", "cpu-used": "8", "b": "3M", "qmin": "0", "qmax": "24"}
+        return codec, {"crf": crf, "g": every, **speed}
+    quality = f"{1 + 3 * squeeze:.0f}" if codec == "mpeg4" else f"{2 + 4 * squeeze:.0f}"
+    if codec == "mpeg4":
+        return codec, {"qmin": quality, "qmax": quality, "g": every}
+    return codec, {"qmin": quality, "qmax": quality}
+
+
+def _draw_boxes(
+    rng: np.random.Generator,
+    motion: world.Motion,
+    time_s: NDArray[np.float64],
+    pixels_per_unit: float,
+    side: int,
+    difficulty: float,
+    off: frozenset[str],
+) -> list[FaceBox]:
+    """Follow the head as a smoothing detector does: a little late, a little unsteady."""
+    step = float(np.median(np.diff(time_s)))
+    half = rng.uniform(*BOX_HALF) * pixels_per_unit
+    middle = rng.normal(0, 0.07, 2) + np.array([0.0, BOX_CENTRE_Y])
+    keep = np.exp(-step / rng.uniform(0.03, 0.35))
+    wobble = 0.0 if "box" in off else difficulty * rng.uniform() ** 2 * 0.02
+    follows = rng.uniform() < 0.8 or "box" in off
+    place = np.stack([motion.x, motion.y, motion.scale], 1)
+    if not follows:
+        place = np.broadcast_to(place.mean(0), place.shape)
+    boxes = []
+    state = place[0]
+    shake = np.stack([world.smooth_noise(rng, len(time_s), step, 1.0) for _ in range(3)], 1)
+    for target, noise in zip(place, shake, strict=True):
+        state = keep * state + (1 - keep) * target
+        x, y, scale = state + wobble * noise
+        reach = half * scale
+        x_pixel = side / 2 + (x + middle[0]) * pixels_per_unit
+        y_pixel = side / 2 + (y + middle[1]) * pixels_per_unit
+        boxes.append(FaceBox(x_pixel - reach, y_pixel - reach, x_pixel + reach, y_pixel + reach, 1))
+    return boxes
+
+
+BOX_HALF = (0.85, 1.3)  # half the side of the face box in face units
+BOX_CENTRE_Y = 0.05
+
+
+@dataclass(frozen=True)
+class SyntheticJob:
+    """Write clips for training; or one face as a video, or a contact sheet."""
+
+    out: Path = Path("data/train")
+    """Folder for the clips; shards already there are kept, so a stopped run goes on."""
+    clips: int = 3000
+    """How many clips, or rows of the sheet."""
+    seed: int = 0
+    """First seed; clip i has seed + i."""
+    workers: int = 2
+    """Processes."""
+    video: Path | None = None
+    """Write one face to this file instead, with its truth beside it as JSON: .mp4, or .npz for
+    frames as they are. Lengths, sizes and rates come from the config; 480 pixels unless given."""
+    quality: int = 10
+    """Constant rate factor of the video: 0 is lossless, 51 the worst."""
+    sheet: Path | None = None
+    """Draw crops over time into this picture instead, one row a clip."""
+    config: SyntheticConfig = field(default_factory=SyntheticConfig)
+    smoke: bool = False
+    """Four short clips only, to see that it runs to its end."""
+
+
+def write_dataset(job: SyntheticJob) -> None:
+    """Write shards of crops and waves, and a manifest."""
+    job.out.mkdir(parents=True, exist_ok=True)
+    starts = range(0, job.clips, SHARD)
+    with ProcessPoolExecutor(job.workers) as pool:
+        for done, start in enumerate(pool.map(partial(_write_shard, job), starts), 1):
+            logger.info("shard %04d (%d of %d)", start // SHARD, done, len(starts))
+    manifest = {"config": asdict(job.config), "seed": job.seed, "clips": job.clips}
+    (job.out / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+
+
+def _write_shard(job: SyntheticJob, start: int) -> int:
+    """Write clips start to start + SHARD, if they are not there yet."""
+    cv2.setNumThreads(1)
+    name = job.out / f"{start // SHARD:04d}.npz"
+    if name.exists():
+        return start
+    seeds = range(job.seed + start, job.seed + min(start + SHARD, job.clips))
+    made = [make_clip(seed, job.config) for seed in seeds]
+    unfinished = name.with_suffix(".part.npz")
+    np.savez(
+        unfinished,
+        pixels=np.stack([clip.pixels for clip in made]),
+        wave=np.stack([clip.wave for clip in made]),
+        truth=np.array([json.dumps(asdict(clip.truth)) for clip in made]),
+    )
+    unfinished.replace(name)
+    return start
+
+
+def write_video(path: Path, film: Film, quality: int) -> None:
+    """Write a film as H.264 with its own time stamps.
+
+    Args:
+        path: File to write.
+        film: What to write.
+        quality: Constant rate factor of x264.
+    """
+    clock = 90_000
+    with av.open(str(path), "w") as sink:
+        options = {"crf": str(quality), "preset": "veryfast", "g": "250"}
+        stream = sink.add_stream("libx264", rate=round(film.truth.fps), options=options)
+        stream.height, stream.width = film.pictures[0].shape[:2]
+        stream.pix_fmt = "yuv420p"
+        stream.time_base = stream.codec_context.time_base = Fraction(1, clock)
+        for picture, time_s in zip(film.pictures, film.time_s, strict=True):
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            frame.pts, frame.time_base = round(time_s * clock), Fraction(1, clock)
+            sink.mux(stream.encode(frame))
+        sink.mux(stream.encode(None))
+
+
+def draw_sheet(path: Path, job: SyntheticJob) -> None:
+    """Draw a contact sheet: one row a clip, crops over four seconds."""
+    rows = []
+    for seed in range(job.seed, job.seed + job.clips):
+        clip = make_clip(seed, replace(job.config, seconds=4.0))
+        chosen = clip.pixels[np.linspace(0, len(clip.pixels) - 1, 10).astype(int)]
+        large = [cv2.resize(crop, (108, 108), interpolation=cv2.INTER_NEAREST) for crop in chosen]
+        rows.append(np.hstack(large))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), cv2.cvtColor(np.vstack(rows), cv2.COLOR_RGB2BGR))
+
+
+def save_film(path: Path, job: SyntheticJob) -> None:
+    """Write one face as a video or as raw frames, with its truth beside it."""
+    config = replace(job.config, side=job.config.side or 480, view=max(job.config.view, 2.2))
+    film = make_film(job.seed, config)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == ".npz":
+        np.savez_compressed(path, frames=np.stack(film.pictures), time_s=film.time_s)
+    else:
+        write_video(path, film, job.quality)
+    path.with_suffix(".json").write_text(json.dumps(asdict(film.truth), indent=1) + "\n")
+
+
+def main(job: SyntheticJob) -> None:
+    """Do the job."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    if job.smoke:
+        job = replace(job, clips=4, workers=1, config=replace(job.config, seconds=4.0))
+    if job.video:
+        save_film(job.video, job)
+    elif job.sheet:
+        draw_sheet(job.sheet, job)
+    else:
+        write_dataset(job)
+
+
+if __name__ == "__main__":
+    main(tyro.cli(SyntheticJob))

@@ -1,0 +1,81 @@
+"""Train the teacher on labels: `python train/teacher.py --data data/train --out runs/teacher`."""
+
+import json
+import logging
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import tyro
+from torch import nn
+
+from kdphys.models.teacher import Teacher, TeacherConfig
+from train.datasets import Batch, read_store
+from train.loop import LabelWeights, Run, Schedule, label_loss, train
+from train.smoke import SMOKE_SCHEDULE, smoke_data
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Config = TypeVar("Config")
+WARM_UP = 15  # frames at the start that do not count
+
+
+@dataclass(frozen=True)
+class TeacherRun:
+    """Train the 3D teacher."""
+
+    data: Path = Path("data/train")
+    """Clips to learn from, written by train/synthetic.py."""
+    check: Path = Path("data/check")
+    """Clips to validate on."""
+    out: Path = Path("runs/teacher")
+    """Folder of the run; a stopped run in it is resumed."""
+    most: int | None = None
+    """Use no more than this many clips."""
+    model: TeacherConfig = field(default_factory=TeacherConfig)
+    label: LabelWeights = field(default_factory=LabelWeights)
+    schedule: Schedule = field(default_factory=Schedule)
+    smoke: bool = False
+    """A few steps on a few clips, to see that it runs to its end."""
+
+
+def main(config: TeacherRun) -> None:
+    """Train as configured."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    if config.smoke:
+        folder = smoke_data(config.out)
+        config = replace(config, data=folder, check=folder, schedule=SMOKE_SCHEDULE)
+    teacher = Teacher(config.model)
+
+    def loss(model: nn.Module, batch: Batch) -> dict:
+        return label_loss(model(batch.clip), batch, 0, WARM_UP, config.label)
+
+    train(
+        Run(
+            model=teacher,
+            loss=loss,
+            store=read_store(config.data, config.most),
+            check=read_store(config.check),
+            schedule=config.schedule,
+            out=config.out,
+            config=config,
+        )
+    )
+    (config.out / "config.json").write_text(config_json(config.model))
+
+
+def config_json(model: "DataclassInstance") -> str:
+    """Text of a model's config.json."""
+    return json.dumps(asdict(model), indent=1) + "\n"
+
+
+def read_config(kind: type[Config], folder: Path) -> Config:
+    """Read a model's configuration from its folder's config.json."""
+    facts = json.loads((folder / "config.json").read_text())
+    lists = {name: tuple(value) for name, value in facts.items() if isinstance(value, list)}
+    return kind(**{**facts, **lists})
+
+
+if __name__ == "__main__":
+    main(tyro.cli(TeacherRun))

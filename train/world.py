@@ -1,0 +1,323 @@
+"""The world around a synthetic face: how it moves, how it is lit, and the camera that films it.
+
+Everything that troubles a real recording has a factor of its own that can be switched off, so that
+an error can be explained. Light is linear until the camera's own curve; the pulse darkens skin by
+wavelength-dependent absorption with the relative strengths of de Haan & van Leest (2014,
+doi 10.1088/0967-3334/35/9/1913).
+"""
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import av
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from train.faces import Face, Map
+
+Track = NDArray[np.float64]
+Picture = NDArray[np.uint8]
+
+PULSE_RGB = np.array([0.33, 0.77, 0.53])  # relative pulsatile strength of R, G, B
+FACTORS = (
+    "motion", "rhythm", "talk", "blink", "light", "flicker", "shadow", "exposure", "noise",
+    "blur", "codec", "box", "timing",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Motion:
+    """Where the head is at every frame, in face units and radians. Each of shape (T,)."""
+
+    x: Track
+    y: Track
+    scale: Track
+    roll: Track
+    yaw: Track
+    pitch: Track
+    mouth: Track
+    """0 closed to 1 wide open."""
+    eyes: Track
+    """0 open to 1 shut."""
+
+
+@dataclass(frozen=True)
+class Light:
+    """Light and exposure at every frame."""
+
+    face: Track
+    """Gain on the head, per channel. Shape (T, 3)."""
+    room: Track
+    """Gain on the background, per channel. Shape (T, 3)."""
+    shadow: Track
+    """Place of a soft shadow edge in face units. Shape (T,)."""
+
+
+@dataclass(frozen=True)
+class Camera:
+    """What the camera does to a frame."""
+
+    noise: float
+    """Standard deviation of the noise at mid grey, in units of full scale."""
+    gamma: float
+    blur: float
+    """Gaussian blur in pixels."""
+    exposure: float
+    """Gain that brings the face to its brightness."""
+
+
+def draw_motion(
+    rng: np.random.Generator, time_s: Track, difficulty: float, off: frozenset[str]
+) -> Motion:
+    """Draw head pose, talking and blinking over time."""
+    frames = len(time_s)
+    step = float(np.median(np.diff(time_s)))
+    size = 0.0 if "motion" in off else difficulty * rng.uniform(0.05, 1.0)
+    limits = {"x": 0.22, "y": 0.12, "scale": 0.06, "roll": 0.12, "yaw": 0.35, "pitch": 0.2}
+    pose = {}
+    for name, limit in limits.items():
+        slow = smooth_noise(rng, frames, step, rng.uniform(0.1, 0.5))
+        quick = smooth_noise(rng, frames, step, rng.uniform(0.8, 2.5))
+        pose[name] = size * limit * (0.35 * slow + 0.06 * quick)
+    if "rhythm" not in off and rng.uniform() < 0.3 * difficulty:  # nodding, walking, music
+        hz = rng.uniform(0.3, 3.0)
+        wander = 2 * np.pi * hz * time_s + 0.6 * smooth_noise(rng, frames, step, 0.2)
+        for name in rng.choice(list(limits), 2, replace=False):
+            strength = difficulty * limits[name] * rng.uniform(0.02, 0.35)
+            pose[name] = pose[name] + strength * np.sin(wander + rng.uniform(0, 6.28))
+    mouth = np.zeros(frames)
+    if "talk" not in off and rng.uniform() < 0.2 + 0.4 * difficulty:
+        speaking = smooth_noise(rng, frames, step, 0.15) > rng.uniform(-1.0, 0.5)
+        mouth = np.clip(0.6 * smooth_noise(rng, frames, step, 3.0), 0, 1) * speaking
+    eyes = np.zeros(frames)
+    if "blink" not in off:
+        for moment in np.cumsum(rng.uniform(1.0, 6.0, 1 + int(time_s[-1] / 2))):
+            eyes = np.maximum(eyes, np.clip(1.3 - abs(time_s - moment) / 0.09, 0, 1))
+    pose["scale"] = np.exp(pose["scale"])
+    return Motion(**pose, mouth=mouth, eyes=eyes)
+
+
+def draw_light(
+    rng: np.random.Generator, time_s: Track, difficulty: float, off: frozenset[str]
+) -> Light:
+    """Draw illumination over time: colour, drift, a changing screen, flicker, auto exposure."""
+    frames = len(time_s)
+    step = float(np.median(np.diff(time_s)))
+    change = np.zeros((frames, 3))
+    if "light" not in off:
+        for cutoff, most in ((0.1, 0.08), (1.0, 0.008)):
+            size = difficulty * most * rng.uniform() ** 2
+            common = smooth_noise(rng, frames, step, cutoff)[:, None]
+            own = np.stack([smooth_noise(rng, frames, step, cutoff) for _ in range(3)], 1)
+            change += size * (common + 0.25 * own)
+        if rng.uniform() < 0.3 * difficulty:  # a screen lights the face
+            scene = np.searchsorted(np.cumsum(rng.exponential(2.0, 200)), time_s)
+            change += rng.uniform(0.003, 0.03) * rng.standard_normal((400, 3))[scene]
+    if "flicker" not in off and rng.uniform() < 0.25 * difficulty:  # mains light, aliased
+        hz = rng.choice([100.0, 120.0]) + rng.uniform(-0.2, 0.2)
+        wave = np.sin(2 * np.pi * hz * time_s + rng.uniform(0, 6.28))
+        change += rng.uniform(0.001, 0.015) * wave[:, None]
+    gain = np.ones(frames)
+    if "exposure" not in off and rng.uniform() < 0.3 * difficulty:
+        steps = rng.uniform(0, time_s[-1], int(rng.integers(1, 4)))
+        sizes = rng.normal(0, 0.05, len(steps))
+        for moment, size in zip(steps, sizes, strict=True):
+            gain *= 1 + size / (1 + np.exp(-(time_s - moment) / 0.08))
+    colour = np.exp(rng.normal(0, 0.12, 3) * np.array([1, 0.5, 1]))
+    shadow = rng.uniform(-1.5, 1.5) + difficulty * smooth_noise(rng, frames, step, 0.2)
+    exposed = gain[:, None] * colour
+    return Light(
+        face=np.exp(change) * exposed,
+        room=np.exp(rng.uniform(0, 1) * change) * exposed,
+        shadow=np.full(frames, -9.0) if "shadow" in off else shadow,
+    )
+
+
+def draw_camera(
+    rng: np.random.Generator, face: Face, difficulty: float, off: frozenset[str]
+) -> Camera:
+    """Draw noise, curve, focus and exposure of the camera."""
+    skin = face.rest[face.perfusion > 0.5]
+    level = float(skin.max(1).mean()) if len(skin) else 0.3
+    wanted = rng.uniform(0.25, 0.6) * (0.55 + 0.45 * (1 - face.melanin))
+    noise = np.exp(rng.uniform(np.log(0.002), np.log(0.004 + 0.026 * difficulty)))
+    return Camera(
+        noise=0.0 if "noise" in off else float(noise),
+        gamma=float(rng.uniform(1.7, 2.4)),
+        blur=0.0 if "blur" in off else float(rng.uniform(0, 1.2) * rng.uniform()),
+        exposure=wanted / level,
+    )
+
+
+def film(
+    rng: np.random.Generator,
+    face: Face,
+    room: Map,
+    motion: Motion,
+    light: Light,
+    camera: Camera,
+    blood: Track,
+    view: float,
+) -> Iterator[Picture]:
+    """Film a face frame by frame.
+
+    Args:
+        rng: Source of randomness: lamp directions and camera noise.
+        face: The head.
+        room: What is behind it. Shape (N, N, 3).
+        motion: Pose at every frame.
+        light: Illumination at every frame.
+        camera: Noise, curve, blur and exposure.
+        blood: Blood volume in units of relative darkening of green, and its change per second.
+            Shape (T, 2).
+        view: Half the width of the view in face units.
+
+    Yields:
+        sRGB-like frames. Shape (N, N, 3), uint8.
+    """
+    side = face.head.shape[0]
+    line = (((np.arange(side) + 0.5) / side * 2 - 1) * view).astype(np.float32)
+    x, y = np.meshgrid(line, line)
+    shade, by_yaw, by_pitch, shine = _shading(rng, face, side / (2 * view))
+    edge_angle, edge_depth = rng.uniform(0, 6.28), rng.uniform(0.0, 0.4)
+    across = (np.cos(edge_angle) * x + np.sin(edge_angle) * y).astype(np.float32)
+    outline = np.dstack([face.head, face.perfusion * face.delay_s])
+    pulse_rgb = (PULSE_RGB / PULSE_RGB[1] * np.exp(rng.normal(0, 0.1, 3))).astype(np.float32)
+    grain = rng.standard_normal(4 * side * side * 3 + 100_003, dtype=np.float32)
+    for index in range(len(blood)):
+        maps = _sample_maps(face, motion, index, x, y, view)
+        skin = cv2.remap(
+            _texture(face, motion, index), *maps, cv2.INTER_LINEAR, None, cv2.BORDER_REPLICATE
+        )
+        rest = cv2.remap(outline, *maps, cv2.INTER_LINEAR, None, cv2.BORDER_REPLICATE)
+        volume, slope = blood[index]
+        darker = (volume * skin[..., 3] - slope * rest[..., 1])[..., None] * pulse_rgb
+        lit = shade + float(motion.yaw[index]) * by_yaw + float(motion.pitch[index]) * by_pitch
+        lit = lit * (1 - edge_depth * _sigmoid((light.shadow[index] - across) * 4))
+        head = skin[..., :3] * (1 - darker) * lit[..., None] + shine[..., None]
+        head = head * light.face[index].astype(np.float32)
+        behind = room * light.room[index].astype(np.float32)
+        scene = behind + rest[..., :1] * (head - behind)
+        yield _expose(rng, scene, camera, grain)
+
+
+def _sample_maps(
+    face: Face, motion: Motion, index: int, x: Map, y: Map, view: float
+) -> tuple[Map, Map]:
+    """Where on the face maps each pixel of this frame looks. Two of shape (N, N), in pixels."""
+    side = len(x)
+    cos, sin = np.cos(motion.roll[index]), np.sin(motion.roll[index])
+    zoom = 1 / motion.scale[index]
+    a, b = np.float32(cos * zoom), np.float32(sin * zoom)
+    moved_x, moved_y = x - np.float32(motion.x[index]), y - np.float32(motion.y[index])
+    from_x, from_y = a * moved_x + b * moved_y, a * moved_y - b * moved_x
+    to_pixel = np.float32(side / (2 * view))
+    half = np.float32(side / 2 - 0.5)
+    depth = cv2.remap(
+        face.depth, from_x * to_pixel + half, from_y * to_pixel + half, cv2.INTER_LINEAR
+    )
+    from_x = from_x - np.float32(motion.yaw[index]) * depth
+    from_y = from_y - np.float32(motion.pitch[index]) * depth
+    if motion.mouth[index] > 0:
+        from_y = from_y - np.float32(0.1 * motion.mouth[index]) * face.jaw
+    return from_x * to_pixel + half, from_y * to_pixel + half
+
+
+def _texture(face: Face, motion: Motion, index: int) -> Map:
+    """Reflectance and perfusion with this frame's mouth and eyes. Shape (N, N, 4)."""
+    image = face.rest
+    if motion.mouth[index] > 0:
+        image = image + np.float32(motion.mouth[index]) * (face.open_mouth - face.rest)
+    if motion.eyes[index] > 0:
+        image = image + np.float32(motion.eyes[index]) * (face.shut_eyes - face.rest)
+    return np.dstack([image, face.perfusion])
+
+
+def _shading(
+    rng: np.random.Generator, face: Face, pixels_per_unit: float
+) -> tuple[Map, Map, Map, Map]:
+    """Lambertian shade, its change with yaw and pitch, and a highlight. Four of shape (N, N)."""
+    slope_y, slope_x = np.gradient(cv2.GaussianBlur(face.depth, (0, 0), len(face.depth) / 60))
+    normal = np.dstack(
+        [-slope_x * pixels_per_unit, -slope_y * pixels_per_unit, np.ones_like(slope_x)]
+    )
+    normal /= np.linalg.norm(normal, axis=2, keepdims=True)
+    azimuth, height = rng.uniform(-1.2, 1.2), rng.uniform(-0.9, 0.3)
+    ambient = rng.uniform(0.3, 0.8)
+
+    def lit(yaw: float, pitch: float) -> Map:
+        lamp = np.array([np.sin(azimuth + yaw), np.sin(height + pitch), 1.0])
+        lamp /= np.linalg.norm(lamp)
+        return (ambient + (1 - ambient) * np.clip(normal @ lamp, 0, None)).astype(np.float32)
+
+    lamp = np.array([np.sin(azimuth), np.sin(height), 1.0])
+    half = lamp / np.linalg.norm(lamp) + np.array([0, 0, 1.0])
+    half /= np.linalg.norm(half)
+    gloss = rng.uniform(0, 0.12) * np.clip(normal @ half, 0, 1) ** rng.uniform(15, 60)
+    still = lit(0, 0)
+    shine = gloss * (face.perfusion > 0.1)
+    return (
+        still,
+        ((lit(0.1, 0) - still) / 0.1).astype(np.float32),
+        ((lit(0, 0.1) - still) / 0.1).astype(np.float32),
+        shine.astype(np.float32),
+    )
+
+
+def _expose(rng: np.random.Generator, scene: Map, camera: Camera, grain: Map) -> Picture:
+    """Blur, shot and read noise, tone curve, 8 bits. Shape (N, N, 3)."""
+    if camera.blur > 0.3:
+        scene = cv2.GaussianBlur(scene, (0, 0), camera.blur)
+    scene = np.clip(scene * np.float32(camera.exposure), 0, None)
+    if camera.noise:
+        start = int(rng.integers(0, len(grain) - scene.size))
+        noise = grain[start : start + scene.size].reshape(scene.shape)
+        scene = scene + np.float32(camera.noise) * np.sqrt(0.1 + 1.8 * scene) * noise
+    curve = np.power(np.clip(scene, 0, 1), np.float32(1 / camera.gamma))
+    return (curve * 255 + 0.5).astype(np.uint8)
+
+
+def encode(
+    pictures: list[Picture], fps: float, codec: str, options: dict[str, str]
+) -> tuple[list[Picture], NDArray[np.bool_]]:
+    """Send pictures through a lossy video codec and back.
+
+    Args:
+        pictures: Frames of one even size. T of shape (N, M, 3), uint8.
+        fps: Frame rate in Hz.
+        codec: FFmpeg's encoder name, for example "libx264", "mpeg4", "libvpx" or "mjpeg".
+        options: The encoder's options.
+
+    Returns:
+        The decoded pictures, and which of them were key frames. Shape (T,).
+    """
+    store = io.BytesIO()
+    with av.open(store, "w", format="matroska") as sink:
+        stream = sink.add_stream(codec, rate=round(fps), options=options)
+        stream.height, stream.width = pictures[0].shape[:2]
+        stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+        stream.thread_count = 1
+        for picture in pictures:
+            sink.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        sink.mux(stream.encode(None))
+    store.seek(0)
+    with av.open(store) as source:
+        frames = [
+            (frame.to_ndarray(format="rgb24"), frame.key_frame) for frame in source.decode(video=0)
+        ]
+    return [picture for picture, _ in frames], np.array([key for _, key in frames])
+
+
+def smooth_noise(rng: np.random.Generator, samples: int, step_s: float, cutoff_hz: float) -> Track:
+    """Gaussian noise with a soft low-pass, unit standard deviation. Shape (samples,)."""
+    padded = samples + int(2 / (cutoff_hz * step_s))
+    spectrum = np.fft.rfft(rng.standard_normal(padded))
+    hz = np.fft.rfftfreq(padded, step_s)
+    shaped = np.fft.irfft(spectrum / (1 + (hz / cutoff_hz) ** 4), padded)
+    return shaped[:samples] / shaped.std()
+
+
+def _sigmoid(value: Map) -> Map:
+    return 1 / (1 + np.exp(-np.clip(value, -30, 30)))
