@@ -1,0 +1,92 @@
+# make app    the page on http://127.0.0.1:7860
+# make test   format, lint, types, import contracts and all tests, the browser's too
+# make lint   the same without the tests
+# make train  data, teacher, student, export and results, each command printed as it runs
+# make bench  what teacher and student cost on this machine
+#
+# Each sets up .venv by itself, and again when a list of requirements has changed.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+.DEFAULT_GOAL := app
+.PHONY: app test lint train bench chromium
+
+PIP := .venv/bin/python -m pip
+PIP_VERSION := 26.3
+PYTHON := .venv/bin/python
+NEED_PYTHON := KDPhys needs Python 3.11 or 3.12 with its venv module: install python3.11 and \
+python3.11-venv (Debian, Ubuntu) or get Python from python.org, then run make again.
+NEED_CHROMIUM := The browser tests need Chromium: install it (Debian: apt-get install chromium) \
+so that chromium, chromium-browser or google-chrome is on PATH, then run make test again.
+
+app: .venv/.app
+	$(PYTHON) app.py
+
+test: lint chromium
+	$(PYTHON) -m pytest -m "" --durations=15
+
+lint: .venv/.dev
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/pyright
+	.venv/bin/lint-imports
+
+train: .venv/.train
+	set -x
+	$(PYTHON) train/synthetic.py --out data/train --clips 3000 --seed 0
+	$(PYTHON) train/synthetic.py --out data/check --clips 64 --seed 900000
+	$(PYTHON) train/teacher.py --data data/train --check data/check --out runs/teacher
+	$(PYTHON) train/distill.py --data data/train --check data/check --teacher runs/teacher --out runs/student
+	$(PYTHON) train/export.py --model teacher --run runs/teacher --out weights/teacher
+	$(PYTHON) train/export.py --model student --run runs/student --out weights/student
+	$(PYTHON) train/evaluate.py --out docs/results
+
+bench: .venv/.app
+	$(PYTHON) -m kdphys bench
+
+# Setting up: each stamp says that what it names has been installed.
+
+.venv/.base: Makefile
+	if [ ! -x $(PYTHON) ]; then
+	    for python in python3.11 python3.12 python3; do
+	        if "$$python" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2> /dev/null; then
+	            "$$python" -m venv .venv
+	            break
+	        fi
+	    done
+	fi
+	if [ ! -x $(PYTHON) ]; then
+	    echo "$(NEED_PYTHON)" >&2
+	    exit 1
+	fi
+	$(PIP) install --quiet --disable-pip-version-check "pip==$(PIP_VERSION)"
+	touch $@
+
+.venv/.app: .venv/.base requirements.txt
+	$(PIP) install --quiet -r requirements.txt
+	touch $@
+
+.venv/.train: .venv/.base requirements.txt requirements-train.txt pyproject.toml
+	$(PIP) install --quiet -r requirements-train.txt
+	touch $@ .venv/.app
+
+.venv/.dev: .venv/.base requirements.txt requirements-train.txt pyproject.toml
+	$(PIP) install --quiet -r requirements-train.txt --group dev
+	touch $@ .venv/.train .venv/.app
+
+chromium:
+	for browser in chromium chromium-browser google-chrome; do
+	    if command -v "$$browser" > /dev/null; then exit 0; fi
+	done
+	as_root=
+	if [ "$$(id -u)" != 0 ]; then
+	    if command -v sudo > /dev/null; then as_root=sudo; fi
+	    if [ -z "$$as_root" ]; then echo "$(NEED_CHROMIUM)" >&2; exit 1; fi
+	fi
+	if ! command -v apt-get > /dev/null; then echo "$(NEED_CHROMIUM)" >&2; exit 1; fi
+	$$as_root apt-get update --quiet=2
+	if ! $$as_root apt-get install --quiet=2 --yes --no-install-recommends chromium; then
+	    echo "$(NEED_CHROMIUM)" >&2
+	    exit 1
+	fi
