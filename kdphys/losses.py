@@ -75,10 +75,10 @@ def spectral_cross_entropy(
         -log. Shape (B,).
     """
     frames = wave.shape[1]
-    rates = torch.arange(*band_bpm, 1.0, device=wave.device)
-    time_s = torch.arange(frames, device=wave.device) / fps
+    rates = torch.arange(*band_bpm, 1.0, device=wave.device, dtype=wave.dtype)
+    time_s = torch.arange(frames, device=wave.device, dtype=wave.dtype) / fps
     angle = 2 * torch.pi * time_s[:, None] * rates / 60  #                        (T, F)
-    hann = torch.hann_window(frames, device=wave.device)
+    hann = torch.hann_window(frames, device=wave.device, dtype=wave.dtype)
     tapered = _centred(wave) * hann
     power = (tapered @ angle.cos()).square() + (tapered @ angle.sin()).square()
     share = power / power.sum(1, keepdim=True).clamp_min(1e-9)
