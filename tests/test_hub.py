@@ -1,0 +1,152 @@
+import json
+import shutil
+import socket
+from pathlib import Path
+
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from kdphys.errors import WeightsError
+from kdphys.hub import SHIPPED, load_weights, sha256
+from kdphys.runtime import StudentModel
+from train.export import read_model
+
+
+@pytest.fixture
+def copied(tmp_path: Path) -> Path:
+    """A copy of the student's weights that may be broken."""
+    return Path(shutil.copytree(SHIPPED / "student", tmp_path / "copy"))
+
+
+@pytest.fixture(autouse=True)
+def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_args: object) -> None:
+        raise AssertionError("weights that are here must not be looked for on the network")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+
+
+def sign_again(folder: Path) -> None:
+    """Let the manifest name the files as they are now."""
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["sha256"] = {name: sha256(folder / name) for name in manifest["sha256"]}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+@pytest.mark.parametrize("name", ["student", "teacher"])
+def test_the_shipped_weights_are_those_of_their_manifest(name):
+    found = load_weights(name)
+    digests = found.manifest["sha256"]
+    assert isinstance(digests, dict)
+    assert set(digests) >= {"model.onnx", "model.safetensors", "config.json"}
+    for file, digest in digests.items():
+        assert sha256(SHIPPED / name / file) == digest
+
+
+def test_a_folder_gives_the_same_weights_as_the_name(copied):
+    assert load_weights(copied).config == load_weights("student").config
+    assert load_weights(str(copied)).manifest == load_weights("student").manifest
+
+
+@pytest.mark.parametrize("file", ["model.onnx", "config.json", "manifest.json"])
+def test_a_missing_file_is_named_with_what_to_do(copied, file):
+    (copied / file).unlink()
+    with pytest.raises(WeightsError, match=rf"{file} is missing.*install the weights again"):
+        load_weights(copied)
+
+
+@pytest.mark.parametrize("file", ["model.onnx", "config.json"])
+def test_a_file_that_was_changed_is_refused(copied, file):
+    with (copied / file).open("ab") as changed:
+        changed.write(b"\0")
+    with pytest.raises(WeightsError, match=rf"{file} has sha256 .* damaged or was replaced"):
+        load_weights(copied)
+
+
+@pytest.mark.parametrize("text", ["", "{", "not json", '{"sha256": '])
+def test_a_manifest_that_is_no_json_is_refused(copied, text):
+    (copied / "manifest.json").write_text(text)
+    with pytest.raises(WeightsError, match=r"manifest\.json is missing or damaged"):
+        load_weights(copied)
+
+
+def test_a_manifest_of_bytes_that_are_no_text_is_refused(copied):
+    (copied / "manifest.json").write_bytes(bytes(range(128, 256)))
+    with pytest.raises(WeightsError, match=r"manifest\.json is missing or damaged"):
+        load_weights(copied)
+
+
+@pytest.mark.parametrize("text", ["[]", "3", "null"])
+def test_a_manifest_that_is_no_record_is_refused(copied, text):
+    (copied / "manifest.json").write_text(text)
+    with pytest.raises(WeightsError, match=r"manifest\.json holds no record"):
+        load_weights(copied)
+
+
+@pytest.mark.parametrize("digests", [None, [], "abc"])
+def test_a_manifest_without_digests_is_refused(copied, digests):
+    (copied / "manifest.json").write_text(json.dumps({"sha256": digests}))
+    with pytest.raises(WeightsError, match=r"manifest\.json names no sha256"):
+        load_weights(copied)
+
+
+def test_a_file_that_the_manifest_does_not_name_is_refused(copied):
+    manifest = json.loads((copied / "manifest.json").read_text())
+    del manifest["sha256"]["model.onnx"]
+    (copied / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(WeightsError, match=r"model\.onnx has sha256"):
+        load_weights(copied)
+
+
+def test_a_configuration_without_the_lag_is_refused(copied):
+    config = json.loads((copied / "config.json").read_text())
+    del config["lag"]
+    (copied / "config.json").write_text(json.dumps(config))
+    sign_again(copied)
+    with pytest.raises(WeightsError, match=r"config\.json names no whole number lag"):
+        StudentModel(load_weights(copied))
+
+
+def test_weights_with_a_missing_tensor_are_refused(copied):
+    tensors = load_file(copied / "model.safetensors")
+    del tensors["head.weight"]
+    save_file(tensors, copied / "model.safetensors")
+    with pytest.raises(RuntimeError, match=r"head\.weight"):
+        read_model(copied, "student")
+
+
+def test_a_name_that_is_nowhere_says_what_to_give():
+    with pytest.raises(WeightsError, match=r"no weights at nobody.*'student'.*owner/name"):
+        load_weights("nobody")
+
+
+def test_the_hub_is_not_asked_without_a_revision():
+    with pytest.raises(WeightsError, match="owner/name needs a revision"):
+        load_weights("owner/name")
+
+
+def test_a_pinned_revision_of_the_hub_is_checked_like_a_folder(copied, monkeypatch):
+    asked = []
+
+    def download(repository: str, file: str, *, revision: str) -> str:
+        asked.append((repository, file, revision))
+        return str(copied / file)
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
+    found = load_weights("owner/name", revision="abc123")
+    assert found.config == load_weights("student").config
+    assert {row[1] for row in asked} == {"manifest.json", "model.onnx", "config.json"}
+    assert {(row[0], row[2]) for row in asked} == {("owner/name", "abc123")}
+    (copied / "model.onnx").write_bytes(b"something else")
+    with pytest.raises(WeightsError, match=r"model\.onnx has sha256"):
+        load_weights("owner/name", revision="abc123")
+
+
+def test_a_hub_that_can_t_be_reached_is_one_sentence(monkeypatch):
+    def fail(*_args: object, **_options: object) -> str:
+        raise ConnectionError("no route to host")
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", fail)
+    with pytest.raises(WeightsError, match="owner/name at abc123 could not be fetched"):
+        load_weights("owner/name", revision="abc123")
