@@ -1,20 +1,21 @@
 """Face crops as the networks take them: averaged down to a small square, evenly spaced in time.
 
 A pulse changes skin by about half a grey level, so both steps take means and never pick: a crop
-pixel is the mean light over its share of the box, a grid crop the mean light over its time step.
+pixel is the mean light over its share of the box (crop.py), a grid crop the mean light over its
+time step.
 """
 
 import math
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from kdphys.face import FaceBox
+from kdphys.crop import FaceBox, crop_face
+
+__all__ = ["Clip", "EvenGrid", "FaceBox", "crop_face"]
 
 MAX_GAP_S = 0.5  # frames further apart than this are not joined by interpolation
-SAMPLES_A_CELL = 3  # source pixels along a crop pixel that are enough to place it exactly
 
 
 @dataclass(frozen=True)
@@ -32,35 +33,6 @@ class Clip:
             raise ValueError(f"pixels.shape={shape} must be (T, S, S, 3)")
         if not self.fps > 0:
             raise ValueError(f"fps={self.fps} must be above 0")
-
-
-def crop_face(rgb: NDArray[np.uint8], box: FaceBox, size: int) -> NDArray[np.uint8]:
-    """Average a box of a frame down to a small square, exactly in place to fractions of a pixel.
-
-    Each crop pixel is the integral of the (linearly interpolated) frame over its part of the box,
-    so a face and a box that move together give the same crop. Beyond the frame its edge goes on.
-
-    Args:
-        rgb: The frame, 0..255. Shape (H, W, 3).
-        box: What to cut out; it need not be square nor inside the frame.
-        size: Side of the crop in pixels, S.
-
-    Returns:
-        The crop, RGB in 0..255. Shape (S, S, 3).
-    """
-    if not (box.width > 0 and box.height > 0 and size > 0):
-        raise ValueError(f"{box} and size={size} must have an extent above 0")
-    shrink = max(1, int(min(box.width, box.height) / (SAMPLES_A_CELL * size)))
-    x_first, x_weights = _cell_weights(box.x0 / shrink, box.x1 / shrink, size)
-    y_first, y_weights = _cell_weights(box.y0 / shrink, box.y1 / shrink, size)
-    columns, rows = x_weights.shape[1], y_weights.shape[1]
-    patch = _cut(rgb, x_first * shrink, y_first * shrink, columns * shrink, rows * shrink)
-    if shrink > 1:  # whole pixels first, on a lattice fixed to the frame: cheap and exact
-        patch = cv2.resize(patch, (columns, rows), interpolation=cv2.INTER_AREA)
-    lines = y_weights @ patch.astype(np.float32).reshape(rows, -1)  #             (S, columns * 3)
-    lines = lines.reshape(size, columns, 3).transpose(0, 2, 1)  #                 (S, 3, columns)
-    cells = lines.reshape(size * 3, columns) @ x_weights.T  #                     (S * 3, S)
-    return np.rint(cells.reshape(size, 3, size).transpose(0, 2, 1)).astype(np.uint8)
 
 
 class EvenGrid:
@@ -91,9 +63,7 @@ class EvenGrid:
         self._before: tuple[NDArray[np.float32], float] | None = None
         self._latest = -math.inf
         self._step = 0
-        self._light = np.zeros(
-            0, np.float32
-        )  # integral of the crops over the step so far, in steps
+        self._light = np.zeros(0, np.float32)  # the crops integrated over the open step so far
 
     @property
     def start_s(self) -> float:
@@ -157,28 +127,3 @@ class EvenGrid:
         share = ((start + stop) / 2 - left[1]) / (right[1] - left[1])
         self._light += left[0] * np.float32((1 - share) * (stop - start))
         self._light += right[0] * np.float32(share * (stop - start))
-
-
-def _cell_weights(start: float, stop: float, size: int) -> tuple[int, NDArray[np.float32]]:
-    """Weigh source pixels for `size` equal cells between two edges.
-
-    Returns:
-        The first source pixel, and the share of each source pixel in each cell. Shape (size, n).
-    """
-    first, last = math.floor(start) - 1, math.ceil(stop) + 1
-    edges = np.linspace(start, stop, size + 1)[:, None]
-    centres = np.arange(first, last) + 0.5
-    # A source pixel's tent of linear interpolation, integrated up to each edge.
-    u = np.clip(edges - centres, -1, 1)
-    weights = np.diff(0.5 + u - 0.5 * u * np.abs(u), axis=0) * (size / (stop - start))
-    return first, weights.astype(np.float32)
-
-
-def _cut(rgb: NDArray[np.uint8], x: int, y: int, width: int, height: int) -> NDArray[np.uint8]:
-    """Cut out a rectangle; beyond the frame its nearest edge pixel is repeated."""
-    frame_height, frame_width = rgb.shape[:2]
-    if x >= 0 and y >= 0 and x + width <= frame_width and y + height <= frame_height:
-        return rgb[y : y + height, x : x + width]
-    columns = np.clip(np.arange(x, x + width), 0, frame_width - 1)
-    rows = np.clip(np.arange(y, y + height), 0, frame_height - 1)
-    return rgb[rows[:, None], columns]
