@@ -13,6 +13,9 @@ import time
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
+from kdphys.runtime import SIZE, Session, open_model
 
 CLIP_FRAMES = 300
 ROUNDS = 5
@@ -36,21 +39,30 @@ def bench() -> dict[str, Any]:
     }
 
 
+IN_OWN_PROCESS = """
+import sys, time
+began = time.perf_counter()
+from kdphys.bench import bench_model
+sys.stdout.write(bench_model(sys.argv[1], began))
+"""
+
+
 def _in_own_process(model: str) -> dict[str, Any]:
-    command = [sys.executable, "-m", "kdphys.bench", model]
+    command = [sys.executable, "-c", IN_OWN_PROCESS, model]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return json.loads(done.stdout)
 
 
-def bench_model(name: str) -> dict[str, Any]:
+def bench_model(name: str, began: float) -> str:
     """Measure one model in this process.
 
     Args:
         name: "student" or "teacher".
-    """
-    began = time.perf_counter()
-    from kdphys.runtime import SIZE, open_model  # noqa: PLC0415 - the import is part of loading
+        began: Value of `time.perf_counter` before anything of KDPhys was imported.
 
+    Returns:
+        The figures as JSON.
+    """
     model = open_model(name)
     load_s = time.perf_counter() - began
     rng = np.random.default_rng(0)
@@ -63,7 +75,7 @@ def bench_model(name: str) -> dict[str, Any]:
         session.finish()
         clip_s.append(time.perf_counter() - began)
     steps_ms = _step_times_ms(model.start(), crops) if name == "student" else None
-    return {
+    figures = {
         "parameters": model.facts.parameters,
         "macs_per_frame": model.facts.macs_per_frame,
         "file_bytes": model.facts.file_bytes,
@@ -73,9 +85,10 @@ def bench_model(name: str) -> dict[str, Any]:
         "streaming_ms_p95": None if steps_ms is None else _p95(steps_ms),
         "peak_rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
     }
+    return json.dumps(figures)
 
 
-def _step_times_ms(session: Any, crops: np.ndarray) -> np.ndarray:  # noqa: ANN401
+def _step_times_ms(session: Session, crops: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Time of each frame, pushed one by one. Shape (STREAM_FRAMES,)."""
     times = []
     for frame in range(WARM_UP + STREAM_FRAMES):
@@ -85,9 +98,5 @@ def _step_times_ms(session: Any, crops: np.ndarray) -> np.ndarray:  # noqa: ANN4
     return np.array(times[WARM_UP:])
 
 
-def _p95(values: np.ndarray) -> float:
+def _p95(values: NDArray[np.float64]) -> float:
     return round(float(np.percentile(values, 95)), 4)
-
-
-if __name__ == "__main__":
-    sys.stdout.write(json.dumps(bench_model(sys.argv[1])))

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from kdphys.errors import NoFaceError, TooShortError, VideoError
 from kdphys.runtime import FPS, Model, open_model
@@ -139,9 +140,10 @@ def compare(
     say("Opening the video", 0.0)
     watch = _Watch(path, speed, say)
     waves = {name: _Wave(model) for name, model in opened.items()}
-    for piece in watch.pieces():
-        for wave in waves.values():
-            wave.take(piece)
+    with threadpool_limits(1, user_api="blas"):  # products here are small: threads only wait
+        for piece in watch.pieces():
+            for wave in waves.values():
+                wave.take(piece)
     watch.check()
     say("Reading the pulse", 0.95)
     results = {}

@@ -8,8 +8,8 @@ constant or a harmonic does not. Clips without a pulse must give no reading.
 import json
 import logging
 import platform
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -249,7 +249,7 @@ def _page(report: dict[str, object], job: EvaluateJob) -> str:
     real = report.get("real")
     if isinstance(real, list):
         lines += ["", "## Real clips, replayed at several speeds", ""]
-        lines += ["Rate in bpm divided by the speed (confidence); a dash is 'no reading'.", ""]
+        lines += ["Rate in bpm divided by the speed (confidence); 'none' is no reading.", ""]
         lines += _real_table(real, job.models)
     return "\n".join(lines) + "\n"
 
@@ -263,7 +263,7 @@ def _real_table(rows: list[dict[str, object]], models: Sequence[str]) -> list[st
         line = [str(row["clip"]), str(row["speed"])]
         for name in models:
             value = row[name]
-            shown = f"{value / row['speed']:.1f}" if isinstance(value, float) else "–"  # type: ignore[operator]
+            shown = f"{value / row['speed']:.1f}" if isinstance(value, float) else "none"  # type: ignore[operator]
             line.append(f"{shown} ({row[f'{name} quality']})")
         cells.append(line)
     return _table(["clip", "speed", *models], cells)

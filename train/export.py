@@ -1,4 +1,4 @@
-"""Turn a finished run into weights that the page loads: `python train/export.py --run runs/student`.
+"""Turn a finished run into weights that the page loads: `python train/export.py`.
 
 Writes model.safetensors, model.onnx, config.json, manifest.json and a model card. Files are written
 beside the old ones and moved over them at the end, so that a broken export leaves nothing half
@@ -116,7 +116,7 @@ def export_onnx(model: Student | Teacher, path: Path) -> float:
     any_length = Dim("frames", min=2, max=1 << 16)
     if isinstance(model, Student):
         given = (clip, *model.start(clip[:, 0]))
-        network: nn.Module = StreamingStudent(model)
+        network: nn.Module = StreamingStudent(model).eval()
         names = (["clip", "frames", "features"], ["wave", "next_frames", "next_features"])
         shapes: tuple[object, ...] = ({1: any_length}, None, None)
     else:

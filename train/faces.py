@@ -88,14 +88,14 @@ def draw_face(rng: np.random.Generator, x: Map, y: Map) -> Face:
     front = _step(1 - radius, soft / body.half_width)
 
     blood = _blood_map(rng, x, y, body)
-    skin = tone * np.exp(-BLOOD * (0.35 * blood + 0.12 * _smooth_field(rng, x.shape, 5))[..., None])
-    skin *= 1 + 0.05 * _smooth_field(rng, x.shape, 24)[..., None]
+    skin = tone * np.exp(-BLOOD * (0.35 * blood + 0.12 * smooth_field(rng, x.shape, 5))[..., None])
+    skin *= 1 + 0.05 * smooth_field(rng, x.shape, 24)[..., None]
     image, bare = _draw_features(rng, skin.astype(np.float32), x, y, body)
-    image, bare, head = _draw_hair(rng, image, bare, front, x, y, body)
-    image, bare, head = _draw_neck(image, bare, head, skin, x, y, body)
+    image, bare, head = _draw_hair(rng, (image, bare), front, (x, y), body)
+    image, head = _draw_neck(image, head, skin, (x, y), body)
     image, bare = _draw_wear(rng, image, bare, x, y, body)
     perfusion = (
-        bare * head * np.clip(1 + 0.45 * _smooth_field(rng, x.shape, 4) + 0.3 * blood, 0.1, 2.5)
+        bare * head * np.clip(1 + 0.45 * smooth_field(rng, x.shape, 4) + 0.3 * blood, 0.1, 2.5)
     )
     perfusion *= np.where(y > body.half_height, 0.5, 1.0)  # the neck pulses less
     down = np.clip((y - body.mouth_y + 0.05) / 0.3, 0, 1) * front
@@ -105,7 +105,7 @@ def draw_face(rng: np.random.Generator, x: Map, y: Map) -> Face:
         shut_eyes=_with_shut_eyes(image, skin, x, y, body),
         head=head,
         perfusion=perfusion.astype(np.float32),
-        delay_s=(0.03 * np.clip(1 + _smooth_field(rng, x.shape, 4), 0, 2)).astype(np.float32),
+        delay_s=(0.03 * np.clip(1 + smooth_field(rng, x.shape, 4), 0, 2)).astype(np.float32),
         depth=_depth(x, y, radius, body),
         jaw=(down * np.exp(-((x / 0.6) ** 2))).astype(np.float32),
         melanin=float(melanin),
@@ -116,7 +116,7 @@ def draw_background(rng: np.random.Generator, x: Map, y: Map) -> Map:
     """Draw a room behind the head, and shoulders. Linear light. Shape (N, N, 3)."""
     base = rng.uniform(0.02, 0.8) * np.exp(rng.normal(0, 0.25, 3))
     room = np.broadcast_to(base, (*x.shape, 3)).astype(np.float32)
-    room = room * (1 + 0.4 * rng.uniform() * _smooth_field(rng, x.shape, 3)[..., None])
+    room = room * (1 + 0.4 * rng.uniform() * smooth_field(rng, x.shape, 3)[..., None])
     for _ in range(int(rng.integers(0, 7))):  # pictures, shelves, windows
         colour = (rng.uniform(0.01, 0.9) * np.exp(rng.normal(0, 0.4, 3))).astype(np.float32)
         centre, size = rng.uniform(-2, 2, 2), rng.uniform(0.1, 1.0, 2)
@@ -190,13 +190,18 @@ def _draw_features(
 
 
 def _draw_hair(
-    rng: np.random.Generator, image: Map, bare: Map, front: Map, x: Map, y: Map, body: _Anatomy
+    rng: np.random.Generator,
+    drawn: tuple[Map, Map],
+    front: Map,
+    place: tuple[Map, Map],
+    body: _Anatomy,
 ) -> tuple[Map, Map, Map]:
     """Add ears, hair and beard; return picture, bare skin and the outline of the head."""
+    (image, bare), (x, y) = drawn, place
     colour = rng.choice([0.012, 0.03, 0.09, 0.3]) * np.array([1.0, 0.75, 0.5]) ** rng.uniform(
         0.3, 1.3
     )
-    strands = (1 + 0.3 * _smooth_field(rng, x.shape, (90, 12)))[..., None]
+    strands = (1 + 0.3 * smooth_field(rng, x.shape, (90, 12)))[..., None]
     ears = np.maximum.reduce(
         [_disc(x, y, side * body.half_width * 1.02, 0.02, 0.1, 0.22) for side in (-1, 1)]
     )
@@ -222,13 +227,14 @@ def _draw_hair(
 
 
 def _draw_neck(
-    image: Map, bare: Map, head: Map, skin: Map, x: Map, y: Map, body: _Anatomy
-) -> tuple[Map, Map, Map]:
+    image: Map, head: Map, skin: Map, place: tuple[Map, Map], body: _Anatomy
+) -> tuple[Map, Map]:
     """Put a shaded neck behind the chin."""
+    x, y = place
     neck = _step(0.62 * body.half_width - abs(x), 0.04) * _step(y - 0.4, 0.1) * _step(1.5 - y, 0.08)
     behind = neck * (1 - head)
     image = _over(image, behind, skin * 0.6)
-    return image, bare, head + behind
+    return image, head + behind
 
 
 def _draw_wear(
@@ -274,10 +280,10 @@ def _depth(x: Map, y: Map, radius: Map, body: _Anatomy) -> Map:
     return (dome + nose + brow + eyes).astype(np.float32)
 
 
-def _smooth_field(
+def smooth_field(
     rng: np.random.Generator, shape: tuple[int, ...], knots: int | tuple[int, int]
 ) -> Map:
-    """Smooth random map of about unit standard deviation with `knots` bumps a side. Shape (N, N)."""
+    """Draw a smooth map of about unit standard deviation, `knots` bumps a side. Shape (N, N)."""
     across, down = (knots, knots) if isinstance(knots, int) else knots
     coarse = rng.standard_normal((down, across)).astype(np.float32)
     return cv2.resize(coarse, (shape[1], shape[0]), interpolation=cv2.INTER_CUBIC)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 LEAST_BPM, MOST_BPM = 40.0, 180.0
 WAVE_HZ = 240.0  # beats are drawn on this grid, then interpolated
 PHASE_STEPS = 512
+PLAIN_CENTRE, PLAIN_WIDTH = 0.27, 0.17  # a beat that is nearly one sine
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,10 @@ class Pulse:
     """Sample times. Shape (N,), evenly spaced at `WAVE_HZ`."""
     values: NDArray[np.float64]
     """Blood volume, zero mean, unit standard deviation; systole is up. Shape (N,)."""
+    target: NDArray[np.float64]
+    """What a network should say: the same beats, half in their own shape and half in that of a
+    plain beat, so that the heart rate is its strongest tone even where a strong reflected wave
+    makes twice the rate the strongest tone of `values`. Standardised. Shape (N,)."""
     beats_s: NDArray[np.float64]
     """Onsets of the beats in seconds. Shape (M,)."""
     bpm: float
@@ -33,11 +38,15 @@ class Pulse:
         """Return the blood volume at any times inside the recording. Shape of `time_s`."""
         return np.interp(time_s, self.time_s, self.values)
 
+    def target_at(self, time_s: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the target at any times inside the recording. Shape of `time_s`."""
+        return np.interp(time_s, self.time_s, self.target)
+
 
 def draw_pulse(
     rng: np.random.Generator, seconds: float, variability: float, bpm: float | None = None
 ) -> Pulse:
-    """Draw a pulse at a rate uniform in 40 to 180 beats a minute.
+    """Draw a pulse, unless told otherwise at a rate uniform in 40 to 180 beats a minute.
 
     Args:
         rng: Source of randomness.
@@ -57,10 +66,16 @@ def draw_pulse(
     phase = (time_s - onsets[beat]) / np.diff(onsets)[beat]
     shape = _beat_shape(rng, bpm)
     strength = 1 + rng.uniform(0, 0.15) * rng.standard_normal(len(onsets))  # beat to beat
-    values = np.interp(phase, np.linspace(0, 1, PHASE_STEPS), shape) * strength[beat]
-    values = values - values.mean()
+    steps = np.linspace(0, 1, PHASE_STEPS)
+    values = _standard(np.interp(phase, steps, shape) * strength[beat])
+    plain = _around(steps, PLAIN_CENTRE, PLAIN_WIDTH)
+    target = _standard(_standard(np.interp(phase, steps, plain)) + values)
     rate = 60 * (len(inside) - 1) / (inside[-1] - inside[0])
-    return Pulse(time_s, values / values.std(), inside, float(rate))
+    return Pulse(time_s, values, target, inside, float(rate))
+
+
+def _standard(wave: NDArray[np.float64]) -> NDArray[np.float64]:
+    return (wave - wave.mean()) / wave.std()
 
 
 def _beat_onsets(
@@ -89,9 +104,9 @@ def _beat_onsets(
 def _beat_shape(rng: np.random.Generator, bpm: float) -> NDArray[np.float64]:
     """Blood volume over one beat; slow hearts show stronger dicrotic waves. Shape (512,)."""
     phase = np.linspace(0, 1, PHASE_STEPS)
-    reflected = rng.uniform(0.0, 1.0 if bpm < 75 else 0.6 if bpm < 110 else 0.3)
+    reflected = rng.uniform(0.0, 0.85 if bpm < 75 else 0.6 if bpm < 110 else 0.3)
     centre = rng.uniform(0.18, 0.3)
-    delay = rng.uniform(0.25, 0.5)
+    delay = rng.uniform(0.25, 0.47)
     width = rng.uniform(0.07, 0.14)
     wave = _around(phase, centre, width)
     wave += reflected * _around(phase, centre + delay, width * rng.uniform(0.9, 1.6))

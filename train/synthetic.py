@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field, replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import av
 import cv2
@@ -30,6 +31,7 @@ NETWORK_FPS = 30.0
 SOURCE_FPS = (15.0, 20.0, 24.0, 25.0, 25.0, 29.97, 30.0, 30.0, 30.0, 60.0)
 CODECS = ("libx264", "libx264", "libx264", "mpeg4", "libvpx", "mjpeg")
 KEY_FRAME_EVERY = (12, 15, 25, 30, 30, 50, 60, 250, 250)
+CODEC_STRENGTH = 1.4  # a real face fills more pixels and so keeps more of its pulse in a codec
 SHARD = 50
 
 
@@ -52,7 +54,10 @@ class SyntheticConfig:
     fps: float | None = None
     """Frame rate of the camera; none draws one for each clip."""
     bpm: float | None = None
-    """Heart rate; none draws 40 to 180 uniformly."""
+    """Heart rate; none draws 40 to 180."""
+    rates: Literal["uniform", "log"] = "uniform"
+    """How heart rates are drawn: uniformly, or uniformly in their logarithm, which gives slow
+    hearts, whose harmonics mislead, as large a share as fast ones."""
     off: tuple[str, ...] = ()
     """Factors to switch off; see train.world.FACTORS."""
 
@@ -106,7 +111,7 @@ class SyntheticClip:
     pixels: NDArray[np.uint8]
     """Face crops on an even grid of 30 Hz. Shape (T, S, S, 3)."""
     wave: NDArray[np.float32]
-    """Blood volume, unit standard deviation; zeros where there is no pulse. Shape (T,)."""
+    """What the network should say (see train.pulses); zeros where there is no pulse. Shape (T,)."""
     truth: Truth
     key_times_s: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     """Times of the codec's key frames."""
@@ -132,22 +137,26 @@ def make_film(seed: int, config: SyntheticConfig) -> Film:
     pulse = _draw_pulse(rng, config, difficulty)
     x, y = faces.view_grid(side, config.view)
     face = faces.draw_face(rng, x, y)
-    strength = 0.0 if negative else _draw_strength(rng, difficulty, face.melanin)
     still = negative and rng.uniform() < 0.5  # a photo on a stand
+    codec, options = _draw_codec(rng, difficulty, always=still, off=off)
+    strength = 0.0
+    if not negative:
+        strength = _draw_strength(rng, difficulty, face.melanin) * (CODEC_STRENGTH if codec else 1)
     effort = 0.02 if still else difficulty
-    motion = world.draw_motion(rng, true_s, effort, off | ({"talk", "blink"} if still else set()))
+    frozen = off | ({"talk", "express", "blink"} if still else set())
+    motion = world.draw_motion(rng, true_s, effort, frozen)
     light = world.draw_light(rng, true_s, effort, off)
     camera = world.draw_camera(rng, face, difficulty, off)
     volume = strength * pulse.at(true_s)
     slope = strength * (pulse.at(true_s + 0.01) - pulse.at(true_s - 0.01)) / 0.02
     room = faces.draw_background(rng, x, y)
     blood = np.stack([volume, slope], 1)
-    pictures = list(world.film(rng, face, room, motion, light, camera, blood, config.view))
-    codec, options = _draw_codec(rng, difficulty, always=still, off=off)
+    shot = world.Shot(face, room, motion, light, camera, blood, config.view)
+    pictures = list(world.film(rng, shot))
     keys = np.zeros(len(pictures), bool)
     if codec:
         pictures, keys = world.encode(pictures, fps, codec, options)
-    boxes = _draw_boxes(rng, motion, true_s, side / (2 * config.view), side, difficulty, off)
+    boxes = _draw_boxes(rng, shot, true_s, difficulty, off)
     truth = Truth(
         seed=seed,
         bpm=None if negative else pulse.bpm,
@@ -180,7 +189,7 @@ def make_clip(seed: int, config: SyntheticConfig) -> SyntheticClip:
     frames = round(config.seconds * NETWORK_FPS)
     pixels = np.concatenate(parts)[:frames]
     times = film.time_s[0] + np.arange(len(pixels)) / NETWORK_FPS
-    wave = film.pulse.at(times) * (film.truth.bpm is not None)
+    wave = film.pulse.target_at(times) * (film.truth.bpm is not None)
     keys = film.time_s[: len(film.key_frame)][film.key_frame]
     return SyntheticClip(pixels, wave.astype(np.float32), film.truth, keys)
 
@@ -206,7 +215,10 @@ def _draw_pulse(
     rng: np.random.Generator, config: SyntheticConfig, difficulty: float
 ) -> pulses.Pulse:
     variability = rng.uniform(0, 0.4 + 0.6 * difficulty)
-    return pulses.draw_pulse(rng, config.seconds + 1.0, variability, config.bpm)
+    bpm = config.bpm
+    if bpm is None and config.rates == "log":
+        bpm = float(np.exp(rng.uniform(np.log(pulses.LEAST_BPM), np.log(pulses.MOST_BPM))))
+    return pulses.draw_pulse(rng, config.seconds + 1.0, variability, bpm)
 
 
 def _draw_strength(rng: np.random.Generator, difficulty: float, melanin: float) -> float:
@@ -219,13 +231,13 @@ def _draw_codec(
     rng: np.random.Generator, difficulty: float, *, always: bool, off: frozenset[str]
 ) -> tuple[str | None, dict[str, str]]:
     """Choose a codec and how hard it squeezes."""
-    if "codec" in off or (rng.uniform() > 0.45 and not always):
+    if "codec" in off or (rng.uniform() > 0.5 and not always):
         return None, {}
     codec = str(rng.choice(CODECS))
     squeeze = (0.2 + 0.8 * difficulty) * rng.uniform() ** 1.5
     every = str(rng.choice(KEY_FRAME_EVERY))
     if codec == "libx264":
-        crf = f"{1 + 17 * squeeze:.0f}"
+        crf = f"{1 + 19 * squeeze:.0f}"
         return codec, {"crf": crf, "preset": "veryfast", "g": every, "sc_threshold": "0"}
     if codec == "libvpx":
         crf = f"{4 + 8 * squeeze:.0f}"
@@ -239,15 +251,15 @@ def _draw_codec(
 
 def _draw_boxes(
     rng: np.random.Generator,
-    motion: world.Motion,
+    shot: world.Shot,
     time_s: NDArray[np.float64],
-    pixels_per_unit: float,
-    side: int,
     difficulty: float,
     off: frozenset[str],
 ) -> list[FaceBox]:
     """Follow the head as a smoothing detector does: a little late, a little unsteady."""
     step = float(np.median(np.diff(time_s)))
+    motion, side = shot.motion, len(shot.room)
+    pixels_per_unit = side / (2 * shot.view)
     half = rng.uniform(*BOX_HALF) * pixels_per_unit
     middle = rng.normal(0, 0.07, 2) + np.array([0.0, BOX_CENTRE_Y])
     keep = np.exp(-step / rng.uniform(0.03, 0.35))
@@ -269,7 +281,7 @@ def _draw_boxes(
     return boxes
 
 
-BOX_HALF = (0.85, 1.3)  # half the side of the face box in face units
+BOX_HALF = (0.75, 1.2)  # half the side of the face box in face units
 BOX_CENTRE_Y = 0.05
 
 

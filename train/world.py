@@ -15,16 +15,19 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from train.faces import Face, Map
+from train.faces import Face, Map, smooth_field, view_grid
 
 Track = NDArray[np.float64]
 Picture = NDArray[np.uint8]
 
 PULSE_RGB = np.array([0.33, 0.77, 0.53])  # relative pulsatile strength of R, G, B
 FACTORS = (
-    "motion", "rhythm", "talk", "blink", "light", "flicker", "shadow", "exposure", "noise",
-    "blur", "codec", "box", "timing",
+    "motion", "rhythm", "talk", "express", "blink", "light", "flicker", "shadow", "exposure",
+    "noise", "blur", "codec", "box", "timing",
 )  # fmt: skip
+
+
+MUSCLES = 3  # groups that move and crease the face: a smile, raised brows, a frown
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,8 @@ class Motion:
     roll: Track
     yaw: Track
     pitch: Track
+    muscles: Track
+    """Pull of each group of facial muscles, 0 to 1. Shape (T, MUSCLES)."""
     mouth: Track
     """0 closed to 1 wide open."""
     eyes: Track
@@ -68,6 +73,23 @@ class Camera:
     """Gain that brings the face to its brightness."""
 
 
+@dataclass(frozen=True)
+class Shot:
+    """All that one recording needs."""
+
+    face: Face
+    room: Map
+    """What is behind the face. Shape (N, N, 3)."""
+    motion: Motion
+    light: Light
+    camera: Camera
+    blood: Track
+    """Blood volume in units of relative darkening of green, and its change per second.
+    Shape (T, 2)."""
+    view: float
+    """Half the width of the view in face units."""
+
+
 def draw_motion(
     rng: np.random.Generator, time_s: Track, difficulty: float, off: frozenset[str]
 ) -> Motion:
@@ -87,16 +109,29 @@ def draw_motion(
         for name in rng.choice(list(limits), 2, replace=False):
             strength = difficulty * limits[name] * rng.uniform(0.02, 0.35)
             pose[name] = pose[name] + strength * np.sin(wander + rng.uniform(0, 6.28))
-    mouth = np.zeros(frames)
+    pose["scale"] = np.exp(pose["scale"])
+    muscles, mouth, eyes = _draw_mimics(rng, time_s, difficulty, off)
+    return Motion(**pose, muscles=muscles, mouth=mouth, eyes=eyes)
+
+
+def _draw_mimics(
+    rng: np.random.Generator, time_s: Track, difficulty: float, off: frozenset[str]
+) -> tuple[Track, Track, Track]:
+    """Draw facial muscles (T, MUSCLES), the opening of the mouth (T,) and shut eyes (T,)."""
+    frames = len(time_s)
+    step = float(np.median(np.diff(time_s)))
+    muscles, mouth, eyes = np.zeros((frames, MUSCLES)), np.zeros(frames), np.zeros(frames)
     if "talk" not in off and rng.uniform() < 0.2 + 0.4 * difficulty:
         speaking = smooth_noise(rng, frames, step, 0.15) > rng.uniform(-1.0, 0.5)
         mouth = np.clip(0.6 * smooth_noise(rng, frames, step, 3.0), 0, 1) * speaking
-    eyes = np.zeros(frames)
+    if "express" not in off and rng.uniform() < 0.15 + 0.5 * difficulty:
+        for muscle in range(MUSCLES):
+            pull = smooth_noise(rng, frames, step, rng.uniform(0.2, 1.5))
+            muscles[:, muscle] = np.clip(pull - rng.uniform(-0.2, 1.5), 0, 1)
     if "blink" not in off:
         for moment in np.cumsum(rng.uniform(1.0, 6.0, 1 + int(time_s[-1] / 2))):
             eyes = np.maximum(eyes, np.clip(1.3 - abs(time_s - moment) / 0.09, 0, 1))
-    pose["scale"] = np.exp(pose["scale"])
-    return Motion(**pose, mouth=mouth, eyes=eyes)
+    return muscles, mouth, eyes
 
 
 def draw_light(
@@ -151,62 +186,63 @@ def draw_camera(
     )
 
 
-def film(
-    rng: np.random.Generator,
-    face: Face,
-    room: Map,
-    motion: Motion,
-    light: Light,
-    camera: Camera,
-    blood: Track,
-    view: float,
-) -> Iterator[Picture]:
+def film(rng: np.random.Generator, shot: Shot) -> Iterator[Picture]:
     """Film a face frame by frame.
 
     Args:
-        rng: Source of randomness: lamp directions and camera noise.
-        face: The head.
-        room: What is behind it. Shape (N, N, 3).
-        motion: Pose at every frame.
-        light: Illumination at every frame.
-        camera: Noise, curve, blur and exposure.
-        blood: Blood volume in units of relative darkening of green, and its change per second.
-            Shape (T, 2).
-        view: Half the width of the view in face units.
+        rng: Source of randomness: lamp directions, facial muscles and camera noise.
+        shot: What is in front of the camera, and the camera.
 
     Yields:
         sRGB-like frames. Shape (N, N, 3), uint8.
     """
-    side = face.head.shape[0]
-    line = (((np.arange(side) + 0.5) / side * 2 - 1) * view).astype(np.float32)
-    x, y = np.meshgrid(line, line)
-    shade, by_yaw, by_pitch, shine = _shading(rng, face, side / (2 * view))
+    face, motion, light = shot.face, shot.motion, shot.light
+    x, y = view_grid(len(face.head), shot.view)
+    shade, by_yaw, by_pitch, shine = _shading(rng, face, len(x) / (2 * shot.view))
     edge_angle, edge_depth = rng.uniform(0, 6.28), rng.uniform(0.0, 0.4)
     across = (np.cos(edge_angle) * x + np.sin(edge_angle) * y).astype(np.float32)
+    folds = _draw_folds(rng, face)
     outline = np.dstack([face.head, face.perfusion * face.delay_s])
     pulse_rgb = (PULSE_RGB / PULSE_RGB[1] * np.exp(rng.normal(0, 0.1, 3))).astype(np.float32)
-    grain = rng.standard_normal(4 * side * side * 3 + 100_003, dtype=np.float32)
-    for index in range(len(blood)):
-        maps = _sample_maps(face, motion, index, x, y, view)
-        skin = cv2.remap(
-            _texture(face, motion, index), *maps, cv2.INTER_LINEAR, None, cv2.BORDER_REPLICATE
-        )
+    grain = rng.standard_normal(4 * x.size * 3 + 100_003, dtype=np.float32)
+    for index, (volume, slope) in enumerate(shot.blood):
+        fold = np.tensordot(motion.muscles[index].astype(np.float32), folds, 1)  #   (N, N, 3)
+        maps = _sample_maps(shot, index, (x + fold[..., 0], y + fold[..., 1]))
+        texture = _texture(face, motion, index)
+        skin = cv2.remap(texture, *maps, cv2.INTER_LINEAR, None, cv2.BORDER_REPLICATE)
         rest = cv2.remap(outline, *maps, cv2.INTER_LINEAR, None, cv2.BORDER_REPLICATE)
-        volume, slope = blood[index]
         darker = (volume * skin[..., 3] - slope * rest[..., 1])[..., None] * pulse_rgb
         lit = shade + float(motion.yaw[index]) * by_yaw + float(motion.pitch[index]) * by_pitch
         lit = lit * (1 - edge_depth * _sigmoid((light.shadow[index] - across) * 4))
+        lit = lit * (1 + fold[..., 2])
         head = skin[..., :3] * (1 - darker) * lit[..., None] + shine[..., None]
         head = head * light.face[index].astype(np.float32)
-        behind = room * light.room[index].astype(np.float32)
+        behind = shot.room * light.room[index].astype(np.float32)
         scene = behind + rest[..., :1] * (head - behind)
-        yield _expose(rng, scene, camera, grain)
+        yield _expose(rng, scene, shot.camera, grain)
 
 
-def _sample_maps(
-    face: Face, motion: Motion, index: int, x: Map, y: Map, view: float
-) -> tuple[Map, Map]:
+def _draw_folds(rng: np.random.Generator, face: Face) -> NDArray[np.float32]:
+    """What each group of muscles does to the face: how far it pulls, and its creases.
+
+    Returns:
+        Displacement x, y in face units and relative shade. Shape (MUSCLES, N, N, 3).
+    """
+    folds = [
+        np.dstack(
+            [
+                *(rng.uniform(0.0, 0.05) * smooth_field(rng, face.head.shape, 5) for _ in range(2)),
+                rng.uniform(0.0, 0.15) * smooth_field(rng, face.head.shape, 8),
+            ]
+        )
+        for _ in range(MUSCLES)
+    ]
+    return np.stack(folds) * face.head[..., None]
+
+
+def _sample_maps(shot: Shot, index: int, place: tuple[Map, Map]) -> tuple[Map, Map]:
     """Where on the face maps each pixel of this frame looks. Two of shape (N, N), in pixels."""
+    (x, y), face, motion, view = place, shot.face, shot.motion, shot.view
     side = len(x)
     cos, sin = np.cos(motion.roll[index]), np.sin(motion.roll[index])
     zoom = 1 / motion.scale[index]
