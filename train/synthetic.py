@@ -208,7 +208,7 @@ def _frame_times(
     if rng.uniform() < 0.3:  # a camera without an even clock, whose stamps are right but for a bit
         time_s = time_s + rng.uniform(0, 0.35) / fps * rng.uniform(-1, 1, len(time_s))
     error = difficulty * 0.002 * rng.standard_normal(len(time_s))
-    return time_s, np.maximum.accumulate(time_s + error + 1e-4 * np.arange(len(time_s)) / fps)
+    return time_s, np.maximum.accumulate(time_s + error) + 1e-4 * np.arange(len(time_s)) / fps
 
 
 def _draw_pulse(
