@@ -1,0 +1,218 @@
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kdphys.classical import pos, skin_mean
+from kdphys.face import FaceFinder
+from kdphys.pulse import WAVE_BAND_HZ, bandpass
+from kdphys.video import read_frames
+from kdphys.vitals import read_rate
+from train import pulses, world
+from train.synthetic import (
+    NETWORK_FPS,
+    SyntheticConfig,
+    SyntheticJob,
+    _frame_times,
+    make_clip,
+    make_film,
+    save_film,
+    write_dataset,
+)
+
+SHORT = SyntheticConfig(seconds=2.0, side=64)
+ALL = frozenset(world.FACTORS)
+
+
+def test_a_clip_is_a_pure_function_of_its_seed():
+    first = make_clip(7, SHORT)
+    np.random.default_rng(1).standard_normal(5)
+    make_clip(8, SHORT)  # what is drawn in between does not matter
+    again = make_clip(7, SHORT)
+    assert first.pixels.tobytes() == again.pixels.tobytes()
+    assert first.wave.tobytes() == again.wave.tobytes()
+    assert first.key_times_s.tobytes() == again.key_times_s.tobytes()
+    assert first.truth == again.truth
+
+
+def test_a_codec_is_part_of_the_pure_function():
+    seeds = [seed for seed in range(12) if make_film(seed, SHORT).truth.codec][:2]
+    for seed in seeds:
+        one, other = make_clip(seed, SHORT), make_clip(seed, SHORT)
+        assert one.pixels.tobytes() == other.pixels.tobytes()
+    assert seeds
+
+
+def test_other_seeds_are_other_people():
+    clips = [make_clip(seed, SHORT) for seed in (1, 2)]
+    assert clips[0].truth.melanin != clips[1].truth.melanin
+    assert clips[0].pixels.tobytes() != clips[1].pixels.tobytes()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_clip_is_a_small_even_movie_with_a_wave(seed):
+    clip = make_clip(seed, SHORT)
+    assert clip.pixels.shape == (round(2 * NETWORK_FPS), 36, 36, 3)
+    assert clip.pixels.dtype == np.uint8
+    assert clip.wave.shape == (60,)
+    assert np.isfinite(clip.wave).all()
+    assert (np.diff(clip.key_times_s) > 0).all()
+    json.dumps(asdict(clip.truth))
+
+
+@settings(max_examples=60)
+@given(
+    seed=st.integers(0, 2**31),
+    seconds=st.floats(5, 40),
+    variability=st.floats(0, 1),
+    bpm=st.none() | st.floats(40, 180),
+)
+def test_a_pulse_is_what_it_says_it_is(seed, seconds, variability, bpm):
+    pulse = pulses.draw_pulse(np.random.default_rng(seed), seconds, variability, bpm)
+    # Fewer beats than a whole number fit into the recording, and the rate drifts by 8 % at most.
+    assert 0.85 * 40 <= pulse.bpm <= 1.15 * 180
+    if bpm is not None:
+        assert pulse.bpm == pytest.approx(bpm, rel=0.15 * variability + 1e-3)
+    assert abs(pulse.values.mean()) < 1e-9
+    assert pulse.values.std() == pytest.approx(1.0)
+    assert (np.diff(pulse.beats_s) > 0.2).all()
+    assert pulse.beats_s[0] >= 0
+    assert pulse.beats_s[-1] <= seconds
+    assert pulse.time_s[-1] >= seconds
+
+
+def test_drawn_rates_cover_40_to_180():
+    rates = [pulses.draw_pulse(np.random.default_rng(seed), 10, 0).bpm for seed in range(150)]
+    # 150 uniform draws miss a tenth of the range at either end once in 7 million.
+    assert 39.9 < min(rates) < 54
+    assert 166 < max(rates) < 180.1
+
+
+def test_a_clip_without_a_pulse_has_a_wave_of_zeros():
+    for seed in range(3):
+        clip = make_clip(seed, replace(SHORT, negatives=1.0))
+        assert clip.truth.bpm is None
+        assert clip.truth.strength == 0
+        assert not clip.wave.any()
+        assert make_clip(seed, replace(SHORT, negatives=0.0)).truth.bpm is not None
+
+
+def test_the_share_of_negatives_is_the_one_asked_for():
+    config = SyntheticConfig(seconds=2.0, side=16, off=("codec",))
+    negatives = sum(make_film(seed, config).truth.bpm is None for seed in range(100))
+    # Binomial, 100 draws at 0.12: three standard deviations are 10.
+    assert 2 <= negatives <= 22
+
+
+def test_with_every_factor_off_a_face_without_a_pulse_is_a_still():
+    config = replace(SHORT, negatives=1.0, off=world.FACTORS, difficulty=1.0)
+    pictures = make_film(4, config).pictures
+    assert all(np.array_equal(picture, pictures[0]) for picture in pictures)
+
+
+def test_with_every_factor_off_only_the_pulse_changes_a_face():
+    config = replace(SHORT, negatives=0.0, off=world.FACTORS, difficulty=0.0, seconds=6.0)
+    film = make_film(4, config)
+    stack = np.stack(film.pictures).astype(np.float64)
+    light = stack[:, 24:48, 20:44, 1].mean((1, 2))
+    wave = film.pulse.at(film.time_s)
+    # Blood darkens. The green mean of a whole face follows the wave but for a delay of 30 ms.
+    assert np.corrcoef(light, -wave)[0, 1] > 0.8
+    assert stack[:, 0, 0].std(0).max() == 0  # the wall behind does not pulse
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_factor_that_is_off_leaves_no_trace(seed):
+    time_s = np.arange(0, 10, 1 / 30)
+
+    def drawn(*off: str) -> tuple[world.Motion, world.Light]:
+        rng = np.random.default_rng(seed)
+        names = frozenset(off)
+        return world.draw_motion(rng, time_s, 1.0, names), world.draw_light(rng, time_s, 1.0, names)
+
+    motion, light = drawn(*ALL)
+    for name in ("x", "y", "roll", "yaw", "pitch", "mouth", "eyes"):
+        assert not getattr(motion, name).any()
+    assert (motion.scale == 1).all()
+    assert (light.face == light.face[0]).all()
+    assert (light.room == light.room[0]).all()
+    assert (light.shadow == light.shadow[0]).all()
+    moving, changing = drawn()
+    assert moving.x.std() > 0
+    assert moving.eyes.max() > 0
+    assert (changing.face != changing.face[0]).any()
+    assert not drawn("blink")[0].eyes.any()
+    assert not drawn("talk")[0].mouth.any()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"off": ("nods",)}, {"seconds": 1.0}, {"difficulty": 1.5}],
+)
+def test_a_configuration_that_can_t_be_drawn_is_refused(wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        SyntheticConfig(**wrong)
+
+
+@pytest.mark.parametrize("fps", [15.0, 60.0])
+def test_stamps_always_increase(fps):
+    for seed in range(60):
+        _, stamps = _frame_times(np.random.default_rng(seed), 60.0, fps, 1.0, frozenset())
+        assert (np.diff(stamps) > 0).all()
+
+
+def test_pos_reads_easy_uncompressed_clips():
+    errors = []
+    for seed in range(9):
+        config = SyntheticConfig(
+            seconds=12.0, side=72, difficulty=0.0, negatives=0.0, off=("codec",)
+        )
+        clip = make_clip(seed, config)
+        wave = pos(skin_mean(clip.pixels), NETWORK_FPS)
+        found = read_rate(bandpass(wave, NETWORK_FPS, WAVE_BAND_HZ), NETWORK_FPS).bpm
+        assert clip.truth.bpm is not None
+        errors.append(abs(found - clip.truth.bpm))
+    # 12 s resolve 5 bpm; a clean peak is known to a fraction of that.
+    assert np.median(errors) <= 2
+
+
+def test_an_example_video_shows_one_face_and_keeps_its_stamps(tmp_path):
+    config = SyntheticConfig(seconds=2.0, side=320, difficulty=0.3, negatives=0.0)
+    path = tmp_path / "folder" / "example.mp4"
+    save_film(path, SyntheticJob(video=path, seed=5, config=config))
+    frames = list(read_frames(path))
+    film = make_film(5, replace(config, view=2.2))
+    found = np.array([frame.time_s for frame in frames])
+    # H.264 keeps stamps in ticks of a ninetieth of a millisecond.
+    assert np.abs(found - (film.time_s - film.time_s[0])).max() < 2e-5
+    assert len(FaceFinder().find(frames[0].rgb)) == 1
+    truth = json.loads(path.with_suffix(".json").read_text())
+    assert truth["bpm"] == film.truth.bpm
+    assert truth["seed"] == 5
+
+
+def test_raw_frames_are_kept_as_they_are(tmp_path):
+    path = tmp_path / "example.npz"
+    config = SyntheticConfig(seconds=2.0, side=48, fps=15.0)
+    save_film(path, SyntheticJob(video=path, seed=6, config=config))
+    film = make_film(6, replace(config, view=2.2))
+    for frame, picture in zip(read_frames(path), film.pictures, strict=True):
+        np.testing.assert_array_equal(frame.rgb, picture)
+
+
+@pytest.mark.slow
+def test_a_stopped_data_set_goes_on_where_it_was(tmp_path: Path):
+    job = SyntheticJob(out=tmp_path / "a", clips=2, workers=1, seed=3, config=SHORT)
+    write_dataset(job)
+    shard = tmp_path / "a" / "0000.npz"
+    made = shard.stat().st_mtime_ns
+    write_dataset(job)
+    assert shard.stat().st_mtime_ns == made
+    with np.load(shard) as kept:
+        np.testing.assert_array_equal(kept["pixels"][1], make_clip(4, SHORT).pixels)
+    manifest = json.loads((tmp_path / "a" / "manifest.json").read_text())
+    assert (manifest["seed"], manifest["clips"]) == (3, 2)
