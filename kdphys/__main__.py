@@ -56,10 +56,8 @@ def main() -> None:
 def _measure(command: MeasureCommand) -> int:
     """Measure each video; one that can't be read does not stop the others."""
     status = 0
-    if not command.videos:
-        return _complain("No video was given: name a video file or a folder of videos.")
-    if not 0.1 <= command.speed <= 10:
-        return _complain(f"--speed {command.speed:g} is out of range: give 0.1 to 10.")
+    if wrong := _what_is_wrong(command):
+        return _complain(wrong)
     rows: list[tuple[Path, Measurement]] = []
     for given in command.videos:
         try:
@@ -78,6 +76,17 @@ def _measure(command: MeasureCommand) -> int:
     if command.csv and rows:
         _write_csv(command.csv, rows)
     return status
+
+
+def _what_is_wrong(command: MeasureCommand) -> str | None:
+    """What can't be done, known before any video is read."""
+    if not command.videos:
+        return "No video was given: name a video file or a folder of videos."
+    if not 0.1 <= command.speed <= 10:
+        return f"--speed {command.speed:g} is out of range: give 0.1 to 10."
+    if command.csv and (command.csv.is_dir() or not command.csv.parent.is_dir()):
+        return f"--csv {command.csv} can't be written: give a file in a folder that exists."
+    return None
 
 
 def _sentence(video: Path, found: Measurement) -> str:

@@ -5,6 +5,7 @@
 `kdphys.stream` runs the same stages for a camera.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -183,6 +184,8 @@ class _Watch:
     """The eyes: frames to crops on the even grid, and what was noticed on the way."""
 
     def __init__(self, path: Path, speed: float, say: Progress) -> None:
+        if not (speed > 0 and math.isfinite(speed)):
+            raise ValueError(f"speed={speed} must be above 0")
         self.path, self.speed, self.say = path, speed, say
         self.decode_s = self.face_s = 0.0
         self.frames = self.with_face = self.steps = 0

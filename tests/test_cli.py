@@ -1,0 +1,360 @@
+"""The command line: JSON as promised, one sentence on stderr, exit status 0 or 2."""
+
+import csv
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from kdphys.__main__ import main
+from tests._films import Recording, even_times, write_npz, write_video
+
+ROOT = Path(__file__).parent.parent
+PROMISED = {
+    "schema": int,
+    "model": str,
+    "duration_s": float,
+    "fps": float,
+    "frames": int,
+    "face_fraction": float,
+    "heart_rate_bpm": float | None,
+    "quality": float,
+    "reason": str | None,
+    "rmssd_ms": float | None,
+    "respiration_bpm": float | None,
+    "seconds": dict,
+    "wave": dict,
+}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command printed, and its exit status."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def records(self) -> list[dict]:
+        return [json.loads(line, parse_constant=_refuse) for line in self.out.splitlines()]
+
+
+def _refuse(constant: str) -> None:
+    raise AssertionError(f"{constant} is no JSON")
+
+
+Command = Callable[..., Answer]
+
+
+@pytest.fixture
+def kdphys(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Command:
+    """Run the command line in this process; what C code prints is caught as well."""
+
+    def run(*words: object) -> Answer:
+        monkeypatch.setattr(sys, "argv", ["kdphys", *map(str, words)])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as left:
+            main()
+        printed = capfd.readouterr()
+        return Answer(int(left.value.code or 0), printed.out, printed.err)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def short(recording: Recording, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Seven seconds of a face."""
+    path = tmp_path_factory.mktemp("cli") / "short.npz"
+    return write_npz(path, recording.pictures[:176], recording.time_s[:176])
+
+
+def test_a_reading_is_one_json_object_with_every_promised_field(kdphys, npz, recording):
+    answer = kdphys("measure", npz, "--json", "--model", "pos")
+    assert answer.status == 0
+    assert answer.err == ""
+    (record,) = answer.records
+    for name, kind in PROMISED.items():
+        assert isinstance(record[name], kind), name
+    assert set(record) - set(PROMISED) <= {"notes"}
+    assert record["heart_rate_bpm"] == pytest.approx(recording.bpm, abs=2)
+    assert record["reason"] is None
+    assert len(record["wave"]["values"]) == int(record["duration_s"] * record["wave"]["fps"]) + 1
+
+
+def test_an_honest_no_reading_is_no_failure(kdphys, tmp_path, recording):
+    still = [recording.pictures[0]] * 200
+    answer = kdphys(
+        "measure", write_npz(tmp_path / "still.npz", still, even_times(8, 25)), "--json",
+        "--model", "pos",
+    )  # fmt: skip
+    assert answer.status == 0
+    (record,) = answer.records
+    assert record["heart_rate_bpm"] is None
+    assert record["quality"] < 0.5
+    assert record["reason"]
+
+
+def test_without_json_a_sentence_is_printed(kdphys, npz):
+    answer = kdphys("measure", npz, "--model", "pos")
+    assert answer.status == 0
+    assert answer.out.startswith("easy.npz: 7")
+    assert "beats a minute (confidence " in answer.out
+    assert answer.out.count("\n") == 1
+
+
+def test_speed_scales_the_reading(kdphys, npz, recording):
+    (record,) = kdphys("measure", npz, "--json", "--model", "pos", "--speed", "1.25").records
+    assert record["heart_rate_bpm"] == pytest.approx(1.25 * recording.bpm, abs=3)
+
+
+def test_the_wave_is_written_as_csv(kdphys, npz, tmp_path):
+    path = tmp_path / "wave.csv"
+    (record,) = kdphys("measure", npz, "--json", "--model", "pos", "--csv", path).records
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["video", "time_s", "wave"]
+    assert {row["video"] for row in rows} == {"easy.npz"}
+    assert len(rows) == len(record["wave"]["values"])
+    assert float(rows[30]["time_s"]) == pytest.approx(1.0)
+    for row, value in zip(rows, record["wave"]["values"], strict=True):
+        assert row["wave"] == ("" if value is None else f"{value:.5f}")
+
+
+def test_several_inputs_and_a_folder_give_a_line_each(kdphys, short, tmp_path, recording):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    write_npz(folder / "b.npz", recording.pictures[100:276], recording.time_s[100:276])
+    write_npz(folder / "a.npz", recording.pictures[:176], recording.time_s[:176])
+    (folder / "notes.txt").write_text("not a video")
+    answer = kdphys("measure", short, folder, "--json", "--model", "pos")
+    assert answer.status == 0
+    one, first, second = (_without_times(record) for record in answer.records)
+    assert one == first  # nothing of a file is left in the next
+    assert second["wave"] != first["wave"]
+    alone = kdphys("measure", folder / "b.npz", "--json", "--model", "pos").records[0]
+    assert _without_times(alone) == second
+
+
+def _without_times(record: dict) -> dict:
+    return {name: value for name, value in record.items() if name != "seconds"}
+
+
+def test_a_bad_file_does_not_stop_the_others(kdphys, short, tmp_path):
+    answer = kdphys("measure", tmp_path / "gone.mp4", short, "--json", "--model", "pos")
+    assert answer.status == 2
+    assert len(answer.records) == 1
+    assert answer.err.count("\n") == 1
+
+
+def missing(folder: Path, _recording: Recording) -> Path:
+    return folder / "gone.mp4"
+
+
+def text(folder: Path, _recording: Recording) -> Path:
+    path = folder / "letter.mp4"
+    path.write_text("Dear reader,\n" * 50)
+    return path
+
+
+def empty_file(folder: Path, _recording: Recording) -> Path:
+    path = folder / "nothing.mp4"
+    path.touch()
+    return path
+
+
+def truncated(folder: Path, recording: Recording) -> Path:
+    path = write_video(folder / "cut.mp4", recording.pictures[:60], recording.time_s[:60])
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) * 2 // 3])
+    return path
+
+
+def audio_only(folder: Path, _recording: Recording) -> Path:
+    path = folder / "song.mp4"
+    with av.open(str(path), "w") as sink:
+        stream = sink.add_stream("aac", rate=16000)
+        tone = (8000 * np.sin(np.arange(1024 * 20) / 5)).astype(np.int16).reshape(20, 1, 1024)
+        for index, piece in enumerate(tone):
+            frame = av.AudioFrame.from_ndarray(piece, format="s16", layout="mono")
+            frame.sample_rate, frame.pts = 16000, index * 1024
+            sink.mux(stream.encode(frame))
+        sink.mux(stream.encode(None))
+    return path
+
+
+def zero_frames(folder: Path, _recording: Recording) -> Path:
+    path = folder / "none.npz"
+    np.savez(path, frames=np.zeros((0, 8, 8, 3), np.uint8), time_s=np.zeros(0))
+    return path
+
+
+def two_seconds(folder: Path, recording: Recording) -> Path:
+    return write_video(folder / "brief.mp4", recording.pictures[:51], recording.time_s[:51])
+
+
+def no_face(folder: Path, _recording: Recording) -> Path:
+    wall = np.full((64, 64, 3), (120, 110, 100), np.uint8)
+    return write_video(folder / "wall.mp4", [wall] * 80, even_times(8, 10))
+
+
+def black(folder: Path, _recording: Recording) -> Path:
+    dark = np.zeros((64, 64, 3), np.uint8)
+    return write_video(folder / "dark.webm", [dark] * 80, even_times(8, 10), codec="libvpx")
+
+
+def five_a_second(folder: Path, recording: Recording) -> Path:
+    return write_video(folder / "slow.mp4", recording.pictures[::5], recording.time_s[::5])
+
+
+def picture(folder: Path, recording: Recording) -> Path:
+    path = folder / "photo.jpg"
+    cv2.imwrite(str(path), recording.pictures[0][..., ::-1])
+    return path
+
+
+def picture_named_video(folder: Path, recording: Recording) -> Path:
+    path = folder / "photo.mp4"
+    path.write_bytes(picture(folder, recording).read_bytes())
+    return path
+
+
+def empty_folder(folder: Path, _recording: Recording) -> Path:
+    (folder / "empty").mkdir()
+    return folder / "empty"
+
+
+def foreign_npz(folder: Path, _recording: Recording) -> Path:
+    path = folder / "other.npz"
+    np.savez(path, weights=np.zeros(3))
+    return path
+
+
+BAD_INPUT = {
+    missing: "There is no file",
+    text: "letter.mp4 can't be read as video",
+    empty_file: "nothing.mp4 is empty",
+    truncated: "cut.mp4 was cut off",
+    audio_only: "sound but no moving picture",
+    zero_frames: "none.npz",
+    two_seconds: "a heart rate needs 6 s",
+    no_face: "No face was found in wall.mp4",
+    black: "dark.webm are black",
+    five_a_second: "pictures a second; a pulse needs",
+    picture: "photo.jpg is a single picture",
+    picture_named_video: "photo.mp4",
+    empty_folder: "holds no video",
+    foreign_npz: "other.npz can't be used",
+}
+
+
+@pytest.mark.parametrize("make", BAD_INPUT, ids=lambda make: make.__name__)
+def test_bad_input_is_one_sentence_and_status_2(kdphys, make, recording, tmp_path):
+    answer = kdphys("measure", make(tmp_path, recording), "--json")
+    assert answer.status == 2
+    assert answer.out == ""
+    (line,) = answer.err.splitlines()
+    assert BAD_INPUT[make] in line
+    assert line.endswith(".")
+    assert "Traceback" not in line
+    assert "Errno" not in line
+
+
+@pytest.mark.parametrize("speed", ["0", "-1", "11", "nan"])
+def test_a_speed_out_of_range_is_one_sentence(kdphys, short, speed):
+    answer = kdphys("measure", short, f"--speed={speed}")
+    assert answer.status == 2
+    assert answer.err.count("\n") == 1
+    assert "--speed" in answer.err
+
+
+def test_a_csv_that_can_t_be_written_is_refused_before_any_work(kdphys, short, tmp_path):
+    for path in (tmp_path, tmp_path / "gone" / "wave.csv"):
+        answer = kdphys("measure", short, "--csv", path)
+        assert answer.status == 2
+        assert answer.out == ""
+        assert answer.err.count("\n") == 1
+        assert "--csv" in answer.err
+
+
+def test_no_video_at_all_is_one_sentence(kdphys):
+    answer = kdphys("measure", "--json")
+    assert answer.status == 2
+    assert answer.err == "No video was given: name a video file or a folder of videos.\n"
+
+
+def test_an_unknown_option_or_model_is_refused(kdphys, short):
+    assert kdphys("measure", short, "--modle", "pos").status == 2
+    assert kdphys("measure", short, "--model", "best").status == 2
+
+
+@pytest.mark.parametrize("words", [["--help"], ["measure", "--help"], ["bench", "--help"]])
+def test_help_is_printed(kdphys, words):
+    answer = kdphys(*words)
+    assert answer.status == 0
+    assert "usage: kdphys" in answer.out
+
+
+IMPORT = """
+import sys, time
+began = time.process_time()
+import kdphys
+seconds = time.process_time() - began
+heavy = {"torch", "gradio", "mediapipe", "jax", "matplotlib", "huggingface_hub"} & set(sys.modules)
+print(seconds, *heavy)
+"""
+
+
+def test_importing_the_library_is_quick_and_brings_no_torch():
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORT], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    seconds, *heavy = done.stdout.split()
+    assert heavy == []
+    assert float(seconds) < 2  # of processor time: what else runs does not count
+
+
+@pytest.mark.slow
+def test_the_module_runs_as_a_command(npz, tmp_path):
+    command = [sys.executable, "-m", "kdphys", "measure"]
+    done = subprocess.run(
+        [*command, str(npz), str(tmp_path / "gone.mp4"), "--json"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+    )
+    assert done.returncode == 2
+    assert json.loads(done.stdout)["model"] == "student"
+    assert done.stderr.count("\n") == 1
+    assert "gone.mp4" in done.stderr
+
+
+@pytest.mark.slow
+def test_bench_compares_both_networks():
+    done = subprocess.run(
+        [sys.executable, "-m", "kdphys", "bench", "--json"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+    )
+    found = json.loads(done.stdout)
+    assert list(found) == ["student", "teacher", "machine"]
+    fields = (
+        "parameters", "macs_per_frame", "file_bytes", "load_s", "clip_ms_per_frame",
+        "streaming_ms_p50", "streaming_ms_p95", "peak_rss_mb",
+    )  # fmt: skip
+    for name in ("student", "teacher"):
+        assert set(fields) <= set(found[name])
+        assert found[name]["clip_ms_per_frame"] > 0
+    assert found["teacher"]["streaming_ms_p50"] is None
+    assert 0 < found["student"]["streaming_ms_p50"] <= found["student"]["streaming_ms_p95"]
+    assert found["student"]["parameters"] <= 230_000

@@ -1,0 +1,294 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from kdphys import LiveMeter, Measurement, compare, measure
+from kdphys.errors import NoFaceError, TooShortError, VideoError
+from kdphys.pipeline import MODELS
+from kdphys.runtime import FPS, SIZE
+from tests._films import Recording, even_times, write_npz, write_video
+
+# In the order that design.md promises, with what came later at its place.
+SCHEMA = [
+    "schema", "model", "duration_s", "fps", "frames", "face_fraction", "heart_rate_bpm", "quality",
+    "reason", "rmssd_ms", "respiration_bpm", "seconds", "notes", "wave",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def found(npz: Path) -> Measurement:
+    return measure(npz, "pos")
+
+
+def part(recording: Recording, seconds: float) -> tuple[list, np.ndarray]:
+    """The first seconds of a recording."""
+    count = int(np.searchsorted(recording.time_s, seconds, side="right"))
+    return recording.pictures[:count], recording.time_s[:count]
+
+
+def test_what_was_measured_is_described_in_full(found, recording):
+    assert found.model == "pos"
+    assert found.frames == len(recording.pictures)
+    assert found.duration_s == pytest.approx(recording.time_s[-1] - recording.time_s[0])
+    assert found.fps == pytest.approx(25.0)
+    assert found.face_fraction == 1.0
+    assert found.wave_fps == FPS
+    assert len(found.wave) == int(found.duration_s * FPS) + 1
+    assert np.isfinite(found.wave).sum() >= len(found.wave) - 1
+    assert found.notes == ()
+
+
+def test_the_crops_are_a_few_of_those_that_the_network_saw(found):
+    assert found.crops.shape == (8, SIZE, SIZE, 3)
+    assert found.crops.dtype == np.uint8
+    assert found.crops.std() > 10  # a face, not a plain square
+
+
+def test_the_time_of_each_stage_is_part_of_the_total(found):
+    seconds = found.seconds
+    parts = (seconds.decode, seconds.face, seconds.network, seconds.signal)
+    assert all(value >= 0 for value in parts)
+    assert 0 < sum(parts) <= seconds.total
+
+
+def test_the_json_record_follows_the_schema(found):
+    record = json.loads(json.dumps(found.to_json(), allow_nan=False))
+    assert list(record) == SCHEMA
+    assert record["schema"] == 1
+    assert list(record["seconds"]) == ["decode", "face", "network", "signal", "total"]
+    assert list(record["wave"]) == ["fps", "values"]
+    assert len(record["wave"]["values"]) == len(found.wave)
+    assert (record["heart_rate_bpm"] is None) == (record["reason"] is not None)
+    assert 0 <= record["quality"] <= 1
+
+
+def test_pos_reads_the_easy_face(found, recording):
+    # 12 s of a clean synthetic pulse: its peak is known to better than 2 bpm.
+    assert found.vitals.heart_rate.value == pytest.approx(recording.bpm, abs=2)
+
+
+def test_progress_never_runs_backwards(npz):
+    said: list[tuple[str, float]] = []
+    measure(npz, "green", progress=lambda stage, share: said.append((stage, share)))
+    shares = [share for _, share in said]
+    assert shares == sorted(shares)
+    assert 0 <= shares[0] <= shares[-1] <= 1
+    assert len({stage for stage, _ in said}) >= 3
+
+
+def test_measuring_again_gives_the_same(npz, found):
+    again = measure(npz, "pos")
+    np.testing.assert_array_equal(again.wave, found.wave)
+    assert replace(again, seconds=found.seconds).to_json() == found.to_json()
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_recording_before_changes_nothing_in_the_next(model, npz, recording, tmp_path):
+    other = write_npz(
+        tmp_path / "other.npz", [picture[:, ::-1] for picture in recording.pictures],
+        recording.time_s,
+    )  # fmt: skip
+    before = measure(npz, model)
+    measure(other, model)
+    np.testing.assert_array_equal(measure(npz, model).wave, before.wave)
+
+
+@pytest.mark.parametrize("speed", [0.8, 1.25, 1.6])
+def test_the_rate_grows_with_the_speed(npz, recording, speed):
+    found = measure(npz, "pos", speed=speed)
+    assert found.duration_s == pytest.approx(recording.time_s[-1] / speed)
+    assert found.fps == pytest.approx(25 * speed)
+    # As without speed; shorter recordings resolve less.
+    assert found.vitals.heart_rate.value == pytest.approx(recording.bpm * speed, abs=3)
+
+
+def test_a_speed_that_is_none_is_refused(npz):
+    for speed in (0.0, -1.0, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="speed="):
+            measure(npz, "pos", speed=speed)
+
+
+def test_time_comes_from_the_stamps(recording, tmp_path):
+    """The same frames, every third of them dropped and their stamps kept, beat as fast."""
+    kept = [index for index in range(len(recording.pictures)) if index % 3]
+    path = write_npz(
+        tmp_path / "dropped.npz", [recording.pictures[i] for i in kept], recording.time_s[kept]
+    )
+    found = measure(path, "pos")
+    assert found.vitals.heart_rate.value == pytest.approx(recording.bpm, abs=2)
+
+
+def test_a_long_loss_leaves_a_gap_in_the_wave(recording, tmp_path):
+    pictures = list(recording.pictures)
+    for index in range(100, 200):  # 4 s to 8 s
+        pictures[index] = np.full_like(pictures[0], 90)
+    found = measure(write_npz(tmp_path / "lost.npz", pictures, recording.time_s), "pos")
+    heard = np.isfinite(found.wave)
+    # Up to 1 s of a loss is bridged by the last box, and a face is found again within 0.3 s.
+    assert heard[: int(3.9 * FPS)].all()
+    assert not heard[int(5.2 * FPS) : int(7.9 * FPS)].any()
+    assert heard[int(8.4 * FPS) : int(11.9 * FPS)].all()
+    assert 0.6 < found.face_fraction < 0.85
+    assert any("out of view" in note for note in found.notes)
+    assert found.vitals.heart_rate.value is None  # 4 s and 4 s: no stretch is long enough
+    assert "Record for longer" in str(found.vitals.heart_rate.reason)
+
+
+def test_what_comes_after_a_gap_keeps_its_time(recording, tmp_path):
+    stamps = recording.time_s.copy()
+    stamps[150:] += 5  # the camera stopped for 5 s
+    found = measure(write_npz(tmp_path / "paused.npz", recording.pictures, stamps), "pos")
+    heard = np.isfinite(found.wave)
+    assert heard[: int(5.9 * FPS)].all()
+    assert not heard[int(6.2 * FPS) : int(10.8 * FPS)].any()
+    assert heard[int(11.2 * FPS) : int(16.9 * FPS)].all()
+
+
+def test_of_two_faces_the_larger_is_measured_and_said_so(recording, tmp_path):
+    pictures, time_s = part(recording, 7.0)
+    both = [np.hstack([picture, _smaller(picture)]) for picture in pictures]
+    found = measure(write_npz(tmp_path / "two.npz", both, time_s), "pos")
+    assert any("2 faces" in note and "larger" in note for note in found.notes)
+    alone = measure(write_npz(tmp_path / "one.npz", pictures, time_s), "pos")
+    likeness = np.corrcoef(found.crops[0].ravel(), alone.crops[0].ravel())[0, 1]
+    assert likeness > 0.9  # the same face; its box may differ by some pixels
+
+
+def _smaller(picture: np.ndarray) -> np.ndarray:
+    small = cv2.resize(picture[:, ::-1], (120, 120), interpolation=cv2.INTER_AREA)
+    return cv2.copyMakeBorder(small, 20, 20, 20, 20, cv2.BORDER_REPLICATE)
+
+
+def test_a_face_that_fills_the_frame_is_found(recording, tmp_path):
+    pictures, time_s = part(recording, 7.0)
+    close = [picture[46:118, 50:110] for picture in pictures]
+    found = measure(write_npz(tmp_path / "close.npz", close, time_s), "pos")
+    assert found.face_fraction > 0.9
+
+
+def test_a_portrait_phone_video_is_turned_upright(recording, tmp_path):
+    pictures, time_s = part(recording, 7.0)
+    tall = [np.vstack([picture, picture[::-1][:96]]) for picture in pictures]  # 160 wide, 256 tall
+    sideways = [np.ascontiguousarray(np.rot90(picture)) for picture in tall]
+    path = write_video(tmp_path / "phone.mp4", sideways, time_s, quality=1)
+    turn_by_a_quarter(path, height=160)
+    turned = measure(path, "pos")
+    straight = measure(write_npz(tmp_path / "straight.npz", tall, time_s), "pos")
+    assert turned.face_fraction > 0.95
+    likeness = np.corrcoef(turned.crops[0].ravel(), straight.crops[0].ravel())[0, 1]
+    assert likeness > 0.95  # colours are coded at half the size
+
+
+def turn_by_a_quarter(path: Path, height: int) -> None:
+    """Write into an mp4's header that its pictures are to be turned clockwise, as phones do."""
+    content = bytearray(path.read_bytes())
+    matrix = content.index(b"tkhd") + 44
+    one, minus_one = 1 << 16, (1 << 32) - (1 << 16)
+    values = (0, one, 0, minus_one, 0, 0, height << 16, 0, 1 << 30)
+    content[matrix : matrix + 36] = b"".join(value.to_bytes(4, "big") for value in values)
+    path.write_bytes(content)
+
+
+@pytest.mark.slow
+def test_a_video_of_the_largest_common_size_is_measured(recording, tmp_path):
+    kept = range(0, 164, 3)  # 8.3 a second for 6.5 s
+    large = (
+        cv2.resize(recording.pictures[i], (3840, 2160), interpolation=cv2.INTER_LINEAR)
+        for i in kept
+    )
+    path = write_video(tmp_path / "uhd.mp4", large, recording.time_s[kept], quality=25)
+    found = measure(path, "pos")
+    assert found.face_fraction > 0.9
+    assert any("pictures a second" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "error", "words"),
+    [(2.0, TooShortError, "2.0 s long; a heart rate needs 6 s"), (5.9, TooShortError, "5.9 s")],
+)
+def test_a_short_recording_says_how_long_it_must_be(recording, tmp_path, seconds, error, words):
+    pictures, time_s = part(recording, seconds)
+    with pytest.raises(error, match=words):
+        measure(write_npz(tmp_path / "short.npz", pictures, time_s), "pos")
+
+
+def test_black_pictures_are_called_black(tmp_path):
+    pictures = [np.full((64, 64, 3), 3, np.uint8)] * 80
+    with pytest.raises(VideoError, match=r"dark\.npz are black"):
+        measure(write_npz(tmp_path / "dark.npz", pictures, even_times(8, 10)))
+
+
+def test_a_wall_has_no_face(tmp_path):
+    rng = np.random.default_rng(0)
+    wall = [(rng.integers(90, 120, (64, 64, 3))).astype(np.uint8) for _ in range(80)]
+    with pytest.raises(NoFaceError, match=r"No face was found in wall\.npz; film a face"):
+        measure(write_npz(tmp_path / "wall.npz", wall, even_times(8, 10)))
+
+
+def test_too_few_pictures_a_second_are_refused(recording, tmp_path):
+    kept = range(0, 300, 5)
+    path = write_npz(
+        tmp_path / "slow.npz", [recording.pictures[i] for i in kept], recording.time_s[kept]
+    )
+    with pytest.raises(VideoError, match=r"5\.0 pictures a second; a pulse needs at least 8"):
+        measure(path)
+
+
+def test_an_unknown_model_is_refused_before_the_video_is_read(tmp_path):
+    with pytest.raises(ValueError, match="name='best' must be student"):
+        measure(tmp_path / "missing.mp4", "best")
+
+
+def test_comparing_gives_the_models_in_the_order_asked_for(npz):
+    found = compare(npz, ["green", "student", "pos"])
+    assert list(found) == ["green", "student", "pos"]
+    assert [one.model for one in found.values()] == ["green", "student", "pos"]
+
+
+class TestLiveMeter:
+    """A camera's frames pushed one by one."""
+
+    def test_vitals_come_once_a_second(self, recording):
+        meter = LiveMeter("student")
+        times = [
+            time_s
+            for picture, time_s in zip(recording.pictures, recording.time_s, strict=True)
+            if meter.push(picture, float(time_s)) is not None
+        ]
+        assert times == pytest.approx(range(1, 13), abs=0.04 + 1e-9)
+
+    def test_each_visitor_has_a_state_of_its_own(self, recording):
+        one, other, alone = LiveMeter(), LiveMeter(), LiveMeter()
+        for picture, time_s in zip(
+            recording.pictures[:60], recording.time_s[:60].tolist(), strict=True
+        ):
+            one.push(picture, time_s)
+            other.push(picture[:, ::-1], time_s)
+            alone.push(picture, time_s)
+        np.testing.assert_array_equal(one.wave, alone.wave)
+
+    def test_a_stamp_that_does_not_increase_is_refused(self, recording):
+        meter = LiveMeter()
+        meter.push(recording.pictures[0], 1.0)
+        with pytest.raises(ValueError, match=r"time_s=1\.0 must be later"):
+            meter.push(recording.pictures[1], 1.0)
+
+    def test_an_empty_window_is_refused(self):
+        with pytest.raises(ValueError, match="window_s=0"):
+            LiveMeter(window_s=0)
+
+    def test_a_face_that_leaves_for_long_empties_the_window(self, recording):
+        meter = LiveMeter(window_s=4.0)
+        wall = np.full_like(recording.pictures[0], 90)
+        vitals = None
+        for index in range(300):
+            picture = recording.pictures[index] if index < 100 or index > 275 else wall
+            vitals = meter.push(picture, index / 25) or vitals
+        assert vitals is not None
+        assert vitals.heart_rate.value is None
+        # Back for 1 s, of which 0.4 s are the network's lag and up to 0.3 s the search.
+        assert 0 < np.isfinite(meter.wave).sum() < FPS
