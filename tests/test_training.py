@@ -1,0 +1,232 @@
+"""The training scripts run to their end, and a stopped run goes on as if it had not stopped."""
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from kdphys.hub import load_weights
+from kdphys.models.student import Student
+from kdphys.models.teacher import Teacher
+from kdphys.runtime import StudentModel, TeacherModel
+from train.datasets import Batch, ClipStore
+from train.distill import Distillation, DistillRun, DistillWeights, read_teacher
+from train.loop import LabelWeights, Run, Schedule, check, label_loss, train
+
+ROOT = Path(__file__).parent.parent
+SCRIPTS = ("synthetic", "teacher", "distill", "export", "evaluate", "calibrate")
+# Two minutes on two idle cores are promised; other work may run beside the tests.
+BOUND_S = 280
+
+
+def run_script(name: str, *words: object) -> str:
+    done = subprocess.run(
+        [sys.executable, f"train/{name}.py", *map(str, words)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+        timeout=BOUND_S,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout + done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_each_script_explains_itself(name):
+    assert f"usage: train/{name}.py" in run_script(name, "--help")
+
+
+@pytest.mark.slow
+def test_synthetic_runs_to_its_end(tmp_path):
+    run_script("synthetic", "--smoke", "--out", tmp_path)
+    with np.load(tmp_path / "0000.npz") as shard:
+        assert shard["pixels"].shape == (4, 120, 36, 36, 3)
+    sheet = tmp_path / "sheet.png"
+    run_script("synthetic", "--sheet", sheet, "--clips", 1)
+    assert sheet.stat().st_size > 1000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("script", "model"), [("teacher", Teacher), ("distill", Student)])
+def test_training_runs_to_its_end(script, model, tmp_path):
+    run_script(script, "--smoke", "--out", tmp_path)
+    record = json.loads((tmp_path / "run.json").read_text())
+    assert record["clips"] == 4
+    assert record["config"]["schedule"]["steps"] == 4
+    assert record["versions"]["torch"].startswith("2.")
+    steps = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert any("mae_bpm" in line for line in steps)
+    model().load_state_dict(load_file(tmp_path / "model.safetensors"), strict=True)
+    exported = tmp_path / "weights"
+    name = "student" if script == "distill" else "teacher"
+    run_script("export", "--model", name, "--run", tmp_path, "--out", exported)
+    opened = StudentModel if name == "student" else TeacherModel
+    assert opened(load_weights(exported)).facts.parameters == record["parameters"]
+    assert "Not measured" in (exported / "README.md").read_text()
+
+
+@pytest.mark.slow
+def test_export_runs_to_its_end(tmp_path):
+    run_script("export", "--smoke", "--run", tmp_path)
+    found = load_weights(tmp_path / "weights")
+    assert found.manifest["model"] == "student"
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith("tmp")]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(BOUND_S + 20)
+def test_evaluate_runs_to_its_end(tmp_path):
+    run_script("evaluate", "--smoke", "--out", tmp_path / "out", "--data", tmp_path / "data")
+    found = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert set(found["synthetic"]) == {"student", "teacher", "pos", "chrom", "green"}
+    page = (tmp_path / "out" / "README.md").read_text()
+    assert "**not measured**" in page
+    assert "| pos |" in page
+
+
+# The loop itself, on clips made by hand ---------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class TinyRun:
+    """What stands in run.json."""
+
+    name: str = "tiny"
+
+
+def store_of_pulses(clips: int = 6, frames: int = 120) -> ClipStore:
+    """Noisy skin-coloured clips whose green follows the wave; the last has no pulse."""
+    rng = np.random.default_rng(0)
+    bpm = np.append(rng.uniform(60, 150, clips - 1), 0).astype(np.float32)
+    waves = np.sqrt(2) * np.sin(2 * np.pi * bpm[:, None] / 60 * np.arange(frames) / 30)
+    light = np.array([150.0, 110.0, 90.0]) - 2.0 * waves[:, :, None] * np.array([0.3, 1.0, 0.5])
+    noise = rng.standard_normal((clips, frames, 36, 36, 3)) * 2
+    pixels = np.clip(light[:, :, None, None] + noise, 0, 255).astype(np.uint8)
+    truths = tuple({"bpm": float(rate) or None} for rate in bpm)
+    return ClipStore((pixels,), waves.astype(np.float32), bpm, truths, "f" * 64)
+
+
+STORE = store_of_pulses()
+SHORT = Schedule(steps=4, batch=2, frames=64, save_every=2, check_every=4, threads=1)
+
+
+class PlugPulledError(Exception):
+    """Someone pulled the plug."""
+
+
+def train_student(out: Path, stop_at: int | None = None, schedule: Schedule = SHORT) -> Path:
+    """Train a small run; the plug is pulled before step `stop_at`."""
+    torch.manual_seed(1)
+    calls = 0
+
+    def loss(model: nn.Module, batch: Batch) -> dict[str, Tensor]:
+        nonlocal calls
+        if calls == stop_at:
+            raise PlugPulledError
+        calls += 1
+        return label_loss(model(batch.clip), batch, 12, 10, LabelWeights())
+
+    train(
+        Run(
+            model=Student(),
+            loss=loss,
+            store=STORE,
+            check=STORE,
+            schedule=schedule,
+            out=out,
+            config=TinyRun(),
+            lag=12,
+        )
+    )
+    return out / "model.safetensors"
+
+
+def test_a_resumed_run_ends_exactly_where_an_unbroken_one_does(tmp_path):
+    whole = train_student(tmp_path / "whole")
+    with pytest.raises(PlugPulledError):
+        train_student(tmp_path / "broken", stop_at=3)  # after the checkpoint of step 2
+    assert not (tmp_path / "broken" / "model.safetensors").exists()
+    resumed = train_student(tmp_path / "broken")
+    one, other = load_file(whole), load_file(resumed)
+    assert one.keys() == other.keys()
+    for name, tensor in one.items():
+        assert torch.equal(tensor, other[name]), name
+
+
+def test_another_seed_draws_other_batches(tmp_path):
+    one = load_file(train_student(tmp_path / "one", schedule=replace(SHORT, steps=2)))
+    other = load_file(train_student(tmp_path / "other", schedule=replace(SHORT, steps=2, seed=1)))
+    assert not torch.equal(one["head.weight"], other["head.weight"])
+
+
+def test_a_run_records_what_is_needed_to_repeat_it(tmp_path):
+    train_student(tmp_path, schedule=replace(SHORT, steps=2))
+    record = json.loads((tmp_path / "run.json").read_text())
+    assert record["config"] == {"name": "tiny"}
+    assert record["data_sha256"] == STORE.sha256
+    assert record["parameters"] == sum(weight.numel() for weight in Student().parameters())
+    assert {"commit", "versions", "python", "machine"} <= set(record)
+
+
+def test_a_check_gives_finite_scores():
+    scores = check(Student().eval(), STORE, lag=12)
+    assert set(scores) == {"mae_bpm", "within_3", "pearson", "rms_alive", "rms_none"}
+    assert all(np.isfinite(value) for value in scores.values())
+
+
+def distilled(weights: DistillWeights) -> tuple[dict[str, Tensor], Student]:
+    torch.manual_seed(0)
+    student = Student().train()
+    loss = Distillation(DistillRun(distill=weights), student, Teacher())
+    clip = torch.from_numpy(STORE.pixels[0][-2:, :80]).permute(0, 1, 4, 2, 3).float() / 255
+    bpm = torch.from_numpy(STORE.bpm[-2:])
+    wave = torch.from_numpy(STORE.waves[-2:, :80])
+    return loss(student, Batch(clip, wave, bpm, (bpm > 0).float())), student
+
+
+def test_the_teacher_is_followed_only_where_there_is_a_pulse():
+    parts, _ = distilled(DistillWeights())
+    assert {"pearson", "spectral", "error", "silence", "wave", "dilate", "attention"} == set(parts)
+    for name, part in parts.items():
+        assert part.shape == (2,), name
+        assert torch.isfinite(part).all(), name
+    for name in ("wave", "dilate", "attention"):
+        assert parts[name][1] == 0  # the second clip has no pulse
+
+
+def test_learning_from_the_teacher_reaches_the_student_and_leaves_the_teacher_alone():
+    torch.manual_seed(0)
+    student, teacher = Student().train(), Teacher()
+    loss = Distillation(DistillRun(), student, teacher)
+    before = {name: tensor.clone() for name, tensor in teacher.state_dict().items()}
+    clip = torch.from_numpy(STORE.pixels[0][:2, :80]).permute(0, 1, 4, 2, 3).float() / 255
+    bpm = torch.from_numpy(STORE.bpm[:2])
+    batch = Batch(clip, teacher.eval()(clip).detach(), bpm, torch.ones(2))  # a teacher to trust
+    parts = loss(student, batch)
+    (parts["wave"] + parts["dilate"] + parts["attention"]).sum().backward()
+    moved = [name for name, weight in student.named_parameters() if weight.grad is not None]
+    assert "stages.0.0.weight" in moved
+    assert "head.weight" in moved
+    assert all(weight.grad is None for weight in teacher.parameters())
+    for name, tensor in teacher.state_dict().items():
+        assert torch.equal(tensor, before[name]), name
+
+
+def test_a_part_that_weighs_nothing_costs_nothing():
+    parts, _ = distilled(DistillWeights(wave=0, dilate=0, attention=0))
+    for name in ("wave", "dilate", "attention"):
+        assert not parts[name].any()
+
+
+def test_a_missing_teacher_says_how_to_train_one(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"train a teacher first.*train/teacher\.py"):
+        read_teacher(tmp_path)
