@@ -163,8 +163,8 @@ class StudentSession:
         clip = _as_clip(pixels)
         if self._frames is None:
             self._frames = np.repeat(clip[:, :1], self._model.reach, axis=1)
-        wave, self._frames, self._past = self._model.network.run(
-            None, {"clip": clip, "frames": self._frames, "features": self._past}
+        wave, self._frames, self._past = _run_onnx(
+            self._model.network, clip=clip, frames=self._frames, features=self._past
         )
         self.seconds += time.perf_counter() - began
         return wave[0]
@@ -226,9 +226,9 @@ class TeacherSession:
         began = time.perf_counter()
         window = list(self._waiting)[:frames]
         window += [window[-1]] * (frames - len(window))
-        wave = self._model.network.run(None, {"clip": _as_clip(np.stack(window))})[0][0]
+        (wave,) = _run_onnx(self._model.network, clip=_as_clip(np.stack(window)))
         self.seconds += time.perf_counter() - began
-        return wave
+        return wave[0]
 
     def _join(self, wave: Wave) -> Wave:
         """Fade from the window before into this one over their common half."""
@@ -291,6 +291,13 @@ def _open_onnx(path: Path, threads: int) -> onnxruntime.InferenceSession:
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+def _run_onnx(
+    network: onnxruntime.InferenceSession, **given: NDArray[np.float32]
+) -> list[NDArray[np.float32]]:
+    """Outputs of a network, in the order in which it names them."""
+    return cast(list[NDArray[np.float32]], network.run(None, given))
 
 
 def _as_clip(pixels: Pixels) -> NDArray[np.float32]:

@@ -4,9 +4,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import av
 import numpy as np
+from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from train.synthetic import SyntheticConfig, make_film
@@ -64,7 +66,7 @@ def write_video(
         options = {"crf": str(quality), "preset": "ultrafast", "g": str(key_every)}
         if codec == "libx264":
             options["sc_threshold"] = "0"
-        stream = sink.add_stream(codec, rate=30, options=options)
+        stream = cast(VideoStream, sink.add_stream(codec, rate=30, options=options))
         stream.pix_fmt = "yuv420p"
         stream.thread_count = 1
         stream.time_base = stream.codec_context.time_base = Fraction(1, CLOCK)

@@ -21,7 +21,7 @@ def store_of_tones() -> ClipStore:
     pixels = waves[:, :, None, None, None] * 20 + side
     pixels = np.broadcast_to(np.rint(pixels), (len(RATES), FRAMES, 4, 4, 3)).astype(np.uint8)
     shards = (pixels[:2], pixels[2:4], pixels[4:])
-    truths = tuple({"bpm": bpm or None} for bpm in RATES)
+    truths: tuple[dict[str, object], ...] = tuple({"bpm": bpm or None} for bpm in RATES)
     bpm = np.array(RATES, np.float32)
     return ClipStore(shards, waves.astype(np.float32), bpm, truths, "0" * 64)
 

@@ -111,7 +111,7 @@ def store_of_pulses(clips: int = 6, frames: int = 120) -> ClipStore:
     light = np.array([150.0, 110.0, 90.0]) - 2.0 * waves[:, :, None] * np.array([0.3, 1.0, 0.5])
     noise = rng.standard_normal((clips, frames, 36, 36, 3)) * 2
     pixels = np.clip(light[:, :, None, None] + noise, 0, 255).astype(np.uint8)
-    truths = tuple({"bpm": float(rate) or None} for rate in bpm)
+    truths: tuple[dict[str, object], ...] = tuple({"bpm": float(rate) or None} for rate in bpm)
     return ClipStore((pixels,), waves.astype(np.float32), bpm, truths, "f" * 64)
 
 

@@ -83,9 +83,9 @@ def draw_face(rng: np.random.Generator, x: Map, y: Map) -> Face:
     narrow = body.half_width * (
         1 - rng.uniform(0.1, 0.3) * np.clip(y / body.half_height, 0, 1) ** 2
     )
-    radius = np.sqrt((x / narrow) ** 2 + (y / body.half_height) ** 2)
+    radius: Map = np.sqrt((x / narrow) ** 2 + (y / body.half_height) ** 2)
     soft = 1.5 * float(x[0, 1] - x[0, 0])
-    front = _step(1 - radius, soft / body.half_width)
+    front = _step(np.float32(1) - radius, soft / body.half_width)
 
     blood = _blood_map(rng, x, y, body)
     skin = tone * np.exp(-BLOOD * (0.35 * blood + 0.12 * smooth_field(rng, x.shape, 5))[..., None])
@@ -286,7 +286,8 @@ def smooth_field(
     """Draw a smooth map of about unit standard deviation, `knots` bumps a side. Shape (N, N)."""
     across, down = (knots, knots) if isinstance(knots, int) else knots
     coarse = rng.standard_normal((down, across)).astype(np.float32)
-    return cv2.resize(coarse, (shape[1], shape[0]), interpolation=cv2.INTER_CUBIC)
+    fine = cv2.resize(coarse, (shape[1], shape[0]), interpolation=cv2.INTER_CUBIC)
+    return np.asarray(fine, np.float32)
 
 
 def _step(distance: Map, softness: float) -> Map:
@@ -296,9 +297,9 @@ def _step(distance: Map, softness: float) -> Map:
 
 def _disc(x: Map, y: Map, x0: float, y0: float, rx: float, ry: float) -> Map:
     """1 inside an ellipse, 0 outside, with an edge about a pixel soft. Shape (N, N)."""
-    radius = np.sqrt(((x - x0) / rx) ** 2 + ((y - y0) / ry) ** 2)
+    radius: Map = np.sqrt(((x - x0) / rx) ** 2 + ((y - y0) / ry) ** 2)
     pixel = abs(float(x[0, 1] - x[0, 0]))
-    return _step(1 - radius, max(1.5 * pixel / min(rx, ry), 0.05))
+    return _step(np.float32(1) - radius, max(1.5 * pixel / min(rx, ry), 0.05))
 
 
 def _blob(x: Map, y: Map, x0: float, y0: float, rx: float, ry: float) -> Map:

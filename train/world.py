@@ -9,10 +9,12 @@ doi 10.1088/0967-3334/35/9/1913).
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import cast
 
 import av
 import cv2
 import numpy as np
+from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from train.faces import Face, Map, smooth_field, view_grid
@@ -305,7 +307,7 @@ def _shading(
 def _expose(rng: np.random.Generator, scene: Map, camera: Camera, grain: Map) -> Picture:
     """Blur, shot and read noise, tone curve, 8 bits. Shape (N, N, 3)."""
     if camera.blur > 0.3:
-        scene = cv2.GaussianBlur(scene, (0, 0), camera.blur)
+        scene = np.asarray(cv2.GaussianBlur(scene, (0, 0), camera.blur), np.float32)
     scene = np.clip(scene * np.float32(camera.exposure), 0, None)
     if camera.noise:
         start = int(rng.integers(0, len(grain) - scene.size))
@@ -331,7 +333,7 @@ def encode(
     """
     store = io.BytesIO()
     with av.open(store, "w", format="matroska") as sink:
-        stream = sink.add_stream(codec, rate=round(fps), options=options)
+        stream = cast(VideoStream, sink.add_stream(codec, rate=round(fps), options=options))
         stream.height, stream.width = pictures[0].shape[:2]
         stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
         stream.thread_count = 1
@@ -339,11 +341,13 @@ def encode(
             sink.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         sink.mux(stream.encode(None))
     store.seek(0)
-    with av.open(store) as source:
-        frames = [
-            (frame.to_ndarray(format="rgb24"), frame.key_frame) for frame in source.decode(video=0)
-        ]
-    return [picture for picture, _ in frames], np.array([key for _, key in frames])
+    decoded: list[Picture] = []
+    keys = []
+    with av.open(store, "r") as source:
+        for frame in source.decode(video=0):
+            decoded.append(np.asarray(frame.to_ndarray(format="rgb24"), np.uint8))
+            keys.append(frame.key_frame)
+    return decoded, np.array(keys, np.bool_)
 
 
 def smooth_noise(rng: np.random.Generator, samples: int, step_s: float, cutoff_hz: float) -> Track:

@@ -113,7 +113,7 @@ def _block(
     kernel: tuple[int, int, int] = (3, 3, 3),
     stride: tuple[int, int, int] = (1, 1, 1),
 ) -> nn.Sequential:
-    padding = tuple(side // 2 for side in kernel)
+    padding = (kernel[0] // 2, kernel[1] // 2, kernel[2] // 2)
     return nn.Sequential(
         nn.Conv3d(before, after, kernel, stride, padding, bias=False),
         nn.BatchNorm3d(after),
