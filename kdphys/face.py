@@ -26,7 +26,8 @@ __all__ = ["FaceBox", "FaceFinder", "FaceTracker"]
 
 NEAR, FAR = 0, 1  # MediaPipe's models: faces within 2 m of the camera, and within 5 m
 INPUT_PX = {NEAR: 128, FAR: 192}
-MIN_SCORE = 0.5
+MIN_SCORE = 0.5  # of a face that is being followed
+NEW_SCORE = 0.7  # of a face that is found: walls, noise and lettering reach 0.63, portraits 0.86
 
 # From BlazeFace's square (brows to chin) to ours (forehead to chin, ear to ear).
 GROW = 1.2
@@ -86,9 +87,10 @@ class FaceFinder:
         centre, side = (width / 2, height / 2), max(width, height)
         for model, scale in ((NEAR, 1.0), (NEAR, PADDED), (FAR, 1.0)):
             proposed = self._look(model, rgb, _View.around(centre, scale * side))
-            measured = [face for box in proposed if (face := self.follow(rgb, box))]
-            if measured:
-                return _without_twins(sorted(measured, key=lambda face: -face.width))
+            measured = [self.follow(rgb, box) for box in proposed]
+            faces = [face for face in measured if face and face.score >= NEW_SCORE]
+            if faces:
+                return _without_twins(sorted(faces, key=lambda face: -face.width))
         return []
 
     def follow(self, rgb: NDArray[np.uint8], box: FaceBox) -> FaceBox | None:
@@ -211,8 +213,7 @@ class _Followed:
     """
 
     def __init__(self, rgb: NDArray[np.uint8], box: FaceBox, time_s: float) -> None:
-        self._offset = np.zeros(3)
-        self._anchor = _state(box)
+        self._anchor, self._offset, self._goal = _state(box), np.zeros(3), np.zeros(3)
         self.see(rgb, box, time_s, held=False)
 
     @property
@@ -227,10 +228,9 @@ class _Followed:
         return FaceBox(x - half, y - half, x + half, y + half, 0.0 if bridged else self._score)
 
     def see(self, rgb: NDArray[np.uint8], found: FaceBox, time_s: float, *, held: bool) -> None:
-        """Take in a detection; where the picture did not hold the box, it starts anew there."""
+        """Take in a detection; where the picture did not hold the box, go where it says."""
         if not held:
-            self._offset = self._offset + self._anchor - _state(found)
-            self._anchor = _state(found)
+            self._anchor = _state(found) - self._goal
         self._goal = _state(found) - self._anchor
         self._score, self.seen_s, self.missing = found.score, time_s, False
         if not held or self._misfit > STALE_MISFIT:
@@ -240,13 +240,15 @@ class _Followed:
         """Move with the picture; False, and no move, where it no longer looks like the face."""
         anchor = self._anchor
         for _ in range(REGISTER_STEPS):
-            moved, misfit = self._pattern.motion(_patch(rgb, anchor))
-            self._misfit = misfit
-            if misfit > MAX_MISFIT or np.abs(moved).max() > MAX_MOTION:
+            moved, self._misfit = self._pattern.motion(_patch(rgb, anchor))
+            step = float(np.abs(moved).max())
+            if step > MAX_MOTION:
                 return False
             anchor = anchor + moved * anchor[2]
-            if np.abs(moved).max() < FINE_MOTION:
+            if step < FINE_MOTION:
                 break
+        if self._misfit > MAX_MISFIT:
+            return False
         self._anchor = anchor
         return True
 
