@@ -165,7 +165,7 @@ def _open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     try:
         container = av.open(str(path))
     except (OSError, FFmpegError) as error:
-        raise VideoError(_unreadable(path, error)) from error
+        raise VideoError(_unreadable(path, error.strerror or str(error))) from error
     with container:
         if _is_still_format(container.format.name):
             raise VideoError(f"{path.name} is a single picture: a pulse needs a video of the face.")
@@ -186,6 +186,8 @@ def _moving_picture(path: Path, container: InputContainer) -> VideoStream:
     for stream in container.streams.video:
         if not stream.disposition & Disposition.attached_pic:
             return stream
+    if not container.streams:
+        raise VideoError(_unreadable(path, "it holds nothing"))
     held = "sound but no moving picture" if container.streams.audio else "no moving picture"
     raise VideoError(f"{path.name} holds {held}: give {READABLE} that shows a face.")
 
@@ -245,12 +247,11 @@ def _is_still_format(name: str) -> bool:
     return name.endswith("_pipe") or name == "image2"
 
 
-def _unreadable(path: Path, error: Exception) -> str:
+def _unreadable(path: Path, reason: str) -> str:
     with path.open("rb") as file:
         head = file.read(12)
     if head[4:8] == b"ftyp":  # an mp4 or mov whose index, written last, is missing
         return f"{path.name} was cut off before its end and can't be read: record or copy it again."
-    reason = getattr(error, "strerror", None) or str(error)
     return f"{path.name} can't be read as video ({reason.lower()}): give {READABLE}."
 
 

@@ -1,0 +1,239 @@
+"""Videos are read upright, timed by their stamps, and refused in one clear sentence."""
+
+import logging
+import os
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from kdphys.errors import VideoError
+from kdphys.video import find_videos, probe, read_frames
+from tests._media import four_corners, rotate_mp4, write_video
+
+TIMES_S = np.arange(12) / 30
+CODING = 12  # grey levels that lossy coding may move the mean of a flat area
+
+
+def flat_pictures(count: int, height: int = 48, width: int = 64) -> list:
+    return [np.full((height, width, 3), 60 + 10 * k, np.uint8) for k in range(count)]
+
+
+def write_npz(path: Path, **changed: np.ndarray | None) -> Path:
+    arrays = {"frames": np.stack(flat_pictures(4)), "time_s": np.arange(4) / 30, **changed}
+    np.savez(path, **{name: value for name, value in arrays.items() if value is not None})
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [
+        ("a.mp4", "libx264"),
+        ("a.mov", "mpeg4"),
+        ("a.webm", "libvpx"),
+        ("a.avi", "mjpeg"),
+        ("a.mkv", "ffv1"),
+    ],
+)
+def test_every_container_gives_its_frames_in_order_with_their_times(tmp_path, name, codec):
+    pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+    path = write_video(tmp_path / name, flat_pictures(12), TIMES_S, codec, pix_fmt)
+    frames = list(read_frames(path))
+    assert [round(frame.rgb.mean() / 10) for frame in frames] == list(range(6, 18))
+    # Matroska and WebM store whole milliseconds.
+    assert np.allclose([frame.time_s for frame in frames], TIMES_S, rtol=0, atol=0.001)
+
+
+def test_a_variable_frame_rate_is_kept(tmp_path):
+    times_s = np.cumsum([5.0, 0.02, 0.05, 0.2, 0.033, 1.0])
+    path = write_video(tmp_path / "a.mp4", flat_pictures(6), times_s, "libx264")
+    found = [frame.time_s for frame in read_frames(path)]
+    assert np.allclose(found, times_s - 5, rtol=0, atol=1e-4)  # a tick is 33 us
+
+
+def test_speed_divides_the_times(tmp_path):
+    path = write_video(tmp_path / "a.mp4", flat_pictures(12), TIMES_S)
+    frames = list(read_frames(path, speed=2.0))
+    assert np.allclose([frame.time_s for frame in frames], TIMES_S / 2, rtol=0, atol=1e-4)
+    with pytest.raises(ValueError, match="speed=0"):
+        next(read_frames(path, speed=0))
+
+
+@pytest.mark.parametrize("degrees", [0, 90, 180, 270])
+def test_a_rotated_video_is_read_as_it_is_shown(tmp_path, degrees):
+    path = write_video(tmp_path / "a.mp4", [four_corners()] * 2, TIMES_S[:2])
+    rotate_mp4(path, degrees)
+    shown = np.rot90(four_corners(), -degrees // 90)  # the header turns it clockwise
+    frame = next(read_frames(path))
+    assert frame.rgb.shape == shown.shape
+    assert np.abs(frame.rgb.astype(int) - shown).mean() < CODING
+    assert (probe(path).height, probe(path).width) == shown.shape[:2]
+
+
+@pytest.mark.parametrize(
+    ("codec", "pix_fmt", "name"),
+    [
+        ("ffv1", "gray", "a.mkv"),
+        ("ffv1", "yuv420p10le", "a.mkv"),
+        ("qtrle", "argb", "a.mov"),
+        ("ffv1", "yuv444p", "a.mkv"),
+    ],
+)
+def test_grey_ten_bit_and_alpha_videos_are_read_in_odd_sizes(tmp_path, codec, pix_fmt, name):
+    picture = np.full((35, 47, 3), 120, np.uint8)
+    path = write_video(tmp_path / name, [picture] * 3, TIMES_S[:3], codec, pix_fmt)
+    frames = list(read_frames(path))
+    assert len(frames) == 3
+    assert frames[0].rgb.shape == (35, 47, 3)
+    assert np.abs(frames[0].rgb.astype(int) - 120).max() < CODING
+
+
+def test_key_frames_are_told(tmp_path):
+    path = write_video(tmp_path / "a.mp4", [four_corners()] * 14, np.arange(14) / 30)
+    keys = [k for k, frame in enumerate(read_frames(path)) if frame.key_frame]
+    assert keys == [0, 12]  # libavcodec's default group has 12 frames
+
+
+def test_h264_in_avi_loses_no_frame_to_its_false_stamps(tmp_path):
+    path = write_video(tmp_path / "a.avi", flat_pictures(15), np.arange(15) / 30, "libx264")
+    steps = np.diff([frame.time_s for frame in read_frames(path)])
+    assert len(steps) >= 12  # the last pictures of the decoder's delay have no stamp
+    assert np.allclose(steps, 1 / 30, rtol=0, atol=1e-3)
+
+
+def test_frames_without_stamps_are_refused(tmp_path):
+    path = write_video(tmp_path / "a.h264", flat_pictures(6), TIMES_S[:6], "libx264")
+    with pytest.raises(VideoError, match="no time stamps"):
+        list(read_frames(path))
+
+
+def test_a_video_cut_in_the_middle_is_read_as_far_as_it_goes(tmp_path, caplog):
+    noise = np.random.default_rng(0).integers(0, 255, (30, 48, 64, 3), np.uint8)
+    path = write_video(tmp_path / "a.mkv", noise, np.arange(30) / 30, "mjpeg", "yuvj420p")
+    os.truncate(path, path.stat().st_size // 2)
+    with caplog.at_level(logging.WARNING):
+        assert 10 < len(list(read_frames(path))) < 20
+
+
+def test_probe_tells_size_duration_and_codec(tmp_path):
+    facts = probe(write_video(tmp_path / "a.mp4", flat_pictures(12), TIMES_S, "libx264"))
+    assert (facts.width, facts.height, facts.frames, facts.codec) == (64, 48, 12, "h264")
+    assert facts.duration_s == pytest.approx(0.4, abs=0.04)  # the last frame may last or not
+    facts = probe(write_npz(Path(tmp_path / "a.npz")))
+    assert (facts.width, facts.height, facts.frames, facts.codec) == (64, 48, 4, None)
+
+
+def test_arrays_are_read_like_a_video(tmp_path):
+    frames = list(read_frames(write_npz(tmp_path / "a.npz", time_s=np.array([2, 3, 5, 9]))))
+    assert [frame.time_s for frame in frames] == [0, 1, 3, 7]
+    assert [frame.rgb[0, 0, 0] for frame in frames] == [60, 70, 80, 90]
+    assert frames[0].key_frame is None
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"frames": None}, "frames"),
+        ({"time_s": None}, "time_s"),
+        ({"frames": np.zeros((4, 8, 8), np.uint8)}, r"\(4, 8, 8\)"),
+        ({"frames": np.zeros((4, 8, 8, 3), np.float32)}, "float32"),
+        ({"frames": np.zeros((0, 8, 8, 3), np.uint8), "time_s": np.zeros(0)}, "shape"),
+        ({"frames": np.asfortranarray(np.zeros((4, 8, 8, 3), np.uint8))}, "columns"),
+        ({"time_s": np.arange(3) / 30}, r"\(3,\)"),
+        ({"time_s": np.array([0, 1, np.nan, 2])}, "increase"),
+        ({"time_s": np.array([0, 1, 1, 2])}, "increase"),
+        ({"time_s": np.array([0, 1, 2, 1e9])}, "hours"),
+        ({"time_s": np.array([0, 1, 2, None])}, "pickle"),
+        ({"time_s": np.array(["a", "b", "c", "d"])}, "<U1"),
+    ],
+)
+def test_unfit_arrays_are_refused_with_what_is_wrong(tmp_path, changed, said):
+    with pytest.raises(VideoError, match=said):
+        list(read_frames(write_npz(tmp_path / "a.npz", **changed)))
+
+
+def test_a_truncated_archive_is_refused(tmp_path):
+    path = write_npz(tmp_path / "a.npz")
+    os.truncate(path, path.stat().st_size // 2)
+    with pytest.raises(VideoError, match=r"a\.npz can't be used"):
+        list(read_frames(path))
+
+
+def audio_only(path: Path) -> None:
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("aac", rate=16_000)
+        sound = av.AudioFrame.from_ndarray(np.zeros((1, 16_000), np.float32), "fltp", "mono")
+        sound.sample_rate = 16_000
+        container.mux(stream.encode(sound))
+        container.mux(stream.encode(None))
+
+
+def cut_mp4(path: Path) -> None:
+    write_video(path, flat_pictures(12), TIMES_S)
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def single_picture(path: Path) -> None:
+    with av.open(str(path.with_suffix(".png")), "w", format="image2") as container:
+        stream = container.add_stream("png")
+        stream.height, stream.width, stream.pix_fmt = 48, 64, "rgb24"
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(four_corners(), format="rgb24")))
+        container.mux(stream.encode(None))
+    path.with_suffix(".png").rename(path)
+
+
+def no_frames(path: Path) -> None:
+    write_video(path, flat_pictures(12), TIMES_S, "mjpeg", "yuvj420p")
+    content = path.read_bytes()
+    start = content.index(b"mdat") + 4
+    stop = content.index(b"moov") - 4
+    path.write_bytes(content[:start] + bytes(stop - start) + content[stop:])
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda _: None, "There is no file"),
+        (Path.mkdir, "is a folder"),
+        (Path.touch, "is empty"),
+        (lambda path: path.write_text("Not a video.\n" * 50), "can't be read as video"),
+        (cut_mp4, "cut off"),
+        (audio_only, "sound but no moving picture"),
+        (single_picture, "single picture"),
+        (no_frames, "no (moving )?picture"),
+    ],
+)
+def test_what_is_no_video_is_refused_in_one_sentence_that_says_what_to_do(tmp_path, make, said):
+    path = tmp_path / "clip.mp4"
+    make(path)
+    for read in (probe, lambda path: list(read_frames(path))):
+        with pytest.raises(VideoError, match=said) as caught:
+            read(path)
+        assert "\n" not in str(caught.value)
+        assert str(caught.value).endswith(".")
+
+
+def test_frames_that_are_too_large_are_refused_with_the_limit(tmp_path, monkeypatch):
+    path = write_video(tmp_path / "a.mp4", flat_pictures(2), TIMES_S[:2])
+    monkeypatch.setattr("kdphys.video.MAX_PIXELS", 64 * 48 - 1)
+    with pytest.raises(VideoError, match="64x48 pixels, and up to 7680x4320"):
+        next(read_frames(path))
+
+
+def test_an_absurd_duration_is_refused(tmp_path):
+    path = write_video(tmp_path / "a.mkv", flat_pictures(3), [0, 0.1, 100_000], "ffv1")
+    with pytest.raises(VideoError, match="4 hours"):
+        list(read_frames(path))
+
+
+def test_a_folder_gives_its_videos_sorted_and_nothing_else(tmp_path):
+    for name in ("b.MP4", "a.webm", "notes.txt", "._a.mp4", "c.npz"):
+        (tmp_path / name).touch()
+    (tmp_path / "folder.mp4").mkdir()
+    assert [path.name for path in find_videos(tmp_path)] == ["a.webm", "b.MP4", "c.npz"]
+    assert find_videos(tmp_path / "notes.txt") == [tmp_path / "notes.txt"]
+    with pytest.raises(VideoError, match="holds no video"):
+        find_videos(tmp_path / "folder.mp4")
+    with pytest.raises(VideoError, match="There is no file"):
+        find_videos(tmp_path / "nothing")
