@@ -1,0 +1,166 @@
+"""Single beats of a pulse wave, and what their timing tells: variability and breathing.
+
+* A beat is timed by its steepest rise, after a cubic spline to 240 Hz: rounding to 30 Hz alone adds
+  about 10 ms to a usual RMSSD, and on finger waves with a chest strap beside them the rise was
+  timed twice as well as the rounded peak that follows (mean RMSSD error 10 against 16 to 20 ms).
+* Interval cleaning: Malik et al. (1989, doi 10.1093/eurheartj/10.12.1060): an interval more than
+  20 % away from its neighbours is no normal beat; here "neighbours" is their running median.
+* Breathing from beat-to-beat modulation of rate and strength: Charlton et al. (2018,
+  doi 10.1109/RBME.2017.2763681).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import interpolate, ndimage, signal
+
+from kdphys.pulse import bandpass, runs
+
+FINE_HZ = 240.0
+LEAST_INTERVAL_S, MOST_INTERVAL_S = 60 / 200, 60 / 35
+MOST_CHANGE = 0.2  # of the running median of the intervals
+BREATHING_PER_MIN = (6.0, 30.0)
+BREATHING_WINDOW_S = 32.0
+TACHOGRAM_HZ = 4.0
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Beats:
+    """Beats of a wave, in order."""
+
+    rise_s: Array
+    """Times of the steepest rise: what intervals are taken from. Shape (N,)."""
+    peak_s: Array
+    """Times of the systolic peak that follows: what a picture marks. Shape (N,)."""
+    slope: Array
+    """Steepest rise, in units of the wave a second. Shape (N,)."""
+    run: NDArray[np.intp]
+    """Which gapless stretch each beat belongs to. Shape (N,)."""
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """Beat-to-beat intervals that passed cleaning."""
+
+    seconds: Array
+    """Every interval between neighbouring beats of one stretch. Shape (M,)."""
+    end_s: Array
+    """Time of the beat that ends each interval. Shape (M,)."""
+    clean: NDArray[np.bool_]
+    """Which of them are normal beats. Shape (M,)."""
+    paired: NDArray[np.bool_]
+    """Which of them follow straight upon the one before. Shape (M,)."""
+
+
+def find_beats(wave: Array, fps: float, bpm: float) -> Beats:
+    """Beats of a wave.
+
+    Args:
+        wave: Pulse wave that rises with blood volume, NaN in gaps. Shape (T,).
+        fps: Sampling rate in Hz.
+        bpm: Mean heart rate: beats come no closer than 0.55 of its interval.
+
+    Returns:
+        The beats of all stretches that hold at least four.
+    """
+    found = [
+        _beats_of_run(wave[run], fps, bpm / 60, run.start / fps)
+        for run in runs(wave, fps, 4 * 60 / bpm)
+    ]
+    columns = [np.concatenate([np.empty(0), *parts]) for parts in zip(*found, strict=True)]
+    rise_s, peak_s, slope = columns if found else [np.empty(0)] * 3
+    return Beats(
+        rise_s, peak_s, slope, np.repeat(np.arange(len(found)), [len(f[0]) for f in found])
+    )
+
+
+def _beats_of_run(
+    wave: Array, fps: float, rate_hz: float, start_s: float
+) -> tuple[Array, Array, Array]:
+    """Times of rise and peak, and slope, of the beats of one stretch. Shapes (N,)."""
+    narrow = bandpass(wave, fps, (0.6 * rate_hz, max(2.5 * rate_hz, 4.0)))
+    at = np.arange(len(narrow)) / fps
+    spline = interpolate.CubicSpline(at, narrow)
+    fine_at = np.arange(0.0, at[-1], 1 / FINE_HZ)
+    height, slope = spline(fine_at), spline(fine_at, 1)
+    rises, _ = signal.find_peaks(
+        slope, distance=0.55 * FINE_HZ / rate_hz, prominence=0.5 * slope.std()
+    )
+    ahead = round(0.5 * FINE_HZ / rate_hz)
+    rises = rises[rises + ahead < len(height)]
+    after = np.lib.stride_tricks.sliding_window_view(height, ahead)[rises]
+    peaks = np.clip(rises + after.argmax(1), 1, len(height) - 2)
+    return (
+        start_s + _crest(fine_at, slope, rises),
+        start_s + _crest(fine_at, height, peaks),
+        slope[rises],
+    )
+
+
+def _crest(at: Array, wave: Array, peaks: NDArray[np.intp]) -> Array:
+    """Times of peaks, interpolated by parabola. Shape (N,)."""
+    left, top, right = (wave[peaks + side] for side in (-1, 0, 1))
+    bend = left - 2 * top + right
+    shift = np.divide(0.5 * (left - right), bend, out=np.zeros_like(bend), where=bend < 0)
+    return at[peaks] + shift / FINE_HZ
+
+
+def intervals(beats: Beats) -> Intervals:
+    """Beat-to-beat intervals, with a mark on those that are normal beats.
+
+    Args:
+        beats: Beats in order.
+
+    Returns:
+        The intervals; none across a gap.
+    """
+    within = np.diff(beats.run) == 0
+    seconds = np.diff(beats.rise_s)[within]
+    usual = ndimage.median_filter(seconds, 5, mode="nearest") if len(seconds) else seconds
+    clean = (seconds >= LEAST_INTERVAL_S) & (seconds <= MOST_INTERVAL_S)
+    clean &= np.abs(seconds - usual) <= MOST_CHANGE * usual
+    end_s = beats.rise_s[1:][within]
+    same_run = np.diff(beats.run[1:][within], prepend=-1) == 0
+    return Intervals(seconds, end_s, clean, same_run)
+
+
+def rmssd_ms(found: Intervals) -> tuple[float, int]:
+    """Root mean square of successive differences, and how many differences went into it."""
+    both = found.clean[1:] & found.clean[:-1] & found.paired[1:]
+    steps = np.diff(found.seconds)[both]
+    return (float(1000 * np.sqrt(np.mean(steps**2))) if len(steps) else 0.0), len(steps)
+
+
+def breathing(found: Intervals, beats: Beats) -> tuple[float, float]:
+    """Breaths per minute from how breathing sways the rate and steepness of beats.
+
+    Args:
+        found: Intervals of the beats.
+        beats: The beats themselves.
+
+    Returns:
+        Rate per minute, and the share of modulation in [0, 1] that is at this rate.
+    """
+    series = [(found.end_s[found.clean], found.seconds[found.clean]), (beats.rise_s, beats.slope)]
+    spectra = [_modulation(at, value) for at, value in series]
+    per_min = spectra[0][0]
+    total = np.sqrt(spectra[0][1] * spectra[1][1]) + 0.5 * (spectra[0][1] + spectra[1][1])
+    inside = (per_min >= BREATHING_PER_MIN[0]) & (per_min <= BREATHING_PER_MIN[1])
+    peak = per_min[inside][total[inside].argmax()]
+    near = np.abs(per_min - peak) <= 3
+    return float(peak), float(total[near & inside].sum() / max(total[inside].sum(), 1e-12))
+
+
+def _modulation(at: Array, value: Array) -> tuple[Array, Array]:
+    """Spectrum of a beat-to-beat series: per minute, and power of unit sum. Shapes (F,)."""
+    grid = np.arange(at[0], at[-1], 1 / TACHOGRAM_HZ)
+    even = np.interp(grid, at, value)
+    length = min(len(even), round(BREATHING_WINDOW_S * TACHOGRAM_HZ))
+    hz, power = signal.welch(
+        even, TACHOGRAM_HZ, nperseg=length, noverlap=3 * length // 4, nfft=4096, detrend="linear"
+    )
+    heard = (hz >= 0.08) & (hz <= 0.6)
+    return 60 * hz[heard], power[heard] / max(power[heard].sum(), np.finfo(float).tiny)

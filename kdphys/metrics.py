@@ -1,0 +1,116 @@
+"""How far estimates are from the truth, with how sure that is.
+
+Missing values are never dropped in silence: errors take only pairs in which both are finite, and
+`coverage` says how many those are. No pair gives NaN.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdphys.pulse import WAVE_BAND_HZ, bandpass, snr_db, window_spectra
+
+Array = NDArray[np.float64]
+
+
+def mae(estimate: Array, truth: Array) -> float:
+    """Mean absolute error of finite pairs, in their unit; NaN without a pair. Shapes (N,)."""
+    found, true = _pairs(estimate, truth)
+    return float(np.abs(found - true).mean()) if len(true) else float("nan")
+
+
+def rmse(estimate: Array, truth: Array) -> float:
+    """Root mean square error of finite pairs, in their unit; NaN without a pair. Shapes (N,)."""
+    found, true = _pairs(estimate, truth)
+    return float(np.sqrt(((found - true) ** 2).mean())) if len(true) else float("nan")
+
+
+def mape(estimate: Array, truth: Array) -> float:
+    """Mean absolute error in percent of the truth, of finite pairs. Shapes (N,).
+
+    Raises:
+        ValueError: A true value is 0.
+    """
+    found, true = _pairs(estimate, truth)
+    if np.any(true == 0):
+        raise ValueError("truth holds a 0, and nothing is a percentage of it")
+    return float(100 * np.abs((found - true) / true).mean()) if len(true) else float("nan")
+
+
+def pearson(estimate: Array, truth: Array) -> float:
+    """Correlation of finite pairs; NaN below two pairs or for a constant. Shapes (N,)."""
+    found, true = _pairs(estimate, truth)
+    if len(true) < 2 or found.std() == 0 or true.std() == 0:
+        return float("nan")
+    return float(np.corrcoef(found, true)[0, 1])
+
+
+def within(estimate: Array, truth: Array, tolerance: float) -> float:
+    """Share of all true values that were met to `tolerance`; a missing one was not. Shapes (N,)."""
+    known = np.isfinite(truth)
+    close = np.abs(np.asarray(estimate, np.float64) - truth) <= tolerance  # NaN compares false
+    return float(close[known].mean()) if known.any() else float("nan")
+
+
+def coverage(quality: Array, threshold: float) -> float:
+    """Share of readings whose quality reaches `threshold`; NaN quality does not. Shape (N,)."""
+    quality = np.asarray(quality, np.float64)
+    return float((quality >= threshold).mean()) if len(quality) else float("nan")
+
+
+def confidence_interval(
+    measure: Callable[[Array, Array], float],
+    estimate: Array,
+    truth: Array,
+    rng: np.random.Generator,
+    *,
+    level: float = 0.95,
+    draws: int = 2000,
+) -> tuple[float, float]:
+    """Bootstrap interval of a measure over recordings (Efron 1979, doi 10.1214/aos/1176344552).
+
+    Args:
+        measure: One of the functions above.
+        estimate: What was read; one value for each independent recording. Shape (N,).
+        truth: What was true. Shape (N,).
+        rng: Source of randomness.
+        level: Share of draws inside the interval.
+        draws: How often recordings are drawn anew, with replacement.
+
+    Returns:
+        Lower and upper end; NaN without a finite pair.
+    """
+    found, true = _pairs(estimate, truth)
+    if not len(true):
+        return float("nan"), float("nan")
+    picks = rng.integers(0, len(true), (draws, len(true)))
+    values = np.array([measure(found[pick], true[pick]) for pick in picks])
+    values = values[np.isfinite(values)]  # a draw of one recording alone has no correlation
+    if not len(values):
+        return float("nan"), float("nan")
+    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def wave_snr_db(wave: Array, fps: float, bpm: float) -> float:
+    """Power at a known rate and its harmonics over the rest, in dB, mean over 10 s windows.
+
+    After de Haan & Jeanne (2013), doi 10.1109/TBME.2013.2266196, with the third harmonic.
+
+    Args:
+        wave: Pulse wave without gaps. Shape (T,).
+        fps: Sampling rate in Hz.
+        bpm: True heart rate, alike over the recording.
+    """
+    spectra = window_spectra(bandpass(np.asarray(wave, np.float64), fps, WAVE_BAND_HZ), fps)
+    return float(snr_db(spectra, np.full(len(spectra.time_s), bpm)).mean())
+
+
+def _pairs(estimate: Array, truth: Array) -> tuple[Array, Array]:
+    """Pairs in which both are finite. Shapes (N,) to (M,)."""
+    found, true = np.asarray(estimate, np.float64), np.asarray(truth, np.float64)
+    if found.shape != true.shape or found.ndim != 1:
+        raise ValueError(f"estimate {found.shape} and truth {true.shape} must be alike and (N,)")
+    both = np.isfinite(found) & np.isfinite(true)
+    return found[both], true[both]

@@ -1,0 +1,300 @@
+"""What a pulse wave says: its rate over time, its beats, and how far it stands out of the noise.
+
+The rate is looked for in 10 s windows, one every second. In each window a rate is as credible as
+the line at that rate stands out of the noise floor around it, plus a part of what its second and
+third harmonic say, as far as the line at the rate itself is there to carry them. So a slow pulse
+whose second harmonic is the stronger line keeps its rate, and a pure tone is not halved. The
+windows are then joined by the most credible steady path (Viterbi), which may jump at a price.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft, ndimage, signal
+
+HEART_BAND_HZ = (40 / 60, 180 / 60)
+WINDOW_S, STEP_S = 10.0, 1.0
+GRID_BPM = 0.5  # of the window spectra; peaks are interpolated between its points
+WAVE_BAND_HZ = (0.3, 8.0)  # kept before any spectrum: no drift, room for harmonics
+HARMONICS = (1, 2, 3)
+STRONGEST_OVERTONE = 9.0  # power of an overtone over its fundamental beyond which it is not one
+OVERTONE_SHARE = 0.5
+MOST_EVIDENCE = 8.0  # nats a single line can give in one window: noise has heavy tails
+LOWEST_BPM = 36.0  # noise is looked at from here on
+LOOKS = 1.5 * STEP_S / WINDOW_S  # independent looks at the noise that one more window adds
+FLOOR_REACH_BPM = 70.0
+FLOOR_QUANTILE = 0.25
+FLOOR_REACH_S = 15.0
+PATH_SPREAD_BPM = 1.5  # usual change of the heart rate from one second to the next
+PATH_JUMP = 40.0  # nats that a jump costs
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class WindowSpectra:
+    """Power spectra of overlapping windows."""
+
+    time_s: Array
+    """Centres of the windows. Shape (N,)."""
+    bpm: Array
+    """Frequencies, multiples of `GRID_BPM` from 0. Shape (F,)."""
+    power: Array
+    """Hann periodograms in squared units of the wave. Shape (N, F)."""
+
+
+@dataclass(frozen=True)
+class RateTrack:
+    """The most credible heart rate over time."""
+
+    time_s: Array
+    """Centres of the windows. Shape (N,)."""
+    bpm: Array
+    """Heart rate of each window. Shape (N,)."""
+    evidence: Array
+    """How far the rate stands out in each window, in nats. Shape (N,)."""
+    rival: Array
+    """The same for the most credible other path, overtones aside. Shape (N,)."""
+    alone_bpm: Array
+    """What each window would read by itself. Shape (N,)."""
+    snr_db: Array
+    """Power at the rate and its harmonics over the rest. Shape (N,)."""
+
+
+def bandpass(wave: Array, fps: float, band_hz: tuple[float, float] = HEART_BAND_HZ) -> Array:
+    """Keep a band, without shifting the wave in time.
+
+    Args:
+        wave: Pulse wave, any unit. Shape (..., T).
+        fps: Sampling rate of `wave` in Hz.
+        band_hz: Lower and upper edge in Hz; the upper one is held below the Nyquist rate.
+
+    Returns:
+        The filtered wave, in the unit of `wave`. Shape (..., T).
+    """
+    low, high = band_hz[0], min(band_hz[1], 0.45 * fps)
+    if not 0 < low < high:
+        raise ValueError(f"band_hz={band_hz} must lie between 0 and 0.45 fps = {0.45 * fps:g} Hz")
+    sos = signal.butter(2, (low, high), btype="bandpass", fs=fps, output="sos")
+    padding = min(int(fps / low), wave.shape[-1] - 1)
+    return np.asarray(signal.sosfiltfilt(sos, wave, axis=-1, padlen=padding))
+
+
+def runs(wave: Array, fps: float, least_s: float) -> list[slice]:
+    """Stretches of a wave without a gap that last at least `least_s`, in order."""
+    heard = np.concatenate([[False], np.isfinite(wave), [False]])
+    edges = np.flatnonzero(heard[1:] != heard[:-1]).reshape(-1, 2)
+    return [slice(int(a), int(b)) for a, b in edges if b - a >= least_s * fps - 1e-6]
+
+
+def longest_run_s(wave: Array, fps: float) -> float:
+    """Seconds of the longest stretch of a wave without a gap."""
+    return max((run.stop - run.start for run in runs(wave, fps, 0)), default=0) / fps
+
+
+def bandpass_runs(wave: Array, fps: float, band_hz: tuple[float, float], least_s: float) -> Array:
+    """Band-pass each gapless stretch by itself; shorter ones become NaN. Shape (T,)."""
+    filtered = np.full(len(wave), np.nan)
+    for run in runs(wave, fps, least_s):
+        filtered[run] = bandpass(wave[run], fps, band_hz)
+    return filtered
+
+
+def window_spectra(wave: Array, fps: float, window_s: float = WINDOW_S) -> WindowSpectra:
+    """Spectra of windows, one every second of each stretch without a gap.
+
+    Args:
+        wave: Pulse wave without drift, NaN in gaps. Shape (T,).
+        fps: Sampling rate in Hz.
+        window_s: Length of a window.
+
+    Returns:
+        The spectra; a wave of less than one window gives one window of its length.
+    """
+    length = min(round(window_s * fps), len(wave))
+    starts = np.concatenate(
+        [
+            run.start + np.floor(np.arange(0, run.stop - run.start - length + 1, STEP_S * fps))
+            for run in runs(wave, fps, length / fps)
+        ]
+    ).astype(int)
+    windows = np.lib.stride_tricks.sliding_window_view(wave, length)[starts]
+    taper = np.asarray(signal.get_window("hann", length), np.float64)
+    tapered = (windows - windows.mean(1, keepdims=True)) * taper
+    highest = HEART_BAND_HZ[1] * 60 * max(HARMONICS)
+    bpm = np.arange(0.0, highest + GRID_BPM, GRID_BPM)
+    power = np.abs(_zoom(tapered, fps, len(bpm))) ** 2 / np.sum(taper**2)
+    power[:, bpm > 0.45 * fps * 60] = 0.0
+    return WindowSpectra((starts + length / 2) / fps, bpm, power)
+
+
+def _zoom(windows: Array, fps: float, bins: int) -> NDArray[np.complex128]:
+    """Fourier transform at 0, GRID_BPM, 2 GRID_BPM ... Shape (N, bins)."""
+    points = fps * 60 / GRID_BPM
+    whole = round(points)
+    if abs(points - whole) < 1e-9 and max(windows.shape[1], 2 * bins - 2) <= whole:
+        return np.asarray(fft.rfft(windows, whole, axis=1), np.complex128)[:, :bins]
+    return np.asarray(signal.czt(windows, bins, np.exp(-2j * np.pi / points)), np.complex128)
+
+
+def track_rate(spectra: WindowSpectra) -> RateTrack:
+    """Join the windows by the most credible path of heart rates.
+
+    Args:
+        spectra: At least one window.
+
+    Returns:
+        The rate of each window and the evidence for it.
+    """
+    floor = _noise_floor(spectra)
+    above = spectra.power / floor
+    first, last = (round(edge * 60 / GRID_BPM) for edge in HEART_BAND_HZ)
+    states = np.arange(first, last + 1)
+    evidence = _evidence(above, spectra.power, states)
+    path = states[_best_path(evidence)]
+    path = _right_octave(spectra.power, floor, path)
+    far = np.abs(states - path[:, None]) > 10 / GRID_BPM
+    far &= np.abs(states - 2 * path[:, None]) > 10 / GRID_BPM  # its own overtone
+    others = np.where(far, evidence, -MOST_EVIDENCE)
+    rival = _best_path(others)
+    windows = np.arange(len(path))
+    return RateTrack(
+        spectra.time_s,
+        _refine(spectra.power, floor, path),
+        evidence[windows, path - first],
+        others[windows, rival],
+        _refine(spectra.power, floor, states[evidence.argmax(1)]),
+        snr_db(spectra, path * GRID_BPM),
+    )
+
+
+def _right_octave(power: Array, floor: Array, path: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Halve or double a path where its lines, averaged over all windows, say so. Shape (N,)."""
+    looks = max(1.0, LOOKS * len(path))
+
+    def halves(rate: NDArray[np.intp]) -> bool:
+        """Tell whether lines at half and one and a half of `rate` make it an overtone."""
+        first, second, third = (_excess(power, floor, m * rate // 2) for m in (1, 2, 3))
+        sure = 1 + 3 / math.sqrt(looks)
+        return bool(
+            second[0] <= STRONGEST_OVERTONE * first[0]
+            and first[1] + 0.5 * max(third[1] - 1, 0) > sure
+        )
+
+    low, high = (round(edge * 60 / GRID_BPM) for edge in HEART_BAND_HZ)
+    if np.median(path) / 2 >= low and halves(path):
+        return np.maximum(path // 2, low)
+    if np.median(path) * 2 <= high and not halves(2 * path):
+        above = [_excess(power, floor, m * path)[1] for m in (1, 2)]
+        if above[1] > above[0]:
+            return np.minimum(2 * path, high)
+    return path
+
+
+def _excess(power: Array, floor: Array, rate: NDArray[np.intp]) -> tuple[float, float]:
+    """Mean power above the floor at grid indices `rate` (N,), and over the floor."""
+    windows = np.arange(len(rate))
+    rate = np.minimum(rate, power.shape[1] - 1)
+    above = power[windows, rate] / floor[windows, rate]
+    return float((power[windows, rate] - floor[windows, rate]).mean()), float(above.mean())
+
+
+def _noise_floor(spectra: WindowSpectra) -> Array:
+    """Power that noise has around each frequency, learned in time and frequency. Shape (N, F)."""
+    coarse = 8  # bins; a 10 s window resolves no finer
+    lowest = round(LOWEST_BPM / GRID_BPM)
+    tilt = np.maximum(spectra.bpm, LOWEST_BPM)  # noise usually falls with frequency
+    power = (spectra.power * tilt)[:, lowest::coarse]
+    reach = min(round(2 * FLOOR_REACH_S / STEP_S) + 1, 2 * len(power) + 1)
+    calm = ndimage.uniform_filter1d(power, reach, axis=0, mode="nearest")
+    every = 5  # windows: the mean over 30 s changes slowly
+    width = round(2 * FLOOR_REACH_BPM / (GRID_BPM * coarse)) + 1
+    low = ndimage.percentile_filter(
+        calm[::every], 100 * FLOOR_QUANTILE, size=(1, width), mode="nearest"
+    )
+    low = np.repeat(low, every, axis=0)[: len(power)]
+    low = ndimage.uniform_filter1d(low, width // 2, axis=1, mode="nearest")
+    at = np.clip((np.arange(len(tilt)) - lowest) / coarse, 0, low.shape[1] - 1)
+    left = np.minimum(at.astype(int), low.shape[1] - 2)
+    floor = (low[:, left] + (at - left) * (low[:, left + 1] - low[:, left])) / tilt
+    looks = max(1.0, LOOKS * min(len(power), 2 * FLOOR_REACH_S / STEP_S))
+    floor *= 1.1 + 2.4 / looks  # from a low quantile of few looks to the mean
+    least = 1e-3 * spectra.power.mean(1, keepdims=True)
+    return np.maximum(floor, least) + np.finfo(float).tiny
+
+
+def _evidence(above: Array, power: Array, states: NDArray[np.intp]) -> Array:
+    """Credibility of each rate in each window, in nats. Shape (N, S)."""
+    crest = ndimage.maximum_filter1d(power, round(16 / GRID_BPM) + 1, axis=1)
+    peaked = (power / (crest + np.finfo(float).tiny))[:, states]
+    total = _line_evidence(above[:, states])
+    fundamental = power[:, states] + np.finfo(float).tiny
+    for harmonic in HARMONICS[1:]:
+        excess = power[:, harmonic * states] / (STRONGEST_OVERTONE * fundamental)
+        total = total + OVERTONE_SHARE * _line_evidence(above[:, harmonic * states]) / (
+            1 + excess**2
+        )
+    return total * peaked
+
+
+def _line_evidence(above: Array) -> Array:
+    """Log likelihood ratio of a line against exponential noise, held below `MOST_EVIDENCE`."""
+    strong = np.maximum(above, 1.0)
+    return MOST_EVIDENCE * -np.expm1(-(strong - 1 - np.log(strong)) / MOST_EVIDENCE)
+
+
+def _best_path(evidence: Array) -> NDArray[np.intp]:
+    """Viterbi path through evidence (N, S): small steps are cheap, jumps cost. Shape (N,)."""
+    count, states = evidence.shape
+    reach = round(4 * PATH_SPREAD_BPM / GRID_BPM)
+    offsets = np.arange(-reach, reach + 1)
+    price = 0.5 * (offsets * GRID_BPM / PATH_SPREAD_BPM) ** 2
+    came_from = np.zeros((count, states), np.intp)
+    score, here = evidence[0], np.arange(states)
+    padded = np.full(states + 2 * reach, -np.inf)
+    near = np.lib.stride_tricks.sliding_window_view(padded, len(offsets))
+    for window in range(1, count):
+        padded[reach : reach + states] = score
+        steps = near - price
+        best = steps.argmax(1)
+        value = steps[here, best]
+        jump = int(score.argmax())
+        jumps = score[jump] - PATH_JUMP > value
+        came_from[window] = np.where(jumps, jump, here + offsets[best])
+        score = np.where(jumps, score[jump] - PATH_JUMP, value) + evidence[window]
+    path = np.empty(count, np.intp)
+    path[-1] = score.argmax()
+    for window in range(count - 1, 0, -1):
+        path[window - 1] = came_from[window, path[window]]
+    return path
+
+
+def _refine(power: Array, floor: Array, rate: NDArray[np.intp]) -> Array:
+    """Peak of the summed harmonics near grid indices `rate` (N,), interpolated; bpm. Shape (N,)."""
+    reach = round(4 / GRID_BPM)
+    near = rate[:, None] + np.arange(-reach, reach + 1)
+    windows, last = np.arange(len(rate))[:, None], power.shape[1] - 1
+    total = np.zeros(near.shape)
+    for harmonic in HARMONICS:
+        noise = floor[windows, np.minimum(harmonic * rate[:, None], last)]
+        total += power[windows, np.minimum(harmonic * near, last)] / noise
+    peak = np.clip(total[:, 1:-1].argmax(1) + 1, 1, total.shape[1] - 2)
+    left, top, right = (total[windows[:, 0], peak + side] for side in (-1, 0, 1))
+    bend = left - 2 * top + right
+    shift = np.divide(0.5 * (left - right), bend, out=np.zeros_like(bend), where=bend < 0)
+    return (near[windows[:, 0], peak] + np.clip(shift, -0.5, 0.5)) * GRID_BPM
+
+
+def snr_db(spectra: WindowSpectra, bpm: Array) -> Array:
+    """Power near each window's rate and its harmonics over the rest, in dB. Shape (N,)."""
+    grid = spectra.bpm
+    heard = (grid >= 36) & (grid <= 360)
+    line = np.zeros(spectra.power.shape, bool)
+    for harmonic in HARMONICS:
+        line |= np.abs(grid - harmonic * bpm[:, None]) <= 7 + harmonic
+    inside = np.where(line & heard, spectra.power, 0).sum(1)
+    outside = np.where(~line & heard, spectra.power, 0).sum(1)
+    tiny = np.finfo(float).tiny
+    return 10 * np.log10((inside + tiny) / np.maximum(outside, 1e-6 * inside + tiny))

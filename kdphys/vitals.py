@@ -1,0 +1,367 @@
+"""Numbers for a person from a pulse wave: each with a unit, a quality, and a reason if missing.
+
+Quality is a probability: of a heart rate within 3 bpm, of an RMSSD within 10 ms or 20 %, of a
+breathing rate within 2 a minute. Below one half there is no number.
+"""
+
+import math
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import signal
+
+from kdphys.beats import Beats, breathing, find_beats, intervals, rmssd_ms
+from kdphys.cadence import Cadence, find_cadence, remove_locked, wander
+from kdphys.pulse import (
+    HEART_BAND_HZ,
+    WAVE_BAND_HZ,
+    WINDOW_S,
+    RateTrack,
+    bandpass_runs,
+    longest_run_s,
+    runs,
+    track_rate,
+    window_spectra,
+)
+
+LEAST_QUALITY = 0.5
+LEAST_SECONDS = 6.0
+RMSSD_SECONDS, RMSSD_STEPS = 20.0, 15
+BREATHING_SECONDS = 30.0
+USUAL_JITTER_MS = 40.0  # of beat times, at which an RMSSD is as often wrong as right
+LEAST_WANDER = 0.04  # a rhythm that strays less than this from the key frames is theirs
+LEAST_LEFT = 0.15  # of a wave's power, when the key frames' part is out, to be more than misfit
+FLAT = 1e-9
+SPECTRUM_BPM, SPECTRUM_STEP_BPM, SPECTRUM_WINDOW_S = (30.0, 240.0), 0.25, 20.0
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One number for a person, or the reason why there is none."""
+
+    value: float | None
+    """The number; None where it can't be trusted."""
+    unit: str
+    """Unit of the value."""
+    quality: float
+    """Confidence in [0, 1]."""
+    reason: str | None
+    """In words, why there is no number."""
+
+
+@dataclass(frozen=True)
+class WindowRate:
+    """Heart rate of one 10 s window."""
+
+    time_s: float
+    """Centre of the window."""
+    heart_rate_bpm: float | None
+    """Beats a minute; None where they can't be trusted."""
+    quality: float
+    """Confidence in [0, 1]."""
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """Where the power of a wave lies."""
+
+    bpm: Array
+    """Frequencies in cycles a minute. Shape (F,)."""
+    power: Array
+    """Power, 1 at its highest. Shape (F,)."""
+
+
+@dataclass(frozen=True)
+class Vitals:
+    """Everything that is read from a pulse wave."""
+
+    heart_rate: Reading
+    """Mean heart rate of the recording, in bpm."""
+    rmssd: Reading
+    """Beat-to-beat variability, in ms."""
+    respiration: Reading
+    """Breathing rate, in breaths a minute."""
+    windows: tuple[WindowRate, ...]
+    """Heart rate over time, a window each second."""
+    beats_s: Array
+    """Times of the beats; none where there is no heart rate. Shape (N,)."""
+    spectrum: Spectrum
+    """Of the wave that was read."""
+
+
+@dataclass(frozen=True)
+class QualityFeatures:
+    """What the confidence in a heart rate rests on."""
+
+    snr_db: float
+    """Power at the rate and its harmonics over the rest, in dB; mean of the windows."""
+    evidence: float
+    """How far lines at the rate and its harmonics stand out of the noise floor, in nats."""
+    margin: float
+    """Evidence over that for the most credible other rate, in nats."""
+    wandering: float
+    """Natural logarithm of 1 + the usual change of the rate within 5 s, in bpm."""
+    log_seconds: float
+    """Decimal logarithm of the usable seconds."""
+    log_amplitude: float
+    """Decimal logarithm of the standard deviation of the wave in the heart band."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Logistic function from features to the probability that a rate is within 3 bpm.
+
+    The default is for waves of any amplitude; `train/calibrate.py` fits it.
+    """
+
+    intercept: float = -5.5504
+    """Log odds when every feature is 0."""
+    snr_db: float = 0.0
+    """Log odds a dB."""
+    evidence: float = 0.2671
+    """Log odds a nat."""
+    margin: float = 0.2979
+    """Log odds a nat."""
+    wandering: float = -1.7581
+    """Log odds a unit."""
+    log_seconds: float = 2.5646
+    """Log odds for ten times the length."""
+    log_amplitude: float = 0.0
+    """Log odds for ten times the amplitude; 0 where amplitude means nothing."""
+
+    def quality(self, features: QualityFeatures) -> float:
+        """Probability in [0, 1] that the heart rate is right to 3 bpm."""
+        odds = self.intercept + sum(
+            getattr(self, field.name) * getattr(features, field.name) for field in fields(features)
+        )
+        return 1 / (1 + math.exp(-max(-30.0, min(30.0, odds))))
+
+
+DEFAULT = Calibration()
+
+
+def measure_vitals(
+    wave: Array,
+    fps: float,
+    *,
+    calibration: Calibration = DEFAULT,
+    key_times_s: Array | None = None,
+) -> Vitals:
+    """Read heart rate, variability and breathing from a pulse wave.
+
+    Args:
+        wave: Pulse wave that rises with blood volume, NaN where there is no face. Shape (T,).
+        fps: Sampling rate in Hz.
+        calibration: From features to confidence; the default ignores the amplitude of the wave.
+        key_times_s: Times of the video's key frames, on the axis of the wave. Shape (K,).
+
+    Returns:
+        The vitals; each number has a reason where it is missing.
+    """
+    wave = np.array(wave, np.float64)
+    if wave.ndim != 1 or not fps > 0:
+        raise ValueError(f"wave has shape {wave.shape} at fps={fps}; it must be (T,) at fps > 0")
+    wave[~np.isfinite(wave)] = np.nan
+    if reason := _unusable(wave, fps):
+        return _nothing(reason)
+    kept = bandpass_runs(wave, fps, WAVE_BAND_HZ, LEAST_SECONDS)
+    rate, blame = read_rate(kept, fps, calibration), None
+    if cadence := find_cadence(key_times_s, len(wave) / fps):
+        kept, rate, blame = _beside_cadence(kept, fps, calibration, cadence, rate)
+    sure = rate.quality >= LEAST_QUALITY
+    beats = find_beats(kept if sure else kept[:0], fps, rate.bpm)
+    return Vitals(
+        Reading(
+            rate.bpm if sure else None,
+            "bpm",
+            rate.quality,
+            None if sure else blame or _doubt(rate.features),
+        ),
+        _read_rmssd(beats, rate),
+        _read_breathing(beats, rate),
+        tuple(
+            WindowRate(float(at), float(bpm) if good >= LEAST_QUALITY else None, float(good))
+            for at, bpm, good in zip(rate.track.time_s, rate.track.bpm, rate.qualities, strict=True)
+        ),
+        beats.peak_s,
+        _spectrum(kept, fps),
+    )
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A heart rate before anyone decides whether to show it."""
+
+    bpm: float
+    """Mean of the windows, weighted by their quality."""
+    features: QualityFeatures
+    """Of the whole recording."""
+    quality: float
+    """Of the whole recording."""
+    track: RateTrack
+    """Rate of each window."""
+    qualities: Array
+    """Quality of each window. Shape (N,)."""
+
+
+def read_rate(wave: Array, fps: float, calibration: Calibration = DEFAULT) -> Rate:
+    """Heart rate of a wave, whatever its quality.
+
+    Args:
+        wave: Wave in `WAVE_BAND_HZ`, NaN in gaps, a gapless stretch of `LEAST_SECONDS`. Shape (T,).
+        fps: Sampling rate in Hz.
+        calibration: From features to confidence.
+    """
+    track = track_rate(window_spectra(wave, fps, min(WINDOW_S, longest_run_s(wave, fps))))
+    last = len(track.bpm) - 1
+    at = np.arange(last + 1)
+    change = np.abs(track.bpm[np.minimum(at + 3, last)] - track.bpm[np.maximum(at - 2, 0)])
+    margin = track.evidence - track.rival
+    usable_s = np.isfinite(wave).sum() / fps
+    height = math.log10(np.nanstd(bandpass_runs(wave, fps, HEART_BAND_HZ, LEAST_SECONDS)) + FLAT)
+    qualities = np.array(
+        [
+            calibration.quality(
+                QualityFeatures(*values, math.log10(min(usable_s, WINDOW_S)), height)
+            )
+            for values in zip(track.snr_db, track.evidence, margin, np.log1p(change), strict=True)
+        ]
+    )
+    features = QualityFeatures(
+        snr_db=float(track.snr_db.mean()),
+        evidence=float(track.evidence.mean()),
+        margin=float(margin.mean()),
+        wandering=math.log1p(change.mean()),
+        log_seconds=math.log10(usable_s),
+        log_amplitude=height,
+    )
+    bpm = float(np.average(track.bpm, weights=qualities + 0.02))
+    return Rate(bpm, features, calibration.quality(features), track, qualities)
+
+
+def _beside_cadence(
+    wave: Array, fps: float, calibration: Calibration, cadence: Cadence, raw: Rate
+) -> tuple[Array, Rate, str | None]:
+    """The wave and rate that are not the key frames' doing, and words to blame those if none."""
+    how_often = (
+        f"come {cadence.per_min:.0f} times a minute" if cadence.steady else "come irregularly"
+    )
+    blame = (
+        f"No steady pulse was found: the video's key frames {how_often}, and what pulses follows "
+        "them. Record without compression, or with rarer key frames."
+    )
+    strays = wander(wave, fps, cadence, raw.bpm)
+    if strays is not None and strays > LEAST_WANDER and raw.quality >= LEAST_QUALITY:
+        return wave, raw, None  # a heart at the rate of the key frames
+    clean = remove_locked(wave, fps, cadence)
+    rate = read_rate(clean, fps, calibration)
+    strays = wander(wave, fps, cadence, rate.bpm)
+    left = float(np.nanvar(clean) / max(np.nanvar(wave), np.finfo(float).tiny))
+    doubt = min(1.0, left / LEAST_LEFT)
+    if strays is not None:
+        doubt = min(doubt, max(strays, 0.0) / LEAST_WANDER)
+    if doubt < 1:  # a remainder of what the key frames do
+        rate = replace(rate, quality=0.5 * rate.quality * doubt)
+    elif raw.quality < LEAST_QUALITY:
+        return clean, rate, None
+    if rate.quality < LEAST_QUALITY:
+        rate = replace(rate, qualities=np.minimum(rate.qualities, rate.quality))
+    return clean, rate, blame
+
+
+def _read_rmssd(beats: Beats, rate: Rate) -> Reading:
+    """RMSSD, when the beats are timed well enough."""
+    found = intervals(beats)
+    value, steps = rmssd_ms(found)
+    heard_s = float(found.seconds.sum())
+    if rate.quality < LEAST_QUALITY:
+        return Reading(None, "ms", 0.0, "Beat-to-beat variability needs a steady pulse.")
+    if heard_s < RMSSD_SECONDS - 3 or steps < RMSSD_STEPS:
+        return Reading(
+            None,
+            "ms",
+            0.0,
+            (
+                f"{heard_s:.0f} s of beats with {steps} clean differences were found; beat-to-beat "
+                f"variability needs {RMSSD_SECONDS:.0f} s and {RMSSD_STEPS}."
+            ),
+        )
+    # Fitted to simulated pulses in noise: by how much noise alone moves the beats.
+    jitter_ms = 7e4 * 10 ** (-0.0765 * rate.features.snr_db) / rate.bpm**1.43
+    trust = rate.quality * float(found.clean.mean()) / (1 + (jitter_ms / USUAL_JITTER_MS) ** 2)
+    if trust < LEAST_QUALITY:
+        return Reading(None, "ms", trust, "The beats are too noisy to be timed to milliseconds.")
+    return Reading(value, "ms", trust, None)
+
+
+def _read_breathing(beats: Beats, rate: Rate) -> Reading:
+    """Breathing rate, when it sways the beats clearly."""
+    unit, found = "breaths/min", intervals(beats)
+    if rate.quality < LEAST_QUALITY:
+        return Reading(None, unit, 0.0, "A breathing rate needs a steady pulse.")
+    heard_s = float(found.seconds[found.clean].sum())
+    if heard_s < BREATHING_SECONDS - 3:
+        return Reading(
+            None,
+            unit,
+            0.0,
+            (
+                f"{heard_s:.0f} s of clean beats were found; a breathing rate needs "
+                f"{BREATHING_SECONDS:.0f} s."
+            ),
+        )
+    value, share = breathing(found, beats)
+    trust = rate.quality / (1 + math.exp(-12 * (share - 0.6)))
+    if trust < LEAST_QUALITY:
+        return Reading(None, unit, trust, "No steady breathing shows in the beats.")
+    return Reading(value, unit, trust, None)
+
+
+def _unusable(wave: Array, fps: float) -> str | None:
+    """Why a wave can't be read at all."""
+    found_s = longest_run_s(wave, fps)
+    if found_s >= LEAST_SECONDS:
+        return "No steady pulse was found: the wave is flat." if np.nanstd(wave) <= FLAT else None
+    return (
+        f"The longest stretch without a gap has {found_s:.1f} s of pulse wave; a heart rate needs "
+        f"{LEAST_SECONDS:.0f} s. Record for longer, and keep the face in view."
+    )
+
+
+def _doubt(features: QualityFeatures) -> str:
+    """Why a rate is not trusted, in words."""
+    if math.expm1(features.wandering) > 6:
+        why = "the strongest rhythm wanders, as movement does"
+    elif features.evidence > 8:
+        why = "more than one rhythm could be it"
+    else:
+        why = "nothing stands out of the noise"
+    return f"No steady pulse was found: {why}. Hold still, in even light, for longer."
+
+
+def _nothing(reason: str) -> Vitals:
+    """Vitals without a number."""
+    grid = np.arange(*SPECTRUM_BPM, SPECTRUM_STEP_BPM)
+    units = ("bpm", "ms", "breaths/min")
+    heart_rate, rmssd, respiration = (Reading(None, unit, 0.0, reason) for unit in units)
+    spectrum = Spectrum(grid, np.zeros_like(grid))
+    return Vitals(heart_rate, rmssd, respiration, (), np.empty(0), spectrum)
+
+
+def _spectrum(wave: Array, fps: float) -> Spectrum:
+    """Mean spectrum of 20 s windows, for a picture."""
+    grid = np.arange(*SPECTRUM_BPM, SPECTRUM_STEP_BPM)
+    length = round(min(SPECTRUM_WINDOW_S, longest_run_s(wave, fps)) * fps)
+    hop = max(1, length // 2)
+    starts = np.concatenate(
+        [np.arange(r.start, r.stop - length + 1, hop) for r in runs(wave, fps, length / fps)]
+    )
+    windows = np.lib.stride_tricks.sliding_window_view(wave, length)[starts]
+    windows = windows * signal.get_window("hann", length)
+    points = max(length, round(60 * fps / SPECTRUM_STEP_BPM))
+    power = (np.abs(np.fft.rfft(windows, points, axis=1)) ** 2).mean(0)
+    shown = np.interp(grid, np.arange(len(power)) * 60 * fps / points, power)
+    return Spectrum(grid, shown / max(shown.max(), np.finfo(float).tiny))

@@ -1,0 +1,92 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kdphys.pulse import (
+    WAVE_BAND_HZ,
+    bandpass,
+    bandpass_runs,
+    longest_run_s,
+    runs,
+    track_rate,
+    window_spectra,
+)
+from tests._waves import noise, pulse_wave
+
+FPS = st.sampled_from((15.0, 24.0, 29.97, 30.0, 60.0))
+
+
+def mean_rate(wave, fps):
+    return float(track_rate(window_spectra(bandpass(wave, fps, WAVE_BAND_HZ), fps)).bpm.mean())
+
+
+@settings(deadline=None, max_examples=60, derandomize=True)
+@given(st.floats(42, 178), FPS, st.floats(12, 40), st.floats(0, 1))
+def test_the_rate_is_right_for_any_rate_frame_rate_and_length(bpm, fps, seconds, overtone):
+    wave, true = pulse_wave(bpm, fps, seconds, overtone=overtone)
+    # A 10 s Hann window has lines 12 bpm wide: harmonics of slow pulses lean on each other.
+    assert mean_rate(wave, fps) == pytest.approx(true, abs=1.0)
+
+
+@settings(deadline=None, max_examples=30, derandomize=True)
+@given(st.floats(42, 62), st.floats(1, 4), st.integers(0, 1000))
+def test_a_strong_second_harmonic_does_not_double_a_low_rate(bpm, overtone, seed):
+    wave, true = pulse_wave(bpm, 30.0, 30.0, overtone=overtone, sway=0.02)
+    wave += 0.3 * noise(np.random.default_rng(seed), len(wave))  # 10 dB below the pulse
+    assert mean_rate(wave, 30.0) == pytest.approx(true, abs=2.0)  # noise moves a weak line by 1
+
+
+@settings(deadline=None, max_examples=30, derandomize=True)
+@given(st.floats(84, 175), st.integers(0, 1000))
+def test_a_pure_tone_in_noise_is_not_halved(bpm, seed):
+    wave, true = pulse_wave(bpm, 30.0, 30.0, overtone=0.0)
+    wave += 0.7 * noise(np.random.default_rng(seed), len(wave))  # 3 dB below the tone
+    assert mean_rate(wave, 30.0) == pytest.approx(true, abs=2.0)  # noise moves the peak
+
+
+def test_a_rate_that_climbs_is_followed():
+    wave, _ = pulse_wave(80, 30.0, 60.0, ramp=0.5)  # 60 to 100 bpm in a minute
+    track = track_rate(window_spectra(bandpass(wave, 30.0, WAVE_BAND_HZ), 30.0))
+    true = 80 * (1 + 0.5 * (track.time_s / 60 - 0.5))
+    # In 10 s the rate itself changes by 6.7 bpm; the window's middle counts most.
+    np.testing.assert_allclose(track.bpm, true, atol=1.5)
+
+
+def test_one_bad_stretch_does_not_turn_the_path():
+    wave, true = pulse_wave(70, 30.0, 60.0)
+    wave[750:1050] += 4 * np.sin(2 * np.pi * 2.1 * np.arange(300) / 30)  # 10 s of shaking
+    track = track_rate(window_spectra(bandpass(wave, 30.0, WAVE_BAND_HZ), 30.0))
+    assert np.median(track.bpm) == pytest.approx(true, abs=0.5)
+    assert np.abs(track.bpm - true).max() < 12  # held near by its neighbours, not at 126
+
+
+def test_bandpass_does_not_shift_the_wave():
+    time_s = np.arange(900) / 30
+    wave = np.sin(2 * np.pi * 1.2 * time_s)
+    kept = bandpass(wave, 30.0)
+    # At mid-band a second-order filter, run both ways, keeps all but 2 % of a tone.
+    np.testing.assert_allclose(kept[150:-150], wave[150:-150], atol=0.05)
+
+
+def test_a_band_beyond_the_frame_rate_is_refused():
+    with pytest.raises(ValueError, match="fps"):
+        bandpass(np.zeros(100), 2.0, (1.0, 2.0))
+
+
+def test_gaps_split_a_wave_into_stretches():
+    wave = np.ones(100)
+    wave[30:35] = wave[90:] = np.nan
+    assert runs(wave, 10.0, 0.0) == [slice(0, 30), slice(35, 90)]
+    assert runs(wave, 10.0, 4.0) == [slice(35, 90)]
+    assert longest_run_s(wave, 10.0) == 5.5
+    assert longest_run_s(np.full(9, np.nan), 10.0) == 0.0
+    assert np.isfinite(bandpass_runs(wave, 10.0, (0.7, 3.0), 4.0)).sum() == 55
+
+
+def test_windows_that_hold_a_gap_are_left_out():
+    wave, _ = pulse_wave(70, 30.0, 40.0)
+    wave[600] = np.nan
+    time_s = window_spectra(wave, 30.0).time_s
+    assert not np.any(np.abs(time_s - 20.0) < 4.9)
+    assert len(time_s) == 21  # starts at 0 to 10 s, and 21 to 30 s

@@ -1,0 +1,203 @@
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kdphys.beats import find_beats, intervals, rmssd_ms
+from kdphys.metrics import mae
+from kdphys.pulse import WAVE_BAND_HZ, bandpass
+from kdphys.vitals import Calibration, QualityFeatures, measure_vitals, read_rate
+from tests._waves import noise, pulse_wave, still_photo
+
+PPG = Path(__file__).parents[1] / "../shared/data/ppg"
+FPS = 30.0
+NO_PPG = pytest.mark.skipif(not PPG.is_dir(), reason="../shared/data/ppg is not here")
+
+
+def test_a_clear_pulse_gives_a_rate_beats_and_windows():
+    wave, true = pulse_wave(72, FPS, 60.0, sway=0.02)
+    found = measure_vitals(wave + 0.3 * noise(np.random.default_rng(0), len(wave)), FPS)
+    assert found.heart_rate.value == pytest.approx(true, abs=0.7)  # noise 10 dB below
+    assert found.heart_rate.quality > 0.95
+    assert found.heart_rate.reason is None
+    assert len(found.beats_s) == pytest.approx(72, abs=2)  # those at the edges are left out
+    assert [window.time_s for window in found.windows] == [5.0 + k for k in range(51)]
+    assert found.spectrum.power.max() == 1
+    assert found.spectrum.bpm[found.spectrum.power.argmax()] == pytest.approx(true, abs=2)
+
+
+def no_pulse(kind, rng, samples):
+    if kind == "zeros":
+        return np.zeros(samples)
+    if kind == "constant":
+        return np.full(samples, 3.0)
+    if kind == "heart band":
+        return bandpass(rng.standard_normal(samples), FPS, (0.7, 3.0))
+    if kind == "sway":
+        rate = 1.3 * (1 + 0.25 * noise(rng, samples, 2.0))
+        return np.cos(2 * np.pi * np.cumsum(rate) / FPS)
+    return noise(rng, samples, {"white": 0.0, "pink": 1.0, "random walk": 2.0}[kind])
+
+
+@pytest.mark.parametrize(
+    "kind", ["zeros", "constant", "white", "pink", "random walk", "heart band", "sway"]
+)
+def test_a_wave_without_a_pulse_gives_no_number_but_a_reason(kind):
+    rng = np.random.default_rng(3)
+    found = [measure_vitals(no_pulse(kind, rng, 1800), FPS).heart_rate for _ in range(10)]
+    assert sum(one.value is not None for one in found) == 0
+    assert max(one.quality for one in found) < 0.5
+    assert all(one.reason and one.reason.startswith("No steady pulse") for one in found)
+
+
+@pytest.mark.parametrize("seconds", [0.0, 1.0, 5.5])
+def test_too_short_a_wave_says_how_long_it_is_and_should_be(seconds):
+    wave, _ = pulse_wave(72, FPS, 60.0)
+    wave[int(seconds * FPS) :] = np.nan
+    found = measure_vitals(wave, FPS)
+    assert found.heart_rate.value is None
+    assert f"{seconds:.1f} s" in (found.heart_rate.reason or "")
+    assert "6 s" in (found.heart_rate.reason or "")
+    assert measure_vitals(np.empty(0), FPS).heart_rate.value is None
+
+
+def test_gaps_cost_their_windows_and_nothing_else():
+    wave, true = pulse_wave(66, FPS, 60.0)
+    wave[:120] = wave[900:960] = np.nan
+    found = measure_vitals(wave, FPS)
+    assert found.heart_rate.value == pytest.approx(true, abs=0.5)
+    assert not any(25 < window.time_s < 37 for window in found.windows)
+    assert not np.any((found.beats_s > 30) & (found.beats_s < 32))
+
+
+@pytest.mark.parametrize("scale", [1e-4, 1.0, 300.0])
+def test_the_default_calibration_ignores_the_amplitude(scale):
+    wave, _ = pulse_wave(90, FPS, 20.0)
+    found, plain = measure_vitals(scale * wave, FPS), measure_vitals(wave, FPS)
+    assert found.heart_rate.quality == pytest.approx(plain.heart_rate.quality)  # rounding only
+
+
+def test_a_network_calibration_reads_the_amplitude():
+    loud = QualityFeatures(5.0, 8.0, 4.0, 0.3, 1.5, 0.0)
+    quiet = QualityFeatures(5.0, 8.0, 4.0, 0.3, 1.5, -2.0)
+    calibration = Calibration(log_amplitude=2.0)
+    assert calibration.quality(loud) > calibration.quality(quiet)
+    assert Calibration(**json.loads(json.dumps(asdict(calibration)))) == calibration
+
+
+@pytest.mark.parametrize("period_s", [0.4, 0.5, 1.0, 2.0])
+def test_a_still_photo_gives_no_reading_and_the_key_frames_are_blamed(period_s):
+    rng = np.random.default_rng(4)
+    for _ in range(5):
+        wave, keys = still_photo(rng, FPS, 30.0, period_s, decay_s=0.3 * period_s)
+        wave += 0.1 * noise(rng, len(wave))
+        found = measure_vitals(wave, FPS, key_times_s=keys)
+        assert found.heart_rate.value is None
+        assert all(window.heart_rate_bpm is None for window in found.windows)
+        if measure_vitals(wave, FPS).heart_rate.value is not None:  # what would have been said
+            assert f"come {60 / period_s:.0f} times a minute" in (found.heart_rate.reason or "")
+
+
+@pytest.mark.parametrize("period_s", [0.5, 1.0, 2.0])
+def test_a_pulse_is_read_beside_key_frames_as_loud_as_itself(period_s):
+    rng = np.random.default_rng(5)
+    for bpm in (52, 76, 104, 133):
+        wave, true = pulse_wave(bpm, FPS, 30.0, sway=0.02)
+        photo, keys = still_photo(rng, FPS, 30.0, period_s)
+        found = measure_vitals(wave + photo, FPS, key_times_s=keys).heart_rate
+        assert found.value == pytest.approx(true, abs=1.5)  # the photo's remainder is noise
+
+
+def test_a_heart_at_the_rate_of_the_key_frames_is_still_read():
+    wave, true = pulse_wave(60, FPS, 60.0, sway=0.03)  # breath and slow waves, 3 % each
+    found = measure_vitals(wave, FPS, key_times_s=np.arange(0.0, 60.0, 1.0)).heart_rate
+    assert found.value == pytest.approx(true, abs=0.7)
+
+
+@pytest.mark.parametrize("period_s", [1 / 30, 10.0])
+def test_all_frames_as_key_frames_or_very_few_change_nothing(period_s):
+    wave, _ = pulse_wave(60, FPS, 30.0)
+    found = measure_vitals(wave, FPS, key_times_s=np.arange(0.0, 30.0, period_s))
+    assert found.heart_rate == measure_vitals(wave, FPS).heart_rate
+
+
+def beating(rng, seconds, rmssd):
+    """Beats of one shape at intervals that vary freely, with a known RMSSD in ms."""
+    beats_s = 0.3 + np.cumsum(0.85 + rmssd / 1000 * rng.standard_normal(200) / np.sqrt(2))
+    beats_s = beats_s[beats_s < seconds]
+    since = np.arange(int(seconds * FPS))[:, None] / FPS - beats_s
+    wave = np.exp(-0.5 * (since / 0.09) ** 2) + 0.3 * np.exp(-0.5 * ((since - 0.28) / 0.1) ** 2)
+    return wave.sum(1), 1000 * np.sqrt(np.mean(np.diff(beats_s, 2) ** 2))
+
+
+@pytest.mark.parametrize("rmssd", [25, 50])
+def test_rmssd_of_a_clean_wave_is_found(rmssd):
+    wave, true = beating(np.random.default_rng(6), 60.0, rmssd)
+    found = measure_vitals(wave, FPS).rmssd
+    # Below 4 Hz neighbouring beats lean on each other: 10 %; rounding and edges: 4 ms.
+    assert found.value == pytest.approx(true, rel=0.1, abs=4)
+    assert found.unit == "ms"
+
+
+def test_rmssd_and_breathing_need_their_seconds_and_say_so():
+    wave, _ = pulse_wave(72, FPS, 15.0)
+    found = measure_vitals(wave, FPS)
+    assert found.heart_rate.value is not None
+    assert found.rmssd.value is None
+    assert "20 s" in (found.rmssd.reason or "")
+    assert found.respiration.value is None
+    assert "30 s" in (found.respiration.reason or "")
+
+
+@pytest.mark.parametrize("breaths", [9, 15, 22])
+def test_breathing_shows_in_the_beats(breaths):
+    time_s = np.arange(int(60 * FPS)) / FPS
+    sway = np.sin(2 * np.pi * breaths / 60 * time_s)
+    turns = np.cumsum(70 / 60 * (1 + 0.04 * sway)) / FPS
+    wave = (1 + 0.1 * sway) * np.cos(2 * np.pi * turns)
+    wave += 0.05 * np.random.default_rng(7).standard_normal(len(wave))
+    found = measure_vitals(wave, FPS).respiration
+    assert found.value == pytest.approx(breaths, abs=1)  # 32 s windows resolve 2 a minute
+
+
+def test_a_wave_of_another_shape_is_refused():
+    with pytest.raises(ValueError, match=r"\(T,\)"):
+        measure_vitals(np.zeros((30, 2)), FPS)
+
+
+@NO_PPG
+@pytest.mark.parametrize(("person", "worst"), [("100001", 2.0), ("100002", 2.5), ("100003", 3.5)])
+def test_finger_waves_of_real_people_read_as_their_oximeters(person, worst):
+    green = np.genfromtxt(PPG / f"uw_oximetry/Left/{person}.csv", delimiter=",", skip_header=1)[
+        : int(300 * FPS), 1
+    ]
+    with (PPG / f"uw_oximetry/gt/{person}.csv").open(encoding="utf-8-sig") as file:
+        names = file.readline().split(",")
+        column = names.index("Pulse 1")
+        pulse = np.array([float(line.split(",")[column] or 0) for line in file])
+    track = read_rate(bandpass(-green, FPS, WAVE_BAND_HZ), FPS).track
+    true = pulse[np.minimum(track.time_s.astype(int), len(pulse) - 1)]
+    # Oximeters average several seconds and show them late; persons breathe deeply on purpose.
+    assert mae(track.bpm, np.where(true > 0, true, np.nan)) < worst
+
+
+@NO_PPG
+def test_finger_waves_of_real_people_read_as_their_chest_straps():
+    rate_errors, variability_errors = [], []
+    for number in (2, 5, 6, 8, 9, 16):
+        folder = PPG / f"welltory/data/subject_{number:02d}"
+        table = np.genfromtxt(folder / "PPG.csv", delimiter=",", skip_header=1)
+        beats_ms = np.array((folder / "RR.txt").read_text().split(), float)
+        time_s = table[:, 0] / 1000
+        channel = 1 if number in (8, 9, 16) else 0  # the one that is not saturated
+        even_s = np.arange(time_s[0], time_s[-1], 1 / FPS)
+        wave = bandpass(-np.interp(even_s, time_s, table[:, 1 + channel]), FPS, WAVE_BAND_HZ)
+        rate = read_rate(wave, FPS)
+        rate_errors.append(rate.bpm - 60000 / beats_ms.mean())
+        steps = np.diff(beats_ms)
+        true = np.sqrt(np.mean(steps[np.abs(steps) < 0.2 * beats_ms[:-1]] ** 2))
+        variability_errors.append(rmssd_ms(intervals(find_beats(wave, FPS, rate.bpm)))[0] - true)
+    assert np.abs(rate_errors).mean() < 1.0  # measured 0.4; recordings and straps start unlike
+    assert np.abs(variability_errors).mean() < 12  # measured 7 to 10 of 50 ms: phone time stamps
