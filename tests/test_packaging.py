@@ -26,7 +26,7 @@ def listed(name: str) -> list[str]:
     ],
 )
 def test_every_package_is_pinned_to_one_version(requirement):
-    assert re.fullmatch(r"[a-z0-9-]+==\d+(\.\d+)*", requirement)
+    assert re.fullmatch(r"[a-z0-9-]+(\[[a-z]+\])?==\d+(\.\d+)*", requirement)
 
 
 def test_torch_comes_first_for_training_and_not_at_all_for_the_page():
