@@ -43,6 +43,7 @@ BRIDGE_S = 1.0  # longest loss over which the last box is kept
 PATIENCE_S = 0.3  # a face must be lost for this long before another one is followed instead
 MUCH_LARGER = 2.0  # another face that is this much wider is followed at once
 
+JITTER = 0.01  # of the box's side, of single detections: moves are followed by what exceeds it
 SLACK = 0.04  # of the box's side: detections this close to the box leave it where it is
 PULL_HZ = 0.5  # cut-off of the pull towards detections further off
 PULL_HZ_PER_SIDE = 10.0  # rise of that cut-off with the distance, in sides of the box
@@ -96,8 +97,7 @@ class FaceFinder:
     def follow(self, rgb: NDArray[np.uint8], box: FaceBox) -> FaceBox | None:
         """Find the face that was in `box` a moment ago; None where there is none any more."""
         faces = self._look(NEAR, rgb, _View.around(box.centre, ZOOM * box.width))
-        near = [face for face in faces if _same_face(face, box)]
-        return min(near, key=lambda face: _distance(face, box), default=None)
+        return _nearest(faces, box)
 
     def _look(self, model: int, rgb: NDArray[np.uint8], view: "_View") -> list[FaceBox]:
         thumbnail = view.thumbnail(rgb, INPUT_PX[model])
@@ -171,12 +171,8 @@ class FaceTracker:
 
     def _look_again(self, face: "_Followed", rgb: NDArray[np.uint8], held: bool) -> None:
         """Detect the face that is followed; when it is gone, take the one that is there."""
-        others: list[FaceBox] = []
-        found = None if self._time_s >= self._next_survey_s else self._finder.follow(rgb, face.at)
-        if found is None and self._time_s >= self._next_survey_s:
-            others = self._survey(rgb)
-            same = [other for other in others if _same_face(other, face.at)]
-            found = min(same, key=lambda other: _distance(other, face.at), default=None)
+        others = self._survey(rgb) if self._time_s >= self._next_survey_s else []
+        found = _nearest(others, face.at) or self._finder.follow(rgb, face.at)
         if others and self._prefer(others[0], found, face):
             self._start(rgb, others[0])
         elif found:
@@ -230,7 +226,9 @@ class _Followed:
     def see(self, rgb: NDArray[np.uint8], found: FaceBox, time_s: float, *, held: bool) -> None:
         """Take in a detection; where the picture did not hold the box, go where it says."""
         if not held:
-            self._anchor = _state(found) - self._goal
+            move = _state(found) - self._goal - self._anchor
+            size = float(np.abs(move).max()) / self._anchor[2]
+            self._anchor = self._anchor + move * size / (size + JITTER)
         self._goal = _state(found) - self._anchor
         self._score, self.seen_s, self.missing = found.score, time_s, False
         if not held or self._misfit > STALE_MISFIT:
@@ -350,6 +348,12 @@ def _distance(box: FaceBox, other: FaceBox) -> float:
 def _same_face(box: FaceBox, other: FaceBox) -> bool:
     """Tell whether two boxes of about the same moment can be one face."""
     return _distance(box, other) < 0.5 and 0.5 < box.width / other.width < 2
+
+
+def _nearest(faces: list[FaceBox], box: FaceBox) -> FaceBox | None:
+    """Pick the face that was in `box` a moment ago, if it is among `faces`."""
+    same = [face for face in faces if _same_face(face, box)]
+    return min(same, key=lambda face: _distance(face, box), default=None)
 
 
 def _without_twins(faces: list[FaceBox]) -> list[FaceBox]:
