@@ -103,7 +103,7 @@ class QualityFeatures:
     margin: float
     """Evidence over that for the most credible other rate, in nats."""
     wandering: float
-    """Natural logarithm of 1 + the usual change of the rate within 5 s, in bpm."""
+    """Natural logarithm of 1 + how far the rate usually bends off a line within 6 s, in bpm."""
     log_seconds: float
     """Decimal logarithm of the usable seconds."""
     log_amplitude: float
@@ -117,17 +117,17 @@ class Calibration:
     The default is for waves of any amplitude; `train/calibrate.py` fits it.
     """
 
-    intercept: float = -5.5504
+    intercept: float = -5.7658
     """Log odds when every feature is 0."""
     snr_db: float = 0.0
     """Log odds a dB."""
-    evidence: float = 0.2671
+    evidence: float = 0.2748
     """Log odds a nat."""
-    margin: float = 0.2979
+    margin: float = 0.2949
     """Log odds a nat."""
-    wandering: float = -1.7581
+    wandering: float = -1.3968
     """Log odds a unit."""
-    log_seconds: float = 2.5646
+    log_seconds: float = 2.4214
     """Log odds for ten times the length."""
     log_amplitude: float = 0.0
     """Log odds for ten times the amplitude; 0 where amplitude means nothing."""
@@ -216,9 +216,7 @@ def read_rate(wave: Array, fps: float, calibration: Calibration = DEFAULT) -> Ra
         calibration: From features to confidence.
     """
     track = track_rate(window_spectra(wave, fps, min(WINDOW_S, longest_run_s(wave, fps))))
-    last = len(track.bpm) - 1
-    at = np.arange(last + 1)
-    change = np.abs(track.bpm[np.minimum(at + 3, last)] - track.bpm[np.maximum(at - 2, 0)])
+    change = _bends(track.bpm)
     margin = track.evidence - track.rival
     usable_s = np.isfinite(wave).sum() / fps
     height = math.log10(np.nanstd(bandpass_runs(wave, fps, HEART_BAND_HZ, LEAST_SECONDS)) + FLAT)
@@ -240,6 +238,14 @@ def read_rate(wave: Array, fps: float, calibration: Calibration = DEFAULT) -> Ra
     )
     bpm = float(np.average(track.bpm, weights=qualities + 0.02))
     return Rate(bpm, features, calibration.quality(features), track, qualities)
+
+
+def _bends(bpm: Array) -> Array:
+    """How far each rate is off the line through those 3 s before and after, in bpm. Shape (N,)."""
+    if len(bpm) < 7:
+        return np.zeros(len(bpm))
+    off = np.abs(bpm[6:] - 2 * bpm[3:-3] + bpm[:-6])
+    return np.pad(off, 3, mode="edge")
 
 
 def _beside_cadence(
@@ -333,7 +339,7 @@ def _unusable(wave: Array, fps: float) -> str | None:
 
 def _doubt(features: QualityFeatures) -> str:
     """Why a rate is not trusted, in words."""
-    if math.expm1(features.wandering) > 6:
+    if math.expm1(features.wandering) > 4:
         why = "the strongest rhythm wanders, as movement does"
     elif features.evidence > 8:
         why = "more than one rhythm could be it"
