@@ -1,7 +1,8 @@
 """Frames of a video file: upright RGB, timed by their own stamps, one in memory at a time.
 
-Frames keep their full size. Measured on 2 cores: turning a decoded 4K frame to RGB costs a third of
-decoding it, and shrinking it there by area (libswscale) costs twice as much as not shrinking it.
+Frames keep their full size. Measured on 2 busy cores for 4K H.264: decoding takes 13 to 14 ms of CPU
+time a frame, turning it to RGB 7 to 12 more, and shrinking it by area on the way (libswscale,
+1280 px) 10 more than decoding: nothing gained, and the true size lost.
 """
 
 import logging
