@@ -1,6 +1,5 @@
 """The model card that goes with the weights, filled from their manifest."""
 
-import json
 from typing import cast
 
 CARD = """---
@@ -22,7 +21,8 @@ tags: [rppg, remote-photoplethysmography, heart-rate, knowledge-distillation]
 
 ## Results
 
-{metrics}
+Tables for both networks and three classical methods, with the commands that made them, are in
+`docs/results/README.md` of the project. {reliability}
 
 Accuracy on real faces against a contact sensor has **not been measured**.
 
@@ -54,12 +54,23 @@ def model_card(manifest: dict[str, object]) -> str:
     """
     cost = cast(dict[str, float], manifest["cost"])
     run = cast(dict[str, object], manifest["run"])
-    metrics = manifest.get("metrics")
+    table = manifest.get("reliability")
     return CARD.format(
         model=manifest["model"],
         what=WHAT[str(manifest["model"])],
         parameters=int(cost["parameters"]),
         macs=cost["macs_per_frame"],
         clips=run.get("clips", "no"),
-        metrics=f"```json\n{json.dumps(metrics, indent=1)}\n```" if metrics else "Not measured.",
+        reliability=_reliability(table) if isinstance(table, list) else "",
     )
+
+
+def _reliability(table: list[list[float]]) -> str:
+    lines = [
+        "How far its confidence can be believed, on",
+        "synthetic clips kept back (confidence, share of rates right to 3 bpm, number of waves):",
+        "",
+        "| confidence | right | waves |",
+        "|---|---|---|",
+    ]
+    return "\n".join(lines + [f"| {c:.2f} | {r:.2f} | {n:.0f} |" for c, r, n in table])

@@ -33,7 +33,7 @@ class DistillWeights:
 
     wave: float = 0.5
     """Negative Pearson against the teacher's wave."""
-    dilate: float = 0.2
+    dilate: float = 0.02
     """DILATE against the teacher's wave."""
     attention: float = 0.5
     """Attention transfer between the last maps of one grid size."""
@@ -43,7 +43,7 @@ class DistillWeights:
     """Softness of DILATE's alignment."""
     tolerance_s: float = 0.1
     """Delay that costs 1 in DILATE's time term."""
-    dilate_frames: int = 180
+    dilate_frames: int = 120
     """Length of the piece of each wave that DILATE compares, at half the frame rate."""
 
 

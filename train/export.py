@@ -151,7 +151,7 @@ def describe(
 ) -> dict[str, object]:
     """Make the manifest: what the files are, what they cost, and where they come from."""
     files = ("model.onnx", "model.safetensors", "config.json")
-    manifest: dict[str, object] = {
+    return {
         "name": f"kdphys-{job.model}",
         "model": job.model,
         "license": "MIT",
@@ -163,13 +163,6 @@ def describe(
         },
         "run": record,
     }
-    extra = job.run / "calibration.json"
-    if extra.exists():
-        manifest["calibration"] = json.loads(extra.read_text())
-    metrics = job.run / "metrics.json"
-    if metrics.exists():
-        manifest["metrics"] = json.loads(metrics.read_text())
-    return manifest
 
 
 def macs_per_frame(model: Student | Teacher) -> float:

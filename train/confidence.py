@@ -1,0 +1,107 @@
+"""Fit a network's own confidence: `python train/confidence.py --model student`.
+
+A network's wave is smoother than noise even where it sees no pulse, so the confidence fitted on
+simulated waves does not hold for it. This runs the exported network over synthetic clips with and
+without a pulse, fits `kdphys.vitals.Calibration` on what comes out, judges it on clips kept back,
+and writes it into the manifest beside the weights.
+"""
+
+import json
+import logging
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import tyro
+from numpy.typing import NDArray
+
+from kdphys.hub import load_weights
+from kdphys.pulse import WAVE_BAND_HZ, bandpass_runs
+from kdphys.runtime import FPS, Model, StudentModel, TeacherModel
+from kdphys.vitals import FLAT, LEAST_SECONDS, QualityFeatures, read_rate
+from train.calibrate import fit, reliability
+from train.card import model_card
+from train.datasets import ClipStore, read_store
+from train.evaluate import wave_of
+from train.synthetic import SyntheticConfig, SyntheticJob, write_dataset
+
+logger = logging.getLogger(__name__)
+
+SEED = 950_000  # training takes seeds from 0, validation from 900,000
+
+
+@dataclass(frozen=True)
+class ConfidenceJob:
+    """Fit the confidence of exported networks."""
+
+    models: tuple[str, ...] = ("student", "teacher")
+    """Which of them."""
+    weights: Path = Path("weights")
+    """Folder with a folder for each model."""
+    data: Path = Path("data/calibrate")
+    """Where the clips are kept; drawn if they are not there."""
+    clips: int = 200
+    """Clips of 20 s; two in five hold no pulse."""
+    smoke: bool = False
+    """A few clips, to see that it runs to its end; nothing is written beside the weights."""
+
+
+def main(job: ConfidenceJob) -> None:
+    """Fit as asked."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    clips = 8 if job.smoke else job.clips
+    config = SyntheticConfig(seconds=20.0, negatives=0.4, rates="log")
+    write_dataset(SyntheticJob(out=job.data, clips=clips, seed=SEED, config=config))
+    store = read_store(job.data)
+    for name in job.models:
+        folder = job.weights / name
+        weights = load_weights(folder)
+        model = (StudentModel if name == "student" else TeacherModel)(weights)
+        features, errors, clip = _observe(model, store)
+        kept_back = clip % 2 == 1
+        seen = [feature for feature, back in zip(features, kept_back, strict=True) if not back]
+        unseen = [feature for feature, back in zip(features, kept_back, strict=True) if back]
+        judged = fit(seen, errors[~kept_back], use_amplitude=True)
+        logger.info("%s: confidence, share right, waves (kept back)", name)
+        table = reliability(judged, unseen, errors[kept_back])
+        for confidence, right, count in table:
+            logger.info("%10.2f %6.2f %6d", confidence, right, count)
+        if job.smoke:
+            continue
+        found = fit(features, errors, use_amplitude=True)
+        manifest = weights.manifest | {
+            "calibration": asdict(found),
+            "reliability": [[round(c, 3), round(r, 3), n] for c, r, n in table],
+        }
+        (folder / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+        (folder / "README.md").write_text(model_card(manifest))
+
+
+def _observe(
+    model: Model, store: ClipStore
+) -> tuple[list[QualityFeatures], NDArray[np.float64], NDArray[np.intp]]:
+    """Features, errors and numbers of each clip and of its two halves.
+
+    Errors are infinite where there is no pulse.
+    """
+    features: list[QualityFeatures] = []
+    errors: list[float] = []
+    clips: list[int] = []
+    for index in range(len(store)):
+        wave = wave_of(model, store.clip(index))
+        half = len(wave) // 2
+        for piece in (wave, wave[:half], wave[half:]):
+            broad = bandpass_runs(piece, FPS, WAVE_BAND_HZ, LEAST_SECONDS)
+            if np.nanstd(broad) < FLAT:  # never read
+                continue
+            rate = read_rate(broad, FPS)
+            clips.append(index)
+            features.append(rate.features)
+            bpm = float(store.bpm[index])
+            errors.append(rate.bpm - bpm if bpm else math.inf)
+    return features, np.array(errors), np.array(clips)
+
+
+if __name__ == "__main__":
+    main(tyro.cli(ConfidenceJob))
