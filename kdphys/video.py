@@ -1,8 +1,8 @@
 """Frames of a video file: upright RGB, timed by their own stamps, one in memory at a time.
 
-Frames keep their full size. Measured on 2 busy cores for 4K H.264: decoding takes 13 to 14 ms of CPU
-time a frame, turning it to RGB 7 to 12 more, and shrinking it by area on the way (libswscale,
-1280 px) 10 more than decoding: nothing gained, and the true size lost.
+Frames keep their full size. Measured on 2 busy cores for 4K H.264: decoding takes 13 to 14 ms of
+CPU time a frame, turning it to RGB 7 to 12 more, and shrinking it on the way to 1280 px by area
+(libswscale) 10 more instead: nothing would be gained by it.
 """
 
 import logging
