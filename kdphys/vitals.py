@@ -320,7 +320,7 @@ def _read_breathing(beats: Beats, rate: Rate) -> Reading:
             ),
         )
     value, share = breathing(found, beats)
-    trust = rate.quality / (1 + math.exp(-10.5 * (share - 0.46)))  # fitted to simulated breathing
+    trust = rate.quality / (1 + math.exp(-12 * (share - 0.6)))  # simulated: few false ones
     if trust < LEAST_QUALITY:
         return Reading(None, unit, trust, "No steady breathing shows in the beats.")
     return Reading(value, unit, trust, None)
