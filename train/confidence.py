@@ -9,6 +9,7 @@ and writes it into the manifest beside the weights.
 import json
 import logging
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -28,7 +29,7 @@ from train.synthetic import SyntheticConfig, SyntheticJob, write_dataset
 
 logger = logging.getLogger(__name__)
 
-SEED = 950_000  # training takes seeds from 0, validation from 900,000
+SEED, LONG_SEED = 950_000, 960_000  # training takes seeds from 0, validation from 900,000
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,8 @@ class ConfidenceJob:
     """Where the clips are kept; drawn if they are not there."""
     clips: int = 200
     """Clips of 20 s; two in five hold no pulse."""
+    long_clips: int = 60
+    """Clips of 60 s; every second one holds no pulse."""
     smoke: bool = False
     """A few clips, to see that it runs to its end; nothing is written beside the weights."""
 
@@ -50,15 +53,18 @@ class ConfidenceJob:
 def main(job: ConfidenceJob) -> None:
     """Fit as asked."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    clips = 8 if job.smoke else job.clips
-    config = SyntheticConfig(seconds=20.0, negatives=0.4, rates="log")
-    write_dataset(SyntheticJob(out=job.data, clips=clips, seed=SEED, config=config))
-    store = read_store(job.data)
+    clips, long_clips = (8, 2) if job.smoke else (job.clips, job.long_clips)
+    short = SyntheticConfig(seconds=20.0, negatives=0.4, rates="log")
+    long = SyntheticConfig(seconds=60.0, negatives=0.5, rates="log")
+    stores = [
+        _drawn(job.data / "short", clips, SEED, short),
+        _drawn(job.data / "long", long_clips, LONG_SEED, long),
+    ]
     for name in job.models:
         folder = job.weights / name
         weights = load_weights(folder)
         model = (StudentModel if name == "student" else TeacherModel)(weights)
-        features, errors, clip = _observe(model, store)
+        features, errors, clip = _observe(model, stores)
         kept_back = clip % 2 == 1
         seen = [feature for feature, back in zip(features, kept_back, strict=True) if not back]
         unseen = [feature for feature, back in zip(features, kept_back, strict=True) if back]
@@ -78,29 +84,40 @@ def main(job: ConfidenceJob) -> None:
         (folder / "README.md").write_text(model_card(manifest))
 
 
+def _drawn(folder: Path, clips: int, seed: int, config: SyntheticConfig) -> ClipStore:
+    write_dataset(SyntheticJob(out=folder, clips=clips, seed=seed, config=config))
+    return read_store(folder)
+
+
 def _observe(
-    model: Model, store: ClipStore
+    model: Model, stores: Sequence[ClipStore]
 ) -> tuple[list[QualityFeatures], NDArray[np.float64], NDArray[np.intp]]:
-    """Features, errors and numbers of each clip and of its two halves.
+    """Features, errors and numbers of each clip and of its pieces.
 
     Errors are infinite where there is no pulse.
     """
     features: list[QualityFeatures] = []
     errors: list[float] = []
     clips: list[int] = []
-    for index in range(len(store)):
-        wave = wave_of(model, store.clip(index))
-        half = len(wave) // 2
-        for piece in (wave, wave[:half], wave[half:]):
-            broad = bandpass_runs(piece, FPS, WAVE_BAND_HZ, LEAST_SECONDS)
-            if np.nanstd(broad) < FLAT:  # never read
-                continue
-            rate = read_rate(broad, FPS)
-            clips.append(index)
-            features.append(rate.features)
-            bpm = float(store.bpm[index])
-            errors.append(rate.bpm - bpm if bpm else math.inf)
+    for store in stores:
+        first = len(clips) and clips[-1] + 1
+        for index in range(len(store)):
+            for piece in _pieces(wave_of(model, store.clip(index))):
+                broad = bandpass_runs(piece, FPS, WAVE_BAND_HZ, LEAST_SECONDS)
+                if np.nanstd(broad) < FLAT:  # never read
+                    continue
+                rate = read_rate(broad, FPS)
+                clips.append(first + index)
+                features.append(rate.features)
+                bpm = float(store.bpm[index])
+                errors.append(rate.bpm - bpm if bpm else math.inf)
     return features, np.array(errors), np.array(clips)
+
+
+def _pieces(wave: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+    """A wave as a whole, and its halves."""
+    half = len(wave) // 2
+    return [wave, wave[:half], wave[half:]]
 
 
 if __name__ == "__main__":

@@ -83,7 +83,7 @@ def main(job: EvaluateJob) -> None:
     job.out.mkdir(parents=True, exist_ok=True)
     synthetic = {}
     for name in job.models:
-        model = open_model(name)
+        model = open_model(name, threads=2)
         synthetic[name] = _summary(score(model, pulsing), score(model, silent), pulsing)
         logger.info("%s: %s", name, synthetic[name]["all"])
     report: dict[str, object] = {

@@ -1,0 +1,190 @@
+"""What happens on a click: ask `kdphys`, hand what it found to charts and cards."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from html import escape
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import gradio as gr
+import plotly.graph_objects as go
+from gradio.components.plot import PlotData
+from gradio.processing_utils import save_bytes_to_cache
+from gradio.utils import get_upload_folder
+
+from kdphys.errors import KDPhysError
+from kdphys.pipeline import MODELS, Measurement, compare, measure
+from kdphys.runtime import model_facts
+from webapp import cards, charts, downloads, texts
+from webapp.costs import Costs, costs_of
+
+Measurements = Mapping[str, Measurement]
+PLOT_CONFIG = {"displaylogo": False, "displayModeBar": False, "doubleClick": "reset"}
+
+
+class Choice(NamedTuple):
+    """What the page shows of a chosen video. The fields are names of its components."""
+
+    preview: str
+    hero: str
+    crops: str
+    found: None = None
+
+
+class Reading(NamedTuple):
+    """What the page shows of one model. The fields are names of its components."""
+
+    hero: str
+    crops: str
+    trace: PlotData
+    spectrum: PlotData
+    history: PlotData
+
+
+class Comparison(NamedTuple):
+    """What the page shows of all models. The fields are names of its components."""
+
+    verdict: str
+    overlay: PlotData
+    ratios: PlotData
+    table: str
+    timing: str
+
+
+def on_video(video: str | None) -> tuple[Any, ...]:
+    """Show the chosen video, and forget the reading of the one before.
+
+    Returns:
+        That the results are not to be seen, then the fields of `Choice`.
+    """
+    preview = cards.preview(video) if video else ""
+    choice = Choice(preview=preview, hero=cards.placeholder(), crops="")
+    return gr.update(visible=False), *choice
+
+
+def on_example(path: str) -> tuple[Any, ...]:
+    """Choose an example: the video itself, then what `on_video` gives."""
+    return path, *on_video(path)
+
+
+def on_measure(
+    video: str | None,
+    model: str,
+    progress: gr.Progress = gr.Progress(),  # noqa: B008  (Gradio looks for it in the signature)
+) -> tuple[Any, ...]:
+    """Measure a video with every model in one pass.
+
+    Returns:
+        The measurements by model, that the results are to be seen, then the fields of `Reading`
+        and of `Comparison`.
+    """
+    with _said_in_a_toast():
+        found = compare(_path(video), MODELS, progress=_told(progress))
+    return found, gr.update(visible=True), *reading(found, model), *comparison(found)
+
+
+def on_model(found: Measurements | None, model: str) -> Reading:
+    """Show another model's reading of the video that was measured."""
+    return reading(_still_there(found), model)
+
+
+def on_downloads(found: Measurements | None, model: str) -> tuple[str, str, str]:
+    """Write the CSV, the JSON and the PNG where the page may serve and must delete them."""
+    # Imported here: matplotlib adds half a second to the start, and only the picture needs it.
+    from webapp.picture import png_of
+
+    found = _still_there(found)
+    contents = {
+        "kdphys-waves.csv": downloads.csv_of(found),
+        "kdphys-measurement.json": downloads.json_of(found),
+        "kdphys-picture.png": png_of(found, model),
+    }
+    waves, everything, picture = (
+        save_bytes_to_cache(content, name, cache_dir=get_upload_folder())
+        for name, content in contents.items()
+    )
+    return waves, everything, picture
+
+
+def measure_json(video: str | None, model: str) -> dict[str, Any]:
+    """One model's reading of a video, as the command line prints it."""
+    with _said_in_a_toast():
+        return measure(_path(video), model).to_json()
+
+
+def compare_json(video: str | None) -> dict[str, Any]:
+    """Every model's reading of a video, and what the networks cost."""
+    with _said_in_a_toast():
+        found = compare(_path(video), MODELS)
+    return {
+        "models": {model: measurement.to_json() for model, measurement in found.items()},
+        "costs": {model: costs._asdict() for model, costs in _costs(found).items()},
+    }
+
+
+def reading(found: Measurements, model: str) -> Reading:
+    """Draw one model's reading."""
+    measurement = found[model]
+    return Reading(
+        hero=cards.hero(measurement),
+        crops=cards.crops(measurement),
+        trace=plot(charts.trace(measurement)),
+        spectrum=plot(charts.spectrum(measurement)),
+        history=plot(charts.history(measurement)),
+    )
+
+
+def comparison(found: Measurements) -> Comparison:
+    """Draw teacher and student over each other, and what each model costs."""
+    student, teacher = (found[model] for model in texts.NETWORKS)
+    costs = _costs(found)
+    return Comparison(
+        verdict=cards.verdict(student, teacher, costs),
+        overlay=plot(charts.overlay([teacher, student])),
+        ratios=plot(charts.cost_ratios(costs["student"], costs["teacher"])),
+        table=cards.table(found, costs),
+        timing=cards.timing(found),
+    )
+
+
+def plot(figure: go.Figure) -> PlotData:
+    """A figure with the page's own settings, which a bare figure can't carry."""
+    content = json.loads(figure.to_json() or "{}")
+    return PlotData(type="plotly", plot=json.dumps({**content, "config": PLOT_CONFIG}))
+
+
+def _costs(found: Measurements) -> dict[str, Costs]:
+    return {model: costs_of(model_facts(model), found[model]) for model in texts.NETWORKS}
+
+
+def _path(video: str | None) -> Path:
+    if video is None:
+        raise gr.Error(texts.NO_VIDEO, duration=None, print_exception=False)
+    return Path(video)
+
+
+def _still_there(found: Measurements | None) -> Measurements:
+    if found is None:
+        raise gr.Error(texts.GONE, duration=None, print_exception=False)
+    return found
+
+
+def _told(progress: gr.Progress) -> Callable[[str, float], None]:
+    """Pass a stage and its fraction on to the page's progress bar."""
+
+    def tell(stage: str, fraction: float) -> None:
+        progress(fraction, desc=stage)
+
+    return tell
+
+
+@contextmanager
+def _said_in_a_toast() -> Iterator[None]:
+    """Show what the library says of a video it can't measure, for as long as it takes to read."""
+    try:
+        yield
+    except KDPhysError as error:
+        # A toast is rendered as HTML, and the sentence may hold a visitor's file name.
+        message = escape(str(error), quote=False)
+        raise gr.Error(message, duration=None, print_exception=False) from error

@@ -1,0 +1,153 @@
+"""Every word on the page, in one place."""
+
+from types import MappingProxyType
+
+TIMES = "\N{MULTIPLICATION SIGN}"
+NOTHING = "\N{EN DASH}"
+
+TITLE = "KDPhys"
+HEADLINE = "Your pulse, read from video."
+SUMMARY = (
+    "A beating heart tints the skin by about half a percent. KDPhys finds that rhythm in a video "
+    "of a face, with a small streaming network taught by a large one."
+)
+NOT_MEDICAL = "Not a medical device"
+PRIVATE = "Measured on this server, deleted within 15 minutes, never kept"
+
+TAB_VIDEO = "Video"
+TAB_ABOUT = "About"
+
+UPLOAD_LABEL = "Video of a face"
+UPLOAD_DROP = "Drop a video of a face"
+UPLOAD_CLICK = "choose a file"
+UPLOAD_OR = "or"
+UPLOAD_RULES = "mp4, mov, webm, avi or mkv · up to {size} MB · 15 to 60 seconds is best"
+NO_PREVIEW = "Your browser can't play this file. KDPhys may still be able to measure it."
+EXAMPLES = "Or try a synthetic face"
+EXAMPLES_NOTE = "Made by KDPhys' own generator, with a known pulse. No real person is shown."
+MEASURE = "Measure"
+THEME = "\N{CIRCLE WITH LEFT HALF BLACK} Theme"
+
+EMPTY_TITLE = "Nothing measured yet"
+EMPTY_TEXT = "Choose a video or try a synthetic face. The reading appears here."
+TIPS = (
+    ("Light", "Even and steady daylight or a lamp in front of you. No flicker, no backlight."),
+    ("Face", "Look at the camera, arm's length away, and keep still."),
+    ("Length", "At least 10 seconds for a rate; 30 or more for its variability."),
+    ("Camera", "No beauty filter, no messenger compression. 25 frames a second or more."),
+)
+
+BPM = "bpm"
+NO_READING = "No reading"
+CONFIDENCE = "confidence"
+CONFIDENCE_WORDS = ((0.85, "High"), (0.7, "Good"), (0.5, "Fair"), (0.0, "Low"))
+MODEL = "Read by"
+MODEL_NAMES = MappingProxyType(
+    {"student": "Student", "teacher": "Teacher", "pos": "POS", "chrom": "CHROM", "green": "GREEN"}
+)
+NETWORKS = ("student", "teacher")  # the others are classical methods
+MODEL_NOTES = MappingProxyType(
+    {
+        "student": "streaming 2D network",
+        "teacher": "whole-clip 3D network",
+        "pos": "no training, Wang et al. 2017",
+        "chrom": "no training, de Haan & Jeanne 2013",
+        "green": "no training, Verkruysse et al. 2008",
+    }
+)
+RMSSD = "Variability"
+RMSSD_NOTE = "RMSSD, from beat to beat"
+RESPIRATION = "Breathing"
+RESPIRATION_NOTE = "from the beats' rhythm"
+FACE_SHARE = "Face in view"
+FACE_NOTE = "of the time"
+LENGTH = "Video"
+CROPS = "What the network saw"
+CROPS_SIZE = f"{{size}} {TIMES} {{size}} pixels each, evenly spread over the video"
+
+TRACE = "Pulse wave"
+TRACE_NOTE = (
+    "Dots are beats. Drag to zoom, double-click to reset; the strip below is the whole video."
+)
+SPECTRUM = "Spectrum"
+SPECTRUM_NOTE = "How strongly each rate is present. One clear peak is a pulse."
+HISTORY = "Heart rate over time"
+HISTORY_NOTE = "Windows of 10 s. Below: the confidence of each."
+HISTORY_NONE = "No window gives a reading"
+
+COMPARISON = "Teacher versus student on this clip"
+OVERLAY_NOTE = "Both waves scaled to the same height, from one pass over the video."
+ARITHMETIC = ("Student's arithmetic", "less", "more")
+SPEED = ("Student's speed", "faster", "slower")
+THAN = "than the teacher"
+COSTS = "What the teacher costs, against the student"
+COSTS_NOTE = "Times as much as the student, on a logarithmic axis."
+TABLE_NOTE = "POS, CHROM and GREEN need no training: they are the floor to beat."
+COST_NAMES = MappingProxyType(
+    {
+        "parameters": "Parameters",
+        "macs": "Multiply-accumulates a frame",
+        "bytes": "File size",
+        "ms": "Time a frame",
+    }
+)
+COLUMNS = (
+    "Heart rate",
+    "Confidence",
+    "Parameters",
+    "Multiply-accumulates a frame",
+    "File size",
+    "Time a frame",
+    "Whole clip",
+)
+
+TIMING = "Where the time went"
+TIMING_NOTE = (
+    "Student: {total:.1f} s for {video:.0f} s of video, which is {times} as fast as real time."
+)
+STAGES = MappingProxyType(
+    {"decode": "Decode", "face": "Face", "network": "Network", "signal": "Signal"}
+)
+OTHER = "Other"
+
+DOWNLOADS = "Take it with you"
+DOWNLOADS_NOTE = "Ready for 15 minutes, then deleted with the video."
+DOWNLOAD_LABELS = MappingProxyType(
+    {"csv": "CSV, the waves", "json": "JSON, everything", "png": "PNG, a picture"}
+)
+
+NO_VIDEO = "No video is chosen. Drop a video of a face here, or pick an example."
+GONE = "This reading has expired from the server. Measure the video again."
+
+ABOUT = """
+### How it works
+Each heartbeat pushes blood into the skin of the face and changes its colour a little. KDPhys finds
+the face in every frame, cuts out a small steady square, and gives the squares to a network that
+turns them into a **pulse wave**. Heart rate, its variability and breathing are read from that wave.
+
+Two networks are compared on every clip. The **teacher** is a 3D network that looks at the whole
+clip at once. The **student** is a 2D network that sees one frame at a time, remembers a little, and
+learned from the teacher. Three classical methods without training, POS, CHROM and GREEN, run
+beside them.
+
+### What it can't do
+- It is **not a medical device**. Don't base a decision about health on it.
+- Accuracy on real faces against a contact sensor has **not been measured yet**.
+- Motion, flickering light, strong compression, make-up and beauty filters can hide the pulse. Then
+  there is **no reading**, and the reason is given; KDPhys would rather say nothing than guess.
+
+### Your video
+It is uploaded to the server that shows this page, measured there, and deleted within 15 minutes.
+The numbers are held as long for you to look at. Nothing is kept, nothing is sent anywhere else, and
+nothing is used for training.
+
+### From a program
+```python
+from gradio_client import Client, handle_file
+
+client = Client("http://127.0.0.1:7860")
+print(client.predict(handle_file("face.mp4"), "student", api_name="/measure"))
+```
+`/measure` gives one model's reading, `/compare` all of them with the networks' cost. The same is on
+the command line: `python -m kdphys measure face.mp4 --json`.
+"""

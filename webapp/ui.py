@@ -1,0 +1,342 @@
+"""The page: what stands where, and which handler answers which click."""
+
+import os
+import tempfile
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import gradio as gr
+import uvicorn
+from fastapi import FastAPI
+from gradio import themes
+from gradio.components import Component
+
+from kdphys.pipeline import MODELS
+from webapp import cards, handlers, texts
+
+HERE = Path(__file__).parent
+EXAMPLES = HERE.parent / "docs" / "examples"
+MAX_FILE_MB = 500
+KEPT_S = 840  # files and readings older than this go at the next look, one minute later at most
+MEASURED_AT_ONCE = 2  # videos; one for each core of a small server, the others wait in a queue
+WAITING = 20  # videos; one more is refused with a sentence
+SUFFIXES = ("video", ".mp4", ".mov", ".m4v", ".webm", ".avi", ".mkv")
+
+# The page's own fonts come from the visitor's system: nothing is fetched from elsewhere.
+FONTS = ("Helvetica Neue", "Segoe UI", "Roboto", "Arial", "Liberation Sans", "sans-serif")
+REMEMBER_THEME = """() => {
+  const dark = localStorage.getItem("kdphys-dark");
+  if (dark !== null) document.body.classList.toggle("dark", dark === "true");
+}"""
+SWITCH_THEME = """() => {
+  localStorage.setItem("kdphys-dark", document.body.classList.toggle("dark"));
+}"""
+SCROLL_ON_A_PHONE = """() => {
+  if (matchMedia("(max-width: 720px)").matches)
+    document.querySelector("#kd-reading").scrollIntoView({behavior: "smooth"});
+}"""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a video comes from."""
+
+    video: gr.File
+    preview: gr.HTML
+    measure: gr.Button
+    examples: dict[str, gr.Button]
+    """Buttons by the path of their video."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Where the answer goes."""
+
+    model: gr.Radio
+    results: gr.Column
+    """Everything below the reading; hidden until there is one."""
+    parts: dict[str, Component]
+    """By the fields of `handlers.Choice`, `handlers.Reading` and `handlers.Comparison`."""
+    files: list[gr.DownloadButton]
+
+
+def serve(host: str, port: int) -> None:
+    """Serve the page until it is stopped; uploads and downloads go with it."""
+    with tempfile.TemporaryDirectory(prefix="kdphys-") as folder:
+        os.environ["GRADIO_TEMP_DIR"] = folder  # read by Gradio when components are made
+        uvicorn.run(
+            build_app(), host=host, port=port, log_level="warning", timeout_graceful_shutdown=3
+        )
+
+
+def build_app() -> FastAPI:
+    """The page, mounted at the root of a web app."""
+    gr.set_static_paths([EXAMPLES])  # served as they are; copies would be deleted like uploads
+    return gr.mount_gradio_app(
+        FastAPI(title=texts.TITLE),
+        build_page(),
+        path="/",
+        css_paths=[HERE / "style.css"],
+        theme=_theme(),
+        js=REMEMBER_THEME,
+        head=f'<meta name="description" content="{texts.HEADLINE}">',
+        favicon_path=str(HERE / "favicon.svg"),
+        footer_links=["api"],
+        run_history=False,
+        max_file_size=f"{MAX_FILE_MB}mb",
+        ssr_mode=False,
+        show_error=False,
+        i18n=gr.I18n(en=_upload_words()),
+    )
+
+
+def build_page() -> gr.Blocks:
+    """Everything a visitor sees."""
+    with gr.Blocks(
+        title=texts.TITLE, analytics_enabled=False, delete_cache=(60, KEPT_S), fill_width=True
+    ) as page:
+        with gr.Row(elem_id="kd-top"):
+            _html(cards.header())
+            switch = gr.Button(texts.THEME, elem_id="kd-theme", size="sm", scale=0)
+            switch.click(None, js=SWITCH_THEME)
+        with gr.Tabs(elem_id="kd-tabs"):
+            with gr.Tab(texts.TAB_VIDEO):
+                _video_tab()
+            with gr.Tab(texts.TAB_ABOUT):
+                gr.Markdown(texts.ABOUT, elem_id="kd-about", elem_classes="kd-card")
+    return page.queue(max_size=WAITING)
+
+
+def _video_tab() -> None:
+    with gr.Row(elem_id="kd-bench", equal_height=True):
+        with gr.Column(elem_id="kd-source", elem_classes="kd-card", scale=4, min_width=300):
+            source = _source()
+        with gr.Column(elem_id="kd-reading", elem_classes="kd-card", scale=7, min_width=320):
+            model = gr.Radio(
+                [(texts.MODEL_NAMES[name], name) for name in MODELS],
+                value=MODELS[0],
+                label=texts.MODEL,
+                elem_id="kd-model",
+            )
+            hero = _html(cards.placeholder(), elem_id="kd-hero")
+            crops = _html()
+    with gr.Column(visible=False, elem_id="kd-results") as results:
+        figures = _reading_cards() | _comparison_cards()
+        files = _download_buttons()
+    found = gr.State(time_to_live=KEPT_S)
+    parts = {"found": found, "preview": source.preview, "hero": hero, "crops": crops}
+    _answer_clicks(source, Shown(model, results, parts | figures, files))
+    _look_at_the_reading(source)
+    _offer_to_programs(source.video, model)
+
+
+def _source() -> Source:
+    """Where a video comes from: a file of one's own, or an example."""
+    video = gr.File(
+        label=texts.UPLOAD_LABEL, file_types=list(SUFFIXES), elem_id="kd-video", height=150
+    )
+    _html(f'<p class="kd-fine">{texts.UPLOAD_RULES.format(size=MAX_FILE_MB)}</p>')
+    preview = _html(elem_id="kd-preview")
+    measure = gr.Button(texts.MEASURE, variant="primary", elem_id="kd-measure")
+    return Source(video, preview, measure, _examples())
+
+
+def _examples() -> dict[str, gr.Button]:
+    """A button for each example video, with its picture if one lies beside it."""
+    videos = sorted(EXAMPLES.glob("*.mp4"), key=lambda video: (len(video.stem), video.stem))
+    if not videos:
+        return {}
+    _html(cards.title(texts.EXAMPLES, texts.EXAMPLES_NOTE), elem_id="kd-examples-title")
+    with gr.Row(elem_id="kd-examples"):
+        return {str(video): _example(video) for video in videos}
+
+
+def _example(video: Path) -> gr.Button:
+    picture = video.with_suffix(".jpg")
+    icon = str(picture) if picture.exists() else None
+    return gr.Button(cards.example_label(video), icon=icon, min_width=130)
+
+
+def _reading_cards() -> dict[str, Component]:
+    """The figures of one model, by the fields of `handlers.Reading`."""
+    with gr.Column(elem_classes="kd-card"):
+        _html(cards.title(texts.TRACE, texts.TRACE_NOTE))
+        trace = _plot("trace")
+    with gr.Row(elem_classes="kd-pair"):
+        with gr.Column(elem_classes="kd-card", min_width=300):
+            _html(cards.title(texts.SPECTRUM, texts.SPECTRUM_NOTE))
+            spectrum = _plot("spectrum")
+        with gr.Column(elem_classes="kd-card", min_width=300):
+            _html(cards.title(texts.HISTORY, texts.HISTORY_NOTE))
+            history = _plot("history")
+    return {"trace": trace, "spectrum": spectrum, "history": history}
+
+
+def _comparison_cards() -> dict[str, Component]:
+    """Teacher against student, by the fields of `handlers.Comparison`."""
+    with gr.Column(elem_classes="kd-card"):
+        verdict = _html()
+        overlay = _plot("overlay")
+    with gr.Column(elem_classes="kd-card"):
+        _html(cards.title(texts.COSTS, texts.COSTS_NOTE))
+        ratios = _plot("ratios")
+        table = _html()
+    with gr.Column(elem_classes="kd-card"):
+        timing = _html()
+    return {
+        "verdict": verdict,
+        "overlay": overlay,
+        "ratios": ratios,
+        "table": table,
+        "timing": timing,
+    }
+
+
+def _html(content: str = "", elem_id: str | None = None) -> gr.HTML:
+    """A piece of `cards` without Gradio's own styles for prose."""
+    return gr.HTML(content, elem_id=elem_id, apply_default_css=False)
+
+
+def _plot(name: str) -> gr.Plot:
+    return gr.Plot(show_label=False, container=False, elem_id=f"kd-{name}", elem_classes="kd-plot")
+
+
+def _download_buttons() -> list[gr.DownloadButton]:
+    with gr.Column(elem_classes="kd-card"):
+        _html(cards.title(texts.DOWNLOADS, texts.DOWNLOADS_NOTE))
+        with gr.Row(elem_id="kd-downloads"):
+            return [
+                gr.DownloadButton(label, size="md", min_width=120, elem_id=f"kd-get-{suffix}")
+                for suffix, label in texts.DOWNLOAD_LABELS.items()
+            ]
+
+
+def _answer_clicks(source: Source, shown: Shown) -> None:
+    """Connect what a visitor does to the handlers, and their answers to the page."""
+    parts, video, model = shown.parts, source.video, shown.model
+    choice = [shown.results, *(parts[name] for name in handlers.Choice._fields)]
+    reading = [parts[name] for name in handlers.Reading._fields]
+    comparison = [parts[name] for name in handlers.Comparison._fields]
+    picked = [
+        button.click(
+            partial(handlers.on_example, path),
+            outputs=[video, *choice],
+            queue=False,
+            show_progress="hidden",
+            api_visibility="undocumented",
+        )
+        for path, button in source.examples.items()
+    ]
+    gr.on(
+        [video.upload, video.clear],
+        handlers.on_video,
+        video,
+        choice,
+        queue=False,
+        show_progress="hidden",
+        api_visibility="undocumented",
+    )
+    measured = [
+        ask(
+            handlers.on_measure,
+            [video, model],
+            [parts["found"], shown.results, *reading, *comparison],
+            show_progress_on=parts["hero"],
+            concurrency_limit=MEASURED_AT_ONCE,
+            concurrency_id="measure",
+            api_visibility="undocumented",
+        )
+        for ask in (source.measure.click, *(event.success for event in picked))
+    ]
+    switched = model.input(
+        handlers.on_model,
+        [parts["found"], model],
+        reading,
+        queue=False,
+        show_progress="hidden",
+        api_visibility="undocumented",
+    )
+    for event in (*measured, switched):
+        event.success(
+            handlers.on_downloads,
+            [parts["found"], model],
+            shown.files,
+            show_progress="hidden",
+            api_visibility="undocumented",
+        )
+
+
+def _look_at_the_reading(source: Source) -> None:
+    """On a phone the reading stands below the button: scroll to where progress is shown."""
+    for button in (source.measure, *source.examples.values()):
+        button.click(None, js=SCROLL_ON_A_PHONE)
+
+
+def _offer_to_programs(video: gr.File, model: gr.Radio) -> None:
+    """Make what programs need reachable with `gradio_client`, by buttons nobody sees."""
+    answer = gr.JSON(visible=False)
+    for handler, inputs, name in (
+        (handlers.measure_json, [video, model], "measure"),
+        (handlers.compare_json, [video], "compare"),
+    ):
+        gr.Button(visible=False).click(
+            handler,
+            inputs,
+            answer,
+            api_name=name,
+            concurrency_limit=MEASURED_AT_ONCE,
+            concurrency_id="measure",
+        )
+
+
+def _theme() -> themes.Base:
+    """Gradio's plainest theme in the colours of `style.css`, which draws the rest."""
+    return themes.Base(
+        primary_hue="blue", neutral_hue="slate", font=list(FONTS), font_mono=["monospace"]
+    ).set(
+        body_background_fill="var(--kd-page)",
+        body_background_fill_dark="var(--kd-page)",
+        body_text_color="var(--kd-ink)",
+        body_text_color_dark="var(--kd-ink)",
+        body_text_color_subdued="var(--kd-muted)",
+        body_text_color_subdued_dark="var(--kd-muted)",
+        background_fill_primary="var(--kd-card)",
+        background_fill_primary_dark="var(--kd-card)",
+        background_fill_secondary="var(--kd-well)",
+        background_fill_secondary_dark="var(--kd-well)",
+        block_background_fill="transparent",
+        block_background_fill_dark="transparent",
+        block_border_width="0px",
+        block_border_width_dark="0px",
+        block_shadow="none",
+        block_shadow_dark="none",
+        border_color_primary="var(--kd-line)",
+        border_color_primary_dark="var(--kd-line)",
+        button_primary_background_fill="var(--kd-accent)",
+        button_primary_background_fill_dark="var(--kd-accent)",
+        button_primary_background_fill_hover="var(--kd-accent-strong)",
+        button_primary_background_fill_hover_dark="var(--kd-accent-strong)",
+        button_primary_text_color="white",
+        button_primary_text_color_dark="white",
+        button_secondary_background_fill="var(--kd-well)",
+        button_secondary_background_fill_dark="var(--kd-well)",
+        button_secondary_background_fill_hover="var(--kd-line)",
+        button_secondary_background_fill_hover_dark="var(--kd-line)",
+        button_secondary_text_color="var(--kd-ink)",
+        button_secondary_text_color_dark="var(--kd-ink)",
+        loader_color="var(--kd-accent)",
+        loader_color_dark="var(--kd-accent)",
+        color_accent="var(--kd-accent)",
+        color_accent_soft="var(--kd-well)",
+        color_accent_soft_dark="var(--kd-well)",
+    )
+
+
+def _upload_words() -> dict[str, str]:
+    """The words inside the drop zone, in place of Gradio's own."""
+    return {
+        "upload_text.drop_file": texts.UPLOAD_DROP,
+        "upload_text.click_to_upload": texts.UPLOAD_CLICK,
+        "common.or": texts.UPLOAD_OR,
+    }
