@@ -31,7 +31,7 @@ QUIET = (
 def served(log: Path) -> Iterator[str]:
     """Run `app.py` on a free port until the block ends; gives the page's address."""
     port = _free_port()
-    env = {**os.environ, "GRADIO_SERVER_PORT": str(port), "HF_HUB_OFFLINE": "1"}
+    env = {**os.environ, "GRADIO_SERVER_PORT": str(port), "TMPDIR": str(log.parent)}
     with log.open("wb") as output:
         server = subprocess.Popen(
             [sys.executable, "app.py"], cwd=ROOT, env=env, stdout=output, stderr=output

@@ -186,6 +186,16 @@ def test_programs_measure_the_same_video_by_the_client(address, film):
     assert record["schema"] == 1
 
 
+def test_a_server_that_stops_leaves_no_upload_behind_and_no_stack_trace(chromium, film, tmp_path):
+    log = tmp_path / "log.txt"
+    with served(log) as address:
+        visit = Visit(chromium, address, DESKTOP)
+        visit.upload(film)
+        assert list(tmp_path.glob("kdphys-*/*/face.mp4"))
+    assert not list(tmp_path.glob("kdphys-*"))
+    assert "Traceback" not in log.read_text()
+
+
 def luminance(colour: str) -> float:
     """Relative luminance of a colour as the browser says it, WCAG 2.2."""
     parts = [int(part) / 255 for part in re.findall(r"\d+", colour)[:3]]

@@ -1,10 +1,15 @@
 """The page: what stands where, and which handler answers which click."""
 
+import asyncio
+import logging
 import os
+import signal
+import sys
 import tempfile
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import FrameType
 
 import gradio as gr
 import uvicorn
@@ -63,10 +68,12 @@ class Shown:
 
 def serve(host: str, port: int) -> None:
     """Serve the page until it is stopped; uploads and downloads go with it."""
+    signal.signal(signal.SIGTERM, _leave)
+    logging.getLogger("uvicorn.error").addFilter(_is_worth_saying)
     with tempfile.TemporaryDirectory(prefix="kdphys-") as folder:
         os.environ["GRADIO_TEMP_DIR"] = folder  # read by Gradio when components are made
         uvicorn.run(
-            build_app(), host=host, port=port, log_level="warning", timeout_graceful_shutdown=3
+            build_app(), host=host, port=port, access_log=False, timeout_graceful_shutdown=3
         )
 
 
@@ -89,6 +96,16 @@ def build_app() -> FastAPI:
         show_error=False,
         i18n=gr.I18n(en=_upload_words()),
     )
+
+
+def _leave(_signal: int, _frame: FrameType | None) -> None:
+    """End in order when the system asks, so that the folder of uploads is removed."""
+    sys.exit(0)
+
+
+def _is_worth_saying(record: logging.LogRecord) -> bool:
+    """Pages that are still open when the server stops are cut off; that is no error."""
+    return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
 
 
 def build_page() -> gr.Blocks:
