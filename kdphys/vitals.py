@@ -1,7 +1,8 @@
 """Numbers for a person from a pulse wave: each with a unit, a quality, and a reason if missing.
 
-Quality is a probability: of a heart rate within 3 bpm, of an RMSSD within 10 ms or 20 %, of a
-breathing rate within 2 a minute. Below one half there is no number.
+Quality estimates a probability: of a heart rate within 3 bpm (fitted by `train/calibrate.py`), of an
+RMSSD within 10 ms or 20 %, and of a breathing rate within 2 a minute (both set by hand and checked
+in simulation only). Below one half there is no number.
 """
 
 import math
@@ -29,7 +30,7 @@ LEAST_QUALITY = 0.5
 LEAST_SECONDS = 6.0
 RMSSD_SECONDS, RMSSD_STEPS = 20.0, 15
 BREATHING_SECONDS = 30.0
-USUAL_JITTER_MS = 40.0  # of beat times, at which an RMSSD is as often wrong as right
+USUAL_JITTER_MS = 40.0  # by noise, at which an RMSSD is given no more; set by hand
 LEAST_WANDER = 0.04  # a rhythm that strays less than this from the key frames is theirs
 LEAST_LEFT = 0.15  # of a wave's power, when the key frames' part is out, to be more than misfit
 FLAT = 1e-9
@@ -320,7 +321,7 @@ def _read_breathing(beats: Beats, rate: Rate) -> Reading:
             ),
         )
     value, share = breathing(found, beats)
-    trust = rate.quality / (1 + math.exp(-12 * (share - 0.6)))  # simulated: few false ones
+    trust = rate.quality / (1 + math.exp(-12 * (share - 0.6)))  # set by hand
     if trust < LEAST_QUALITY:
         return Reading(None, unit, trust, "No steady breathing shows in the beats.")
     return Reading(value, unit, trust, None)

@@ -183,21 +183,32 @@ def test_finger_waves_of_real_people_read_as_their_oximeters(person, worst):
     assert mae(track.bpm, np.where(true > 0, true, np.nan)) < worst
 
 
+def clearest_wave(table):
+    """Wave of the colour channel with the best signal, on an even grid, and its rate."""
+    time_s = table[:, 0] / 1000
+    even_s = np.arange(time_s[0], time_s[-1], 1 / FPS)
+    waves = [
+        bandpass(-np.interp(even_s, time_s, channel), FPS, WAVE_BAND_HZ)
+        for channel in table[:, 1:].T
+        if channel.std() > 1e-3  # some phones leave a channel empty
+    ]
+    rates = [read_rate(wave, FPS) for wave in waves]
+    best = max(range(len(waves)), key=lambda k: rates[k].features.snr_db)
+    return waves[best], rates[best]
+
+
 @NO_PPG
 def test_finger_waves_of_real_people_read_as_their_chest_straps():
     rate_errors, variability_errors = [], []
-    for number in (2, 5, 6, 8, 9, 16):
-        folder = PPG / f"welltory/data/subject_{number:02d}"
+    for folder in sorted((PPG / "welltory/data").iterdir()):
         table = np.genfromtxt(folder / "PPG.csv", delimiter=",", skip_header=1)
         beats_ms = np.array((folder / "RR.txt").read_text().split(), float)
-        time_s = table[:, 0] / 1000
-        channel = 1 if number in (8, 9, 16) else 0  # the one that is not saturated
-        even_s = np.arange(time_s[0], time_s[-1], 1 / FPS)
-        wave = bandpass(-np.interp(even_s, time_s, table[:, 1 + channel]), FPS, WAVE_BAND_HZ)
-        rate = read_rate(wave, FPS)
+        wave, rate = clearest_wave(table)
         rate_errors.append(rate.bpm - 60000 / beats_ms.mean())
         steps = np.diff(beats_ms)
         true = np.sqrt(np.mean(steps[np.abs(steps) < 0.2 * beats_ms[:-1]] ** 2))
         variability_errors.append(rmssd_ms(intervals(find_beats(wave, FPS, rate.bpm)))[0] - true)
-    assert np.abs(rate_errors).mean() < 1.0  # measured 0.4; recordings and straps start unlike
-    assert np.abs(variability_errors).mean() < 12  # measured 7 to 10 of 50 ms: phone time stamps
+    assert len(rate_errors) == 21
+    assert np.abs(rate_errors).mean() < 1.0  # measured 0.65; phone and strap start unlike
+    # Measured 11.5 of 47, nearly all too high: no reading is refused here, and noise adds.
+    assert np.abs(variability_errors).mean() < 15
