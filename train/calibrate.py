@@ -43,7 +43,11 @@ class CalibrateConfig:
 
 
 def fit(
-    features: Sequence[QualityFeatures], errors_bpm: Array, *, use_amplitude: bool
+    features: Sequence[QualityFeatures],
+    errors_bpm: Array,
+    *,
+    use_amplitude: bool,
+    weights: Array | None = None,
 ) -> Calibration:
     """Calibration by logistic regression.
 
@@ -51,6 +55,7 @@ def fit(
         features: Of each wave.
         errors_bpm: Error of each rate; infinite where there was no pulse. Shape (N,).
         use_amplitude: Whether the amplitude of a wave means something, as that of a network does.
+        weights: How much each wave counts; all alike unless given. Shape (N,).
 
     Returns:
         The calibration of the greatest likelihood, slightly shrunk; more signal or more amplitude
@@ -63,30 +68,41 @@ def fit(
     centre, spread = values.mean(0), np.maximum(values.std(0), 1e-9)
     scaled = np.column_stack([np.ones(len(values)), (values - centre) / spread])
 
-    def cost(weights: Array) -> tuple[float, Array]:
-        odds = scaled @ weights
-        shrunk = np.concatenate([[0.0], weights[1:]])
-        value = np.mean(np.logaddexp(0, odds) - right * odds) + SHRINK * shrunk @ shrunk
-        slope = scaled.T @ (1 / (1 + np.exp(-odds)) - right) / len(right) + 2 * SHRINK * shrunk
+    share = np.ones(len(right)) if weights is None else weights
+    share = share / share.sum()
+
+    def cost(line: Array) -> tuple[float, Array]:
+        odds = scaled @ line
+        shrunk = np.concatenate([[0.0], line[1:]])
+        value = share @ (np.logaddexp(0, odds) - right * odds) + SHRINK * shrunk @ shrunk
+        slope = scaled.T @ (share * (1 / (1 + np.exp(-odds)) - right)) + 2 * SHRINK * shrunk
         return float(value), slope
 
-    weights = optimize.minimize(
+    line = optimize.minimize(
         cost, np.zeros(scaled.shape[1]), jac=True, method="L-BFGS-B", bounds=BOUNDS
     ).x
-    slopes = weights[1:] / spread
-    intercept = weights[0] - slopes @ centre
+    slopes = line[1:] / spread
+    intercept = line[0] - slopes @ centre
     return Calibration(*(round(float(value), 4) for value in (intercept, *slopes)))
 
 
 def reliability(
-    calibration: Calibration, features: Sequence[QualityFeatures], errors_bpm: Array
+    calibration: Calibration,
+    features: Sequence[QualityFeatures],
+    errors_bpm: Array,
+    weights: Array | None = None,
 ) -> list[tuple[float, float, int]]:
     """Mean confidence, share that was right, and number of waves, in tenths of confidence."""
+    count = np.ones(len(errors_bpm)) if weights is None else weights
     quality = np.array([calibration.quality(one) for one in features])
     right = np.abs(errors_bpm) <= TOLERANCE_BPM
     tenth = np.minimum((quality * 10).astype(int), 9)
     return [
-        (float(quality[tenth == k].mean()), float(right[tenth == k].mean()), int(sum(tenth == k)))
+        (
+            float(np.average(quality[tenth == k], weights=count[tenth == k])),
+            float(np.average(right[tenth == k], weights=count[tenth == k])),
+            int(sum(tenth == k)),
+        )
         for k in range(10)
         if np.any(tenth == k)
     ]

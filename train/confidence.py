@@ -30,6 +30,7 @@ from train.synthetic import SyntheticConfig, SyntheticJob, write_dataset
 logger = logging.getLogger(__name__)
 
 SEED, LONG_SEED = 950_000, 960_000  # training takes seeds from 0, validation from 900,000
+SILENT_SHARE = 0.2  # of what people show: a photo, a mask, a face that shows nothing
 
 
 @dataclass(frozen=True)
@@ -68,14 +69,15 @@ def main(job: ConfidenceJob) -> None:
         kept_back = clip % 2 == 1
         seen = [feature for feature, back in zip(features, kept_back, strict=True) if not back]
         unseen = [feature for feature, back in zip(features, kept_back, strict=True) if back]
-        judged = fit(seen, errors[~kept_back], use_amplitude=True)
+        weights_of = _weights(errors)
+        judged = fit(seen, errors[~kept_back], use_amplitude=True, weights=weights_of[~kept_back])
         logger.info("%s: confidence, share right, waves (kept back)", name)
-        table = reliability(judged, unseen, errors[kept_back])
+        table = reliability(judged, unseen, errors[kept_back], weights_of[kept_back])
         for confidence, right, count in table:
             logger.info("%10.2f %6.2f %6d", confidence, right, count)
         if job.smoke:
             continue
-        found = fit(features, errors, use_amplitude=True)
+        found = fit(features, errors, use_amplitude=True, weights=weights_of)
         manifest = weights.manifest | {
             "calibration": asdict(found),
             "reliability": [[round(c, 3), round(r, 3), n] for c, r, n in table],
@@ -112,6 +114,13 @@ def _observe(
                 bpm = float(store.bpm[index])
                 errors.append(rate.bpm - bpm if bpm else math.inf)
     return features, np.array(errors), np.array(clips)
+
+
+def _weights(errors: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Weights by which waves without a pulse make up `SILENT_SHARE` of all. Shape (N,)."""
+    silent = np.isinf(errors)
+    weight = SILENT_SHARE / (1 - SILENT_SHARE) * (~silent).sum() / max(silent.sum(), 1)
+    return np.where(silent, weight, 1.0)
 
 
 def _pieces(wave: NDArray[np.float64]) -> list[NDArray[np.float64]]:
