@@ -1,8 +1,8 @@
 """Numbers for a person from a pulse wave: each with a unit, a quality, and a reason if missing.
 
-Quality estimates a probability: of a heart rate within 3 bpm (fitted by `train/calibrate.py`), of an
-RMSSD within 10 ms or 20 %, and of a breathing rate within 2 a minute (both set by hand and checked
-in simulation only). Below one half there is no number.
+Quality estimates a probability: of a heart rate within 3 bpm (fitted by `train/calibrate.py`), of
+an RMSSD within 10 ms or 20 %, and of a breathing rate within 2 a minute (both set by hand and
+checked in simulation only). Below one half there is no number.
 """
 
 import math
