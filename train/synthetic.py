@@ -12,6 +12,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from fractions import Fraction
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Literal
 
@@ -313,7 +314,8 @@ def write_dataset(job: SyntheticJob) -> None:
     """Write shards of crops and waves, and a manifest."""
     job.out.mkdir(parents=True, exist_ok=True)
     starts = range(0, job.clips, SHARD)
-    with ProcessPoolExecutor(job.workers) as pool:
+    # A forked child of a process with threads can hang for ever, so each starts afresh.
+    with ProcessPoolExecutor(job.workers, get_context("spawn")) as pool:
         for done, start in enumerate(pool.map(partial(_write_shard, job), starts), 1):
             logger.info("shard %04d (%d of %d)", start // SHARD, done, len(starts))
     manifest = {"config": asdict(job.config), "seed": job.seed, "clips": job.clips}
