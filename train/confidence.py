@@ -1,4 +1,4 @@
-"""Fit a network's own confidence: `python train/confidence.py --model student`.
+"""Fit a network's own confidence: `python train/confidence.py --models student`.
 
 A network's wave is smoother than noise even where it sees no pulse, so the confidence fitted on
 simulated waves does not hold for it. This runs the exported network over synthetic clips with and
@@ -23,9 +23,9 @@ from kdphys.runtime import FPS, Model, StudentModel, TeacherModel
 from kdphys.vitals import FLAT, LEAST_SECONDS, QualityFeatures, read_rate
 from train.calibrate import fit, reliability
 from train.card import model_card
-from train.datasets import ClipStore, read_store
-from train.evaluate import wave_of
-from train.synthetic import SyntheticConfig, SyntheticJob, write_dataset
+from train.datasets import ClipStore
+from train.evaluate import drawn_clips, wave_of
+from train.synthetic import SyntheticConfig
 
 logger = logging.getLogger(__name__)
 
@@ -58,8 +58,8 @@ def main(job: ConfidenceJob) -> None:
     short = SyntheticConfig(seconds=20.0, negatives=0.4, rates="log")
     long = SyntheticConfig(seconds=60.0, negatives=0.5, rates="log")
     stores = [
-        _drawn(job.data / "short", clips, SEED, short),
-        _drawn(job.data / "long", long_clips, LONG_SEED, long),
+        drawn_clips(job.data / "short", clips, SEED, short),
+        drawn_clips(job.data / "long", long_clips, LONG_SEED, long),
     ]
     for name in job.models:
         folder = job.weights / name
@@ -84,11 +84,6 @@ def main(job: ConfidenceJob) -> None:
         }
         (folder / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
         (folder / "README.md").write_text(model_card(manifest))
-
-
-def _drawn(folder: Path, clips: int, seed: int, config: SyntheticConfig) -> ClipStore:
-    write_dataset(SyntheticJob(out=folder, clips=clips, seed=seed, config=config))
-    return read_store(folder)
 
 
 def _observe(

@@ -29,7 +29,6 @@ logger = logging.getLogger(__name__)
 
 TEST_SEED = 2_000_000  # training takes seeds from 0, validation from 900,000
 SPEEDS = (0.8, 1.0, 1.25, 1.5, 1.75)
-REAL_TRUE_BPM = (45.0, 180.0)  # replayed rates outside are not asked for
 BANDS = {"below 60": (0.0, 60.0), "60 to 120": (60.0, 120.0), "above 120": (120.0, 999.0)}
 SKINS = {"light": (0.0, 1 / 3), "medium": (1 / 3, 2 / 3), "dark": (2 / 3, 1.01)}
 
@@ -41,7 +40,7 @@ class EvaluateJob:
     """Measure every model and write tables."""
 
     out: Path = Path("docs/results")
-    """Folder for synthetic.json, real.json and README.md."""
+    """Folder for results.json and README.md."""
     data: Path = Path("data/test")
     """Where the test clips are kept; drawn if they are not there."""
     clips: int = 100
@@ -77,9 +76,9 @@ def main(job: EvaluateJob) -> None:
     if job.smoke:
         seconds, clips, negatives = 8.0, 3, 2
     config = SyntheticConfig(seconds=seconds, difficulty=job.difficulty, negatives=0.0)
-    pulsing = _drawn(job.data / "pulsing", clips, TEST_SEED, config)
+    pulsing = drawn_clips(job.data / "pulsing", clips, TEST_SEED, config)
     config = SyntheticConfig(seconds=seconds, difficulty=job.difficulty, negatives=1.0)
-    silent = _drawn(job.data / "silent", negatives, TEST_SEED + 10_000, config)
+    silent = drawn_clips(job.data / "silent", negatives, TEST_SEED + 10_000, config)
     job.out.mkdir(parents=True, exist_ok=True)
     synthetic = {}
     for name in job.models:
@@ -156,7 +155,8 @@ def replay(folder: Path, models: Sequence[str]) -> list[dict[str, object]]:
     return rows
 
 
-def _drawn(folder: Path, clips: int, seed: int, config: SyntheticConfig) -> ClipStore:
+def drawn_clips(folder: Path, clips: int, seed: int, config: SyntheticConfig) -> ClipStore:
+    """Read the clips of a folder, drawing first those that are not there yet."""
     write_dataset(SyntheticJob(out=folder, clips=clips, seed=seed, config=config))
     return read_store(folder)
 
