@@ -14,6 +14,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any, NamedTuple
 
 import cv2
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 
 from kdphys.crop import FaceBox, crop_face
 
-__all__ = ["FaceBox", "FaceFinder", "FaceTracker"]
+__all__ = ["FaceBox", "FaceFinder", "FaceTracker", "find_landmarks"]
 
 NEAR, FAR = 0, 1  # MediaPipe's models: faces within 2 m of the camera, and within 5 m
 INPUT_PX = {NEAR: 128, FAR: 192}
@@ -103,6 +104,24 @@ class FaceFinder:
         thumbnail = view.thumbnail(rgb, INPUT_PX[model])
         found = self._models[model].process(thumbnail).detections or ()
         return [view.box(face.location_data.relative_bounding_box, face.score[0]) for face in found]
+
+
+def find_landmarks(rgb: NDArray[np.uint8]) -> NDArray[np.float64] | None:
+    """Places of the 468 landmarks of MediaPipe's face mesh.
+
+    After Kartynnik et al. (2019, arXiv 1907.06724).
+
+    Args:
+        rgb: A single upright picture, 0..255. Shape (H, W, 3).
+
+    Returns:
+        Places (x, y) in pixels, shape (468, 2); None where there is no face.
+    """
+    found = _load_mesh().process(rgb).multi_face_landmarks
+    if not found:
+        return None
+    height, width = rgb.shape[:2]
+    return np.array([(point.x * width, point.y * height) for point in found[0].landmark])
 
 
 class FaceTracker:
@@ -383,6 +402,18 @@ def _load_model(model: int) -> Any:  # MediaPipe has no types
         detector = FaceDetection(min_detection_confidence=MIN_SCORE, model_selection=model)
         detector.process(np.zeros((64, 64, 3), np.uint8))  # it still talks when it first runs
     return detector
+
+
+@cache
+def _load_mesh() -> Any:  # MediaPipe has no types
+    """Load MediaPipe's face mesh for single pictures, without its chatter."""
+    with _silent_stderr(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from mediapipe.python.solutions.face_mesh import FaceMesh
+
+        mesh = FaceMesh(static_image_mode=True, max_num_faces=1, min_detection_confidence=0.3)
+        mesh.process(np.zeros((64, 64, 3), np.uint8))
+    return mesh
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from kdphys.pulse import WAVE_BAND_HZ, bandpass
 from kdphys.video import read_frames
 from kdphys.vitals import read_rate
 from train import pulses, world
+from train.datasets import read_store
 from train.synthetic import (
     NETWORK_FPS,
     SyntheticConfig,
@@ -216,3 +217,18 @@ def test_a_stopped_data_set_goes_on_where_it_was(tmp_path: Path):
         np.testing.assert_array_equal(kept["pixels"][1], make_clip(4, SHORT).pixels)
     manifest = json.loads((tmp_path / "a" / "manifest.json").read_text())
     assert (manifest["seed"], manifest["clips"]) == (3, 2)
+
+
+@pytest.mark.slow
+def test_clips_of_two_configurations_never_mix_in_one_folder(tmp_path: Path):
+    job = SyntheticJob(out=tmp_path, clips=2, workers=1, seed=3, config=SHORT)
+    write_dataset(job)
+    for other in (
+        replace(job, config=replace(SHORT, negatives=1.0)),
+        replace(job, seed=4),
+        replace(job, clips=60),  # the first shard is only begun, and would stay so
+    ):
+        with pytest.raises(ValueError, match="another configuration"):
+            write_dataset(other)
+    assert len(read_store(tmp_path, 1)) == 1
+    assert len(read_store(tmp_path)) == 2

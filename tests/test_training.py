@@ -71,7 +71,7 @@ def test_training_runs_to_its_end(script, model, tmp_path):
     run_script("export", "--model", name, "--run", tmp_path, "--out", exported)
     opened = StudentModel if name == "student" else TeacherModel
     assert opened(load_weights(exported)).facts.parameters == record["parameters"]
-    assert "Not measured" in (exported / "README.md").read_text()
+    assert "**not been measured**" in (exported / "README.md").read_text()
 
 
 @pytest.mark.slow

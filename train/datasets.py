@@ -81,8 +81,10 @@ def read_store(folder: Path, most: int | None = None) -> ClipStore:
             digest.update(shard["wave"].tobytes() + shard["truth"].tobytes())
         if most and sum(map(len, pixels)) >= most:
             break
+    truths = truths[:most]
     bpm = np.array([truth["bpm"] or 0.0 for truth in truths], np.float32)
-    return ClipStore(tuple(pixels), np.concatenate(waves), bpm, tuple(truths), digest.hexdigest())
+    wave = np.concatenate(waves)[:most]
+    return ClipStore(tuple(pixels), wave, bpm, tuple(truths), digest.hexdigest())
 
 
 def draw_batch(

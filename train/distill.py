@@ -20,7 +20,15 @@ from kdphys.losses import attention_transfer, dilate, negative_pearson, standard
 from kdphys.models.student import Student, StudentConfig
 from kdphys.models.teacher import Teacher, TeacherConfig
 from train.datasets import Batch, read_store
-from train.loop import LabelWeights, Run, Schedule, aligned, label_loss, train
+from train.loop import (
+    LabelWeights,
+    Run,
+    Schedule,
+    aligned,
+    bf16_is_native,
+    label_loss,
+    train,
+)
 from train.smoke import SMOKE_SCHEDULE, smoke_data
 from train.teacher import config_json, read_config
 
@@ -92,7 +100,8 @@ class Distillation:
         if self.teacher is None:
             return parts
         maps = self.maps.unflatten(0, batch.clip.shape[:2]).float()  #            (B, T, C, H, W)
-        with torch.no_grad(), torch.autocast(batch.clip.device.type, torch.bfloat16):
+        device, quick = batch.clip.device.type, bf16_is_native()
+        with torch.no_grad(), torch.autocast(device, torch.bfloat16, enabled=quick):
             taught, teacher_maps, _ = self.teacher.describe(batch.clip)
         taught, teacher_maps = taught.float(), teacher_maps.transpose(1, 2).float()
         gate = _trust(taught, batch)

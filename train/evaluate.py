@@ -158,7 +158,7 @@ def replay(folder: Path, models: Sequence[str]) -> list[dict[str, object]]:
 def drawn_clips(folder: Path, clips: int, seed: int, config: SyntheticConfig) -> ClipStore:
     """Read the clips of a folder, drawing first those that are not there yet."""
     write_dataset(SyntheticJob(out=folder, clips=clips, seed=seed, config=config))
-    return read_store(folder)
+    return read_store(folder, clips)
 
 
 def _raw_bpm(wave: Array) -> float:

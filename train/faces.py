@@ -45,7 +45,7 @@ class Face:
 
 
 @dataclass(frozen=True)
-class _Anatomy:
+class Anatomy:
     """Where things are on one head, in face units."""
 
     half_width: float
@@ -56,6 +56,22 @@ class _Anatomy:
     mouth_y: float
     mouth_width: float
     nose_y: float
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a head looks like at rest, before it is given a shape and a way to move."""
+
+    image: Map
+    """Linear reflectance. Shape (N, N, 3)."""
+    skin: Map
+    """Colour that bare skin has at each place. Shape (N, N, 3)."""
+    perfusion: Map
+    """Strength of the pulse. Shape (N, N)."""
+    head: Map
+    """1 where the head is. Shape (N, N)."""
+    melanin: float
+    """0 for the lightest skin, 1 for the darkest."""
 
 
 def view_grid(side: int, view: float) -> tuple[Map, Map]:
@@ -98,17 +114,38 @@ def draw_face(rng: np.random.Generator, x: Map, y: Map) -> Face:
         bare * head * np.clip(1 + 0.45 * smooth_field(rng, x.shape, 4) + 0.3 * blood, 0.1, 2.5)
     )
     perfusion *= np.where(y > body.half_height, 0.5, 1.0)  # the neck pulses less
+    look = Look(image, skin.astype(np.float32), perfusion.astype(np.float32), head, float(melanin))
+    return finish_face(rng, look, (x, y, radius), body)
+
+
+def finish_face(
+    rng: np.random.Generator, look: Look, place: tuple[Map, Map, Map], body: Anatomy
+) -> Face:
+    """Give a look its depth, its jaw, an open mouth and shut eyes.
+
+    Args:
+        rng: Source of randomness.
+        look: The head at rest.
+        place: Coordinates x and y of the view, and the radius that is 1 at the outline of the
+            face. Three of shape (N, N).
+        body: Where things are.
+
+    Returns:
+        The face.
+    """
+    x, y, radius = place
+    front = _step(np.float32(1) - radius, 1.5 * float(x[0, 1] - x[0, 0]) / body.half_width)
     down = np.clip((y - body.mouth_y + 0.05) / 0.3, 0, 1) * front
     return Face(
-        rest=image,
-        open_mouth=_with_open_mouth(image, x, y, body),
-        shut_eyes=_with_shut_eyes(image, skin, x, y, body),
-        head=head,
-        perfusion=perfusion.astype(np.float32),
+        rest=look.image,
+        open_mouth=_with_open_mouth(look.image, x, y, body),
+        shut_eyes=_with_shut_eyes(look.image, look.skin, x, y, body),
+        head=look.head,
+        perfusion=look.perfusion,
         delay_s=(0.03 * np.clip(1 + smooth_field(rng, x.shape, 4), 0, 2)).astype(np.float32),
         depth=_depth(x, y, radius, body),
         jaw=(down * np.exp(-((x / 0.6) ** 2))).astype(np.float32),
-        melanin=float(melanin),
+        melanin=look.melanin,
     )
 
 
@@ -129,8 +166,8 @@ def draw_background(rng: np.random.Generator, x: Map, y: Map) -> Map:
     return np.clip(room, 0.002, 1.5).astype(np.float32)
 
 
-def _draw_anatomy(rng: np.random.Generator) -> _Anatomy:
-    return _Anatomy(
+def _draw_anatomy(rng: np.random.Generator) -> Anatomy:
+    return Anatomy(
         half_width=rng.uniform(0.66, 0.8),
         half_height=rng.uniform(0.95, 1.08),
         eye_y=rng.uniform(-0.2, -0.1),
@@ -142,7 +179,7 @@ def _draw_anatomy(rng: np.random.Generator) -> _Anatomy:
     )
 
 
-def _blood_map(rng: np.random.Generator, x: Map, y: Map, body: _Anatomy) -> Map:
+def _blood_map(rng: np.random.Generator, x: Map, y: Map, body: Anatomy) -> Map:
     """More blood on cheeks, nose and lower forehead. Shape (N, N)."""
     strength = rng.uniform(0.1, 1.0, 3)
     cheeks = sum(_blob(x, y, side * 0.38, 0.25, 0.22, 0.2) for side in (-1, 1))
@@ -152,7 +189,7 @@ def _blood_map(rng: np.random.Generator, x: Map, y: Map, body: _Anatomy) -> Map:
 
 
 def _draw_features(
-    rng: np.random.Generator, skin: Map, x: Map, y: Map, body: _Anatomy
+    rng: np.random.Generator, skin: Map, x: Map, y: Map, body: Anatomy
 ) -> tuple[Map, Map]:
     """Draw eyes, brows, nose and lips; return the picture and where bare skin is left."""
     image = skin.copy()
@@ -194,7 +231,7 @@ def _draw_hair(
     drawn: tuple[Map, Map],
     front: Map,
     place: tuple[Map, Map],
-    body: _Anatomy,
+    body: Anatomy,
 ) -> tuple[Map, Map, Map]:
     """Add ears, hair and beard; return picture, bare skin and the outline of the head."""
     (image, bare), (x, y) = drawn, place
@@ -227,7 +264,7 @@ def _draw_hair(
 
 
 def _draw_neck(
-    image: Map, head: Map, skin: Map, place: tuple[Map, Map], body: _Anatomy
+    image: Map, head: Map, skin: Map, place: tuple[Map, Map], body: Anatomy
 ) -> tuple[Map, Map]:
     """Put a shaded neck behind the chin."""
     x, y = place
@@ -238,7 +275,7 @@ def _draw_neck(
 
 
 def _draw_wear(
-    rng: np.random.Generator, image: Map, bare: Map, x: Map, y: Map, body: _Anatomy
+    rng: np.random.Generator, image: Map, bare: Map, x: Map, y: Map, body: Anatomy
 ) -> tuple[Map, Map]:
     """Glasses for one in four."""
     if rng.uniform() < 0.25:
@@ -255,23 +292,23 @@ def _draw_wear(
     return image, bare
 
 
-def _with_open_mouth(image: Map, x: Map, y: Map, body: _Anatomy) -> Map:
+def _with_open_mouth(image: Map, x: Map, y: Map, body: Anatomy) -> Map:
     hole = _disc(x, y, 0, body.mouth_y + 0.06, 0.75 * body.mouth_width, 0.1)
     return _over(image, hole, np.array([0.06, 0.015, 0.015])).astype(np.float32)
 
 
-def _with_shut_eyes(image: Map, skin: Map, x: Map, y: Map, body: _Anatomy) -> Map:
+def _with_shut_eyes(image: Map, skin: Map, x: Map, y: Map, body: Anatomy) -> Map:
     for side in (-1, 1):
         lid = _disc(x, y, side * body.eye_x, body.eye_y, 1.1 * body.eye_size, 0.6 * body.eye_size)
         image = _over(image, lid, skin * 0.75)
     return image.astype(np.float32)
 
 
-def _lips(x: Map, y: Map, body: _Anatomy) -> Map:
+def _lips(x: Map, y: Map, body: Anatomy) -> Map:
     return _disc(x, y, 0, body.mouth_y, body.mouth_width, 0.075)
 
 
-def _depth(x: Map, y: Map, radius: Map, body: _Anatomy) -> Map:
+def _depth(x: Map, y: Map, radius: Map, body: Anatomy) -> Map:
     """An ellipsoid with a nose. Shape (N, N)."""
     dome = 0.75 * np.sqrt(np.clip(1 - radius**2, 0, None))
     nose = 0.22 * _blob(x, y, 0, body.nose_y - 0.05, 0.1, 0.2)

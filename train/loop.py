@@ -118,7 +118,9 @@ def train(run: Run) -> None:
     plan = run.schedule
     torch.set_num_threads(plan.threads)
     set_seed(plan.seed)
-    accelerator = Accelerator(mixed_precision="bf16", cpu=not torch.cuda.is_available())
+    accelerator = Accelerator(
+        mixed_precision="bf16" if bf16_is_native() else "no", cpu=not torch.cuda.is_available()
+    )
     optimizer = torch.optim.AdamW(run.model.parameters(), lr=plan.rate, weight_decay=0.01)
     cycle = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, plan.rate, total_steps=plan.steps + 1, pct_start=0.15
@@ -155,6 +157,17 @@ def train(run: Run) -> None:
             progress.write_text(json.dumps({"step": step + 1}))
     if accelerator.is_main_process:
         save_file(run.model.state_dict(), run.out / "model.safetensors")
+
+
+def bf16_is_native() -> bool:
+    """Tell whether this machine computes in bfloat16.
+
+    One that only emulates it took 4 times as long for the student, 17 times for the teacher.
+    """
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    able = torch.cpu.get_capabilities()
+    return bool(able.get("amx_bf16") or able.get("avx512_bf16"))
 
 
 @torch.no_grad()

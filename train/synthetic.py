@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 
 from kdphys.clip import EvenGrid
 from kdphys.crop import FaceBox, crop_face
-from train import faces, pulses, world
+from train import faces, portraits, pulses, world
+from train.portraits import People
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +60,12 @@ class SyntheticConfig:
     rates: Literal["uniform", "log"] = "uniform"
     """How heart rates are drawn: uniformly, or uniformly in their logarithm, which gives slow
     hearts, whose harmonics mislead, as large a share as fast ones."""
+    faces: Path | None = None
+    """Folder of portraits that lend their looks to a part of the heads; none draws all heads."""
+    portrait_share: float = 0.6
+    """Share of the heads that come from portraits, where there is a folder of them."""
+    people: People = "train"
+    """Which portraits: those for training, or the fifth of them that is kept for tests."""
     off: tuple[str, ...] = ()
     """Factors to switch off; see train.world.FACTORS."""
 
@@ -137,7 +144,7 @@ def make_film(seed: int, config: SyntheticConfig) -> Film:
     true_s, stamps = _frame_times(rng, config.seconds, fps, difficulty, off)
     pulse = _draw_pulse(rng, config, difficulty)
     x, y = faces.view_grid(side, config.view)
-    face = faces.draw_face(rng, x, y)
+    face, room = _draw_head(rng, config, x, y)
     still = negative and rng.uniform() < 0.5  # a photo on a stand
     codec, options = _draw_codec(rng, difficulty, always=still, off=off)
     strength = 0.0
@@ -150,7 +157,7 @@ def make_film(seed: int, config: SyntheticConfig) -> Film:
     camera = world.draw_camera(rng, face, difficulty, off)
     volume = strength * pulse.at(true_s)
     slope = strength * (pulse.at(true_s + 0.01) - pulse.at(true_s - 0.01)) / 0.02
-    room = faces.draw_background(rng, x, y)
+    room = faces.draw_background(rng, x, y) if room is None else room
     blood = np.stack([volume, slope], 1)
     shot = world.Shot(face, room, motion, light, camera, blood, config.view)
     pictures = list(world.film(rng, shot))
@@ -210,6 +217,18 @@ def _frame_times(
         time_s = time_s + rng.uniform(0, 0.35) / fps * rng.uniform(-1, 1, len(time_s))
     error = difficulty * 0.002 * rng.standard_normal(len(time_s))
     return time_s, np.maximum.accumulate(time_s + error) + 1e-4 * np.arange(len(time_s)) / fps
+
+
+def _draw_head(
+    rng: np.random.Generator, config: SyntheticConfig, x: faces.Map, y: faces.Map
+) -> tuple[faces.Face, faces.Map | None]:
+    """A drawn head; or a portrait's, and the room it brings with it."""
+    if config.faces and rng.uniform() < config.portrait_share:
+        people = portraits.list_portraits(config.faces, config.people)
+        found = portraits.read_portrait(people[int(rng.integers(len(people)))])
+        if found:
+            return portraits.draw_portrait(rng, found, x, y)
+    return faces.draw_face(rng, x, y), None
 
 
 def _draw_pulse(
@@ -311,15 +330,37 @@ class SyntheticJob:
 
 
 def write_dataset(job: SyntheticJob) -> None:
-    """Write shards of crops and waves, and a manifest."""
+    """Write shards of crops and waves, and a manifest.
+
+    Raises:
+        ValueError: The folder holds clips that another command made.
+    """
     job.out.mkdir(parents=True, exist_ok=True)
+    _claim(job)
     starts = range(0, job.clips, SHARD)
     # A forked child of a process with threads can hang for ever, so each starts afresh.
     with ProcessPoolExecutor(job.workers, get_context("spawn")) as pool:
         for done, start in enumerate(pool.map(partial(_write_shard, job), starts), 1):
             logger.info("shard %04d (%d of %d)", start // SHARD, done, len(starts))
-    manifest = {"config": asdict(job.config), "seed": job.seed, "clips": job.clips}
-    (job.out / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+
+
+def _claim(job: SyntheticJob) -> None:
+    """Write the manifest first, so that clips of two configurations never mix in one folder."""
+    name = job.out / "manifest.json"
+    wanted = {"config": asdict(job.config), "seed": job.seed, "clips": job.clips}
+    text = json.dumps(wanted, indent=1, default=str) + "\n"
+    if name.exists():
+        there, wanted = json.loads(name.read_text()), json.loads(text)
+        same = all(there.get(key) == wanted[key] for key in ("config", "seed"))
+        last_is_whole = there.get("clips", 0) % SHARD == 0 or there["clips"] >= job.clips
+        if not (same and last_is_whole):
+            raise ValueError(
+                f"{job.out} holds {there.get('clips')} clips of another configuration; "
+                "remove it or write to another folder"
+            )
+        if there["clips"] >= job.clips:
+            return
+    name.write_text(text)
 
 
 def _write_shard(job: SyntheticJob, start: int) -> int:

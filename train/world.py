@@ -208,7 +208,7 @@ def film(rng: np.random.Generator, shot: Shot) -> Iterator[Picture]:
     pulse_rgb = (PULSE_RGB / PULSE_RGB[1] * np.exp(rng.normal(0, 0.1, 3))).astype(np.float32)
     grain = rng.standard_normal(4 * x.size * 3 + 100_003, dtype=np.float32)
     for index, (volume, slope) in enumerate(shot.blood):
-        fold = np.tensordot(motion.muscles[index].astype(np.float32), folds, 1)  #   (N, N, 3)
+        fold = _fold(motion.muscles[index], folds)  #                                (N, N, 3)
         maps = _sample_maps(shot, index, (x + fold[..., 0], y + fold[..., 1]))
         texture = _texture(face, motion, index)
         skin = cv2.remap(texture, *maps, cv2.INTER_LINEAR, None, cv2.BORDER_REPLICATE)
@@ -240,6 +240,15 @@ def _draw_folds(rng: np.random.Generator, face: Face) -> NDArray[np.float32]:
         for _ in range(MUSCLES)
     ]
     return np.stack(folds) * face.head[..., None]
+
+
+def _fold(pull: Track, folds: NDArray[np.float32]) -> Map:
+    """What the muscles that pull do together. Shape (N, N, 3)."""
+    together = np.zeros(folds.shape[1:], np.float32)
+    for share, fold in zip(pull, folds, strict=True):
+        if share > 0:
+            together += np.float32(share) * fold
+    return together
 
 
 def _sample_maps(shot: Shot, index: int, place: tuple[Map, Map]) -> tuple[Map, Map]:

@@ -93,15 +93,16 @@ class Teacher(nn.Module):
 
     def _normalise(self, clip: Tensor) -> Tensor:
         """Relative change of each pixel against its steady colour, and the look of the face."""
-        batch, frames = clip.shape[:2]
-        side = self.config.baseline // 2
-        line = clip.flatten(2).transpose(1, 2)  #                        (B, 3*S*S, T)
-        padded = F.pad(line, (side, side), mode="replicate")
-        steady = F.avg_pool1d(padded, self.config.baseline, 1)
-        change = (CHANGE_GAIN * (line - steady) / (steady + 0.01)).clamp(-3, 3)
-        change = change.transpose(1, 2).unflatten(2, clip.shape[2:])
+        reach, side = self.config.baseline, self.config.baseline // 2
+        first, last = (clip[:, at].unsqueeze(1).expand(-1, side, -1, -1, -1) for at in (0, -1))
+        summed = torch.cat([first, clip, last], 1).cumsum(1)
+        steady = torch.cat(
+            [summed[:, reach - 1 : reach], summed[:, reach:] - summed[:, :-reach]], 1
+        )
+        steady = steady / reach  #                                       (B, T, 3, S, S)
+        change = (CHANGE_GAIN * (clip - steady) / (steady + 0.01)).clamp(-3, 3)
         look = 4 * (clip - clip.mean((3, 4), keepdim=True))
-        return torch.cat([change, look], 2).transpose(1, 2).view(batch, 6, frames, *clip.shape[3:])
+        return torch.cat([change, look], 2).transpose(1, 2)
 
 
 CHANGE_GAIN = 100.0  # brings a pulse of 0.5 % to about 0.5

@@ -1,0 +1,84 @@
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from train import faces
+from train.portraits import CANONICAL, draw_portrait, list_portraits, read_portrait
+from train.synthetic import SyntheticConfig, make_film
+
+EXAMPLES = Path(__file__).parent.parent / "docs" / "examples"
+FACE = EXAMPLES / "synthetic_face_72bpm.jpg"
+X, Y = faces.view_grid(96, 1.6)
+
+
+@pytest.fixture(scope="module")
+def people(tmp_path_factory) -> Path:
+    """Eleven portraits, which are drawn faces themselves."""
+    folder = tmp_path_factory.mktemp("people")
+    pictures = sorted(EXAMPLES.glob("*.jpg"))
+    for place in range(11):
+        shutil.copy(pictures[place % len(pictures)], folder / f"{place:02d}.jpg")
+    return folder
+
+
+def test_training_and_test_share_nobody(people):
+    train, test = list_portraits(people, "train"), list_portraits(people, "test")
+    assert len(train) == 9
+    assert len(test) == 2
+    assert not set(train) & set(test)
+
+
+def test_an_empty_folder_of_portraits_says_so(tmp_path):
+    with pytest.raises(FileNotFoundError, match="holds no portraits"):
+        list_portraits(tmp_path, "train")
+
+
+def test_a_picture_without_a_face_is_no_portrait(tmp_path):
+    path = tmp_path / "wall.png"
+    cv2.imwrite(str(path), np.full((120, 120, 3), 90, np.uint8))
+    assert read_portrait(path) is None
+
+
+def test_a_missing_picture_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"gone\.jpg"):
+        read_portrait(tmp_path / "gone.jpg")
+
+
+def test_a_portrait_is_brought_to_the_places_of_a_drawn_face():
+    portrait = read_portrait(FACE)
+    assert portrait is not None
+    eyes_px = portrait.to_picture @ np.array([[-0.305, 0.305], [-0.15, -0.15], [1, 1]])
+    green = np.asarray(cv2.imread(str(FACE)), np.uint8)[..., 1]
+    for x, y in eyes_px.T:  # pupils are the darkest thing around
+        around = green[round(y) - 3 : round(y) + 4, round(x) - 3 : round(x) + 4]
+        assert around.min() < 60
+
+
+def test_only_skin_pulses():
+    portrait = read_portrait(FACE)
+    assert portrait is not None
+    for seed in range(4):
+        face, room = draw_portrait(np.random.default_rng(seed), portrait, X, Y)
+        assert room.shape == face.rest.shape == (96, 96, 3)
+        assert (face.rest >= 0).all()
+        assert 0 <= face.melanin <= 1
+        beyond = (X / CANONICAL.half_width) ** 2 + (Y / CANONICAL.half_height) ** 2 > 1.6
+        assert face.perfusion[beyond].max() < 0.05
+        cheek = (abs(abs(X) - 0.35) < 0.08) & (abs(Y - 0.2) < 0.08)
+        eye = (abs(abs(X) - 0.305) < 0.04) & (abs(Y + 0.15) < 0.03)
+        # Gains over the face are drawn, down to a tenth.
+        assert face.perfusion[cheek].mean() > 3 * face.perfusion[eye].mean()
+
+
+def test_portraits_are_filmed_like_drawn_faces_and_as_often_as_asked(people):
+    def film(share: float):
+        config = SyntheticConfig(seconds=2.0, side=64, faces=people, portrait_share=share)
+        return make_film(7, config)
+
+    first, again, drawn = film(1.0), film(1.0), film(0.0)
+    np.testing.assert_array_equal(first.pictures, again.pictures)
+    assert first.pictures[0].shape == (64, 64, 3)
+    assert not np.array_equal(first.pictures[0], drawn.pictures[0])
