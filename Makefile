@@ -1,7 +1,8 @@
 # make app    the page on http://127.0.0.1:7860
 # make test   format, lint, types, import contracts and all tests, the browser's too
 # make lint   the same without the tests
-# make train  data, teacher, student, export and results, each command printed as it runs
+# make train  data, teacher, student, export and results, each command printed as it runs;
+#             FACES=DIR takes a part of the synthetic heads from the portraits in DIR
 # make bench  what teacher and student cost on this machine
 #
 # Each sets up .venv by itself, and again when a list of requirements has changed.
@@ -11,6 +12,9 @@ SHELL := /bin/bash
 .ONESHELL:
 .DEFAULT_GOAL := app
 .PHONY: app test lint train bench chromium
+
+FACES ?=# folder of portraits that lend their looks to a part of the synthetic heads
+HEADS = $(if $(FACES),--config.faces $(FACES))
 
 PIP := .venv/bin/python -m pip
 PIP_VERSION := 26.3
@@ -35,14 +39,14 @@ lint: .venv/.dev
 train: .venv/.train
 	set -x
 	export MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=4000000000 MALLOC_TOP_PAD_=268435456 # halves the time
-	$(PYTHON) train/synthetic.py --out data/train --clips 2200 --seed 0 --config.rates log
-	$(PYTHON) train/synthetic.py --out data/check --clips 64 --seed 900000 --config.rates log
-	$(PYTHON) train/teacher.py --data data/train --check data/check --out runs/teacher --schedule.steps 1500
-	$(PYTHON) train/distill.py --data data/train --check data/check --teacher runs/teacher --out runs/student --schedule.steps 1500
+	$(PYTHON) train/synthetic.py --out data/train --clips 2200 --seed 0 --config.rates log $(HEADS)
+	$(PYTHON) train/synthetic.py --out data/check --clips 96 --seed 900000 --config.rates log $(HEADS)
+	$(PYTHON) train/teacher.py --out runs/teacher --schedule.steps 1500
+	$(PYTHON) train/distill.py --out runs/student --teacher runs/teacher --schedule.steps 1500
 	$(PYTHON) train/export.py --model teacher --run runs/teacher --out weights/teacher
 	$(PYTHON) train/export.py --model student --run runs/student --out weights/student
-	$(PYTHON) train/confidence.py
-	$(PYTHON) train/evaluate.py --out docs/results
+	$(PYTHON) train/confidence.py $(if $(FACES),--faces $(FACES))
+	$(PYTHON) train/evaluate.py --out docs/results $(if $(FACES),--faces $(FACES))
 
 bench: .venv/.app
 	$(PYTHON) -m kdphys bench

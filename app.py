@@ -5,4 +5,8 @@ import os
 from webapp.ui import serve
 
 if __name__ == "__main__":
-    serve(host="0.0.0.0", port=int(os.environ.get("GRADIO_SERVER_PORT", "7860")))
+    everywhere = "0.0.0.0" if "SPACE_ID" in os.environ else "127.0.0.1"  # a Space has a proxy
+    serve(
+        host=os.environ.get("GRADIO_SERVER_NAME", everywhere),
+        port=int(os.environ.get("GRADIO_SERVER_PORT", "7860")),
+    )

@@ -1,8 +1,11 @@
 """The command line: `python -m kdphys measure VIDEO` and `python -m kdphys bench`."""
 
 import csv
+import io
 import json
+import os
 import sys
+from contextlib import redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -12,9 +15,10 @@ import tyro
 from kdphys.bench import bench
 from kdphys.errors import KDPhysError
 from kdphys.pipeline import Measurement, measure
-from kdphys.video import find_videos
+from kdphys.video import VIDEO_SUFFIXES, find_videos
 
-BAD_INPUT = 2
+BAD_INPUT, INTERRUPTED = 2, 130
+BOX = "╭╮╰╯│─┌┐└┘"  # what tyro frames its complaints with
 
 
 @dataclass(frozen=True)
@@ -43,14 +47,37 @@ class BenchCommand:
 
 def main() -> None:
     """Run the command line."""
-    command = tyro.cli(
-        Annotated[MeasureCommand, tyro.conf.subcommand("measure")]  # type: ignore[arg-type]
-        | Annotated[BenchCommand, tyro.conf.subcommand("bench")],
-        prog="kdphys",
-    )
-    if isinstance(command, BenchCommand):
-        sys.exit(_bench(command))
-    sys.exit(_measure(command))
+    try:
+        command = _parse()
+        if command is None:
+            status = BAD_INPUT
+        else:
+            status = _bench(command) if isinstance(command, BenchCommand) else _measure(command)
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read what is printed has heard enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 0
+    except KeyboardInterrupt:
+        status = INTERRUPTED
+    sys.exit(status)
+
+
+def _parse() -> MeasureCommand | BenchCommand | None:
+    """Read the command line; None, after one sentence, where it can't be understood."""
+    heard = io.StringIO()
+    try:
+        with redirect_stderr(heard):
+            return tyro.cli(
+                Annotated[MeasureCommand, tyro.conf.subcommand("measure")]  # type: ignore[arg-type]
+                | Annotated[BenchCommand, tyro.conf.subcommand("bench")],
+                prog="kdphys",
+            )
+    except SystemExit as stop:
+        if not stop.code:  # --help
+            raise
+    words = heard.getvalue().translate(str.maketrans("", "", BOX)).split()
+    _complain(" ".join(words).removeprefix("Parsing error "))
+    return None
 
 
 def _measure(command: MeasureCommand) -> int:
@@ -72,9 +99,13 @@ def _measure(command: MeasureCommand) -> int:
                 status = _complain(str(error))
                 continue
             rows.append((video, found))
-            print(json.dumps(found.to_json()) if command.json else _sentence(video, found))
+            record = found.to_json() | {"video": str(video)}
+            print(json.dumps(record) if command.json else _sentence(video, found), flush=True)
     if command.csv and rows:
-        _write_csv(command.csv, rows)
+        try:
+            _write_csv(command.csv, rows)
+        except OSError as error:
+            status = _complain(f"--csv {command.csv} can't be written: {error.strerror}.")
     return status
 
 
@@ -86,6 +117,8 @@ def _what_is_wrong(command: MeasureCommand) -> str | None:
         return f"--speed {command.speed:g} is out of range: give 0.1 to 10."
     if command.csv and (command.csv.is_dir() or not command.csv.parent.is_dir()):
         return f"--csv {command.csv} can't be written: give a file in a folder that exists."
+    if command.csv and command.csv.suffix.lower() in VIDEO_SUFFIXES:
+        return f"--csv {command.csv} would replace a video: give a file that ends in .csv."
     return None
 
 
@@ -106,7 +139,7 @@ def _write_csv(path: Path, rows: list[tuple[Path, Measurement]]) -> None:
         for video, found in rows:
             for index, value in enumerate(found.wave):
                 shown = "" if value != value else f"{value:.5f}"
-                table.writerow([video.name, f"{index / found.wave_fps:.4f}", shown])
+                table.writerow([str(video), f"{index / found.wave_fps:.4f}", shown])
 
 
 def _bench(command: BenchCommand) -> int:
@@ -122,7 +155,7 @@ def _bench(command: BenchCommand) -> int:
 
 
 def _complain(sentence: str) -> int:
-    print(sentence, file=sys.stderr)
+    print(" ".join(sentence.split()), file=sys.stderr)  # one line, even where a file's name has two
     return BAD_INPUT
 
 

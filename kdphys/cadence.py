@@ -17,6 +17,9 @@ LEAST_PERIODS = 3
 BEFORE_S = 0.3  # filters smear what a key frame does to before it
 LAG_S = 1 / 30
 ON_CADENCE_BPM = 2.5
+MOST_JUMPS = 0.5  # of all change: what key frames bring to a still is more, to a face much less
+LEAST_CHANGE = 0.005  # grey levels a frame: a face changes ten times as much, a still may not
+FEWEST_KEYS, FEWEST_CHANGES = 4, 60
 ASIDE_BPM = (-17.0, -13.0, 13.0, 17.0)  # where noise is looked at, off the line of a 10 s window
 
 Array = NDArray[np.float64]
@@ -37,6 +40,46 @@ class Cadence:
     def per_min(self) -> float:
         """Key frames a minute."""
         return 60 / self.period_s
+
+
+class Stillness:
+    """Tells a still that only an encoder redraws from a living face, frame by frame.
+
+    Noise and movement change a face in every frame. Where most of the change comes with the key
+    frames, or there is next to none, the codec's own rhythms are all there is to read, those at
+    fractions of the cadence too.
+    """
+
+    def __init__(self) -> None:
+        self._light: float | None = None
+        self._keys = self._changes = 0
+        self._at_keys = self._in_all = 0.0
+
+    def push(self, crop: NDArray[np.uint8], *, key_frame: bool, opens: bool) -> None:
+        """Take the next crop of the face.
+
+        Args:
+            crop: RGB in 0..255. Shape (S, S, 3).
+            key_frame: Whether its frame was a key frame.
+            opens: It does not follow on the crop before.
+        """
+        light = float(crop[..., 1].mean())
+        before, self._light = self._light, light
+        if opens or before is None:
+            return
+        self._changes += 1
+        self._in_all += abs(light - before)
+        if key_frame:
+            self._keys += 1
+            self._at_keys += abs(light - before)
+
+    @property
+    def is_still(self) -> bool:
+        """Whether nothing but the encoder changes the picture."""
+        if self._keys < FEWEST_KEYS or self._changes < max(FEWEST_CHANGES, 3 * self._keys):
+            return False
+        little = self._in_all < LEAST_CHANGE * self._changes
+        return little or self._at_keys > MOST_JUMPS * self._in_all
 
 
 def find_cadence(key_times_s: Array | None, seconds: float) -> Cadence | None:

@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from kdphys.cadence import Stillness
+from kdphys.clip import MAX_GAP_S
 from kdphys.errors import NoFaceError, TooShortError, VideoError
 from kdphys.runtime import FPS, Model, open_model
 from kdphys.stream import FaceStream
@@ -157,6 +159,7 @@ def compare(
             FPS,
             calibration=opened[name].calibration,
             key_times_s=watch.key_times(),
+            is_still=watch.is_still,
         )
         now = time.perf_counter()
         network = wave.seconds
@@ -189,9 +192,10 @@ class _Watch:
         self.path, self.speed, self.say = path, speed, say
         self.decode_s = self.face_s = 0.0
         self.frames = self.with_face = self.steps = 0
-        self.last_s = 0.0
+        self.last_s = self._missing_s = 0.0
         self._keys: list[float] = []
         self._has_codec = False
+        self._stillness = Stillness()
         self._brightness = 0.0
         self._shown: list[NDArray[np.uint8]] = []
         self._shown_every = 1
@@ -210,6 +214,8 @@ class _Watch:
                 continue
             self.with_face += 1
             self._keep_to_show(crops.crop)
+            if frame.key_frame is not None:
+                self._stillness.push(crops.crop, key_frame=frame.key_frame, opens=crops.opens)
             if waiting and (crops.opens or len(waiting) >= CHUNK):
                 yield _Piece(np.stack(waiting), first, opens)
                 waiting, first, opens = [], crops.first_step, False
@@ -229,6 +235,8 @@ class _Watch:
             if frame is None:
                 break
             self.frames += 1
+            if (step_s := frame.time_s - self.last_s) > MAX_GAP_S:
+                self._missing_s += step_s
             self.last_s = frame.time_s
             self._has_codec |= frame.key_frame is not None
             if frame.key_frame:
@@ -252,6 +260,11 @@ class _Watch:
         """Times of the key frames; None where there is no codec."""
         return np.array(self._keys) if self._has_codec else None
 
+    @property
+    def is_still(self) -> bool:
+        """Whether nothing but the encoder changes the picture."""
+        return self._stillness.is_still
+
     def check(self) -> None:
         """Refuse what can't hold a pulse.
 
@@ -263,7 +276,7 @@ class _Watch:
         name = self.path.name
         if self._brightness < DARK:
             raise VideoError(
-                f"The pictures in {name} are black; record again with light on the face."
+                f"The pictures in {name} are black or nearly so; record with light on the face."
             )
         if self.last_s < LEAST_SECONDS:
             raise TooShortError(
@@ -273,7 +286,7 @@ class _Watch:
         if self.fps < LEAST_SOURCE_FPS:
             raise VideoError(
                 f"{name} has {self.fps:.1f} pictures a second; a pulse needs at least "
-                f"{LEAST_SOURCE_FPS:.0f}. Record with a higher frame rate."
+                f"{LEAST_SOURCE_FPS:.0f}. Record with a higher frame rate (times are in seconds)."
             )
         if not self.with_face:
             raise NoFaceError(
@@ -314,6 +327,10 @@ class _Watch:
         lost = 1 - self.with_face / self.frames
         if lost > 0.02:
             notes.append(f"The face was out of view for {100 * lost:.0f} % of the time.")
+        if self._missing_s:
+            notes.append(
+                f"The recording has gaps of {self._missing_s:.1f} s in all, which were not read."
+            )
         if self.fps < 14:
             notes.append(
                 f"The video has {self.fps:.0f} pictures a second; fast pulses need 15 or more."

@@ -4,6 +4,7 @@ No thread and no clock of its own: time is the stamp of each frame. The stages a
 `kdphys.pipeline`, in the same order.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,9 @@ from kdphys.clip import EvenGrid
 from kdphys.crop import crop_face
 from kdphys.face import FaceBox, FaceFinder, FaceTracker
 from kdphys.runtime import FPS, SIZE, Model, Session, open_model
-from kdphys.vitals import Vitals, measure_vitals
+from kdphys.vitals import LEAST_SECONDS, Vitals, measure_vitals
+
+MOST_WINDOW_S = 600.0
 
 
 @dataclass(frozen=True)
@@ -81,10 +84,13 @@ class LiveMeter:
     One meter serves one visitor; it holds all state of that visitor and nothing else does.
 
     Args:
-        model: "student", or another of `kdphys.pipeline.MODELS` that gives samples as they come.
-        window_s: Seconds that the vitals look back.
+        model: "student": it alone gives samples as frames come.
+        window_s: Seconds that the vitals look back, at least 6.
         every_s: Seconds between two vitals.
         finder: What detects faces, if it is shared.
+
+    Raises:
+        ValueError: The model can't stream, or a time is out of range.
     """
 
     def __init__(
@@ -95,8 +101,13 @@ class LiveMeter:
         every_s: float = 1.0,
         finder: FaceFinder | None = None,
     ) -> None:
-        if not (window_s > 0 and every_s > 0):
-            raise ValueError(f"window_s={window_s} and every_s={every_s} must be above 0")
+        if model != "student":
+            raise ValueError(f"model={model!r} needs a whole recording; only 'student' streams")
+        if not (LEAST_SECONDS <= window_s <= MOST_WINDOW_S and 0 < every_s <= MOST_WINDOW_S):
+            raise ValueError(
+                f"window_s={window_s} must be {LEAST_SECONDS:g} to {MOST_WINDOW_S:g} s, and "
+                f"every_s={every_s} above 0"
+            )
         self.faces = FaceStream(finder)
         self.every_s = every_s
         self._model: Model = open_model(model)
@@ -118,8 +129,12 @@ class LiveMeter:
             time_s: Its stamp in seconds, later than the one before.
 
         Raises:
-            ValueError: `time_s` does not increase.
+            ValueError: `time_s` does not increase, or the frame is no RGB picture of 8 bits.
         """
+        if not math.isfinite(time_s):
+            raise ValueError(f"time_s={time_s} must be finite")
+        if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or 0 in rgb.shape:
+            raise ValueError(f"rgb is {rgb.dtype} of shape {rgb.shape}; it must be uint8 (H, W, 3)")
         crops = self.faces.push(rgb, time_s)
         if crops is not None:
             if crops.opens:
@@ -130,8 +145,7 @@ class LiveMeter:
             self._next_s = time_s + self.every_s
         if time_s < self._next_s:
             return None
-        while self._next_s <= time_s:
-            self._next_s += self.every_s
+        self._next_s += self.every_s * (math.floor((time_s - self._next_s) / self.every_s) + 1)
         return measure_vitals(
             self._wave.astype(np.float64), FPS, calibration=self._model.calibration
         )

@@ -169,7 +169,10 @@ def _open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         raise VideoError(_unreadable(path, error.strerror or str(error))) from error
     with container:
         if _is_still_format(container.format.name):
-            raise VideoError(f"{path.name} is a single picture: a pulse needs a video of the face.")
+            raise VideoError(
+                f"{path.name} is a single picture, and a pulse needs a video of the face: "
+                f"give {READABLE}."
+            )
         stream = _moving_picture(path, container)
         if stream.width * stream.height > MAX_PIXELS:
             raise VideoError(
@@ -199,7 +202,11 @@ def _pictures(path: Path, container: InputContainer, stream: VideoStream) -> Ite
     try:
         for packet in container.demux(stream):
             try:
-                yield from (picture for picture in packet.decode() if not picture.is_corrupt)
+                for picture in packet.decode():
+                    if picture.is_corrupt:
+                        damaged += 1
+                    else:
+                        yield picture
             except FFmpegError:
                 damaged += 1
     except FFmpegError as error:
@@ -292,23 +299,28 @@ def _read_npz(path: Path) -> Iterator[Frame]:
 def _open_npz(path: Path) -> Iterator[tuple[IO[bytes], NDArray[np.float64], tuple[int, int]]]:
     """Open an .npz archive at its first frame; give the file, the stamps (T,) and (H, W)."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            with archive.open("time_s.npy") as file:
-                times = npy.read_array(file, allow_pickle=False)
-            with archive.open("frames.npy") as file:
-                shape = _frames_shape(file)
-                yield file, _checked_times(times, shape), shape[1:3]
-    except (KeyError, ValueError, zipfile.BadZipFile, zlib.error, EOFError) as error:
+        with zipfile.ZipFile(path) as archive, archive.open("frames.npy") as file:
+            shape = _frames_shape(file)
+            with archive.open("time_s.npy") as stamps:
+                times = _read_times(stamps, shape)
+            yield file, times, (shape[1], shape[2])
+    except (KeyError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise VideoError(
             f"{path.name} can't be used ({error}): an npz needs frames (T, H, W, 3) uint8 and "
             f"time_s (T,) in seconds, increasing."
         ) from error
 
 
-def _frames_shape(file: IO[bytes]) -> tuple[int, int, int, int]:
+def _read_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """Read what an .npy file says of its array: shape, whether by columns, and type."""
+    version = npy.read_magic(file)
+    read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    return read(file)
+
+
+def _frames_shape(file: IO[bytes]) -> tuple[int, ...]:
     """Read the header before the frames, and check it."""
-    npy.read_magic(file)
-    shape, by_columns, dtype = npy.read_array_header_1_0(file)
+    shape, by_columns, dtype = _read_header(file)
     if dtype != np.uint8 or len(shape) != 4 or shape[3] != 3 or by_columns or 0 in shape:
         raise ValueError(f"frames are {dtype} of shape {shape}{', by columns' * by_columns}")
     if shape[1] * shape[2] > MAX_PIXELS:
@@ -316,12 +328,18 @@ def _frames_shape(file: IO[bytes]) -> tuple[int, int, int, int]:
     return shape
 
 
-def _checked_times(times: NDArray[np.generic], shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """Check that there is one increasing stamp a frame. Shape (T,)."""
-    if times.shape != shape[:1] or times.dtype.kind not in "iuf":
-        raise ValueError(f"time_s is {times.dtype} of shape {times.shape}, frames are {shape}")
+def _read_times(file: IO[bytes], frames: tuple[int, ...]) -> NDArray[np.float64]:
+    """Read one increasing stamp a frame. Shape (T,)."""
+    shape, _, dtype = _read_header(file)
+    if shape != frames[:1] or dtype.kind not in "iuf":  # before anything of that size is read
+        raise ValueError(f"time_s is {dtype} of shape {shape}, frames are {frames}")
+    times = np.frombuffer(file.read(shape[0] * dtype.itemsize), dtype)
+    if len(times) != shape[0]:
+        raise ValueError("time_s was cut off before its end")
     seconds = times.astype(np.float64)
-    if not np.isfinite(seconds).all() or not (np.diff(seconds) > 0).all():
+    if not np.isfinite(seconds).all():
+        raise ValueError("time_s holds values that are no numbers")
+    if not (np.diff(seconds) > 0).all():
         raise ValueError("time_s does not increase from frame to frame")
     if seconds[-1] - seconds[0] > MAX_DURATION_S:
         raise ValueError(f"time_s spans more than {MAX_DURATION_S / 3600:.0f} hours")

@@ -34,6 +34,10 @@ USUAL_JITTER_MS = 40.0  # by noise, at which an RMSSD is given no more; set by h
 LEAST_WANDER = 0.04  # a rhythm that strays less than this from the key frames is theirs
 LEAST_LEFT = 0.15  # of a wave's power, when the key frames' part is out, to be more than misfit
 FLAT = 1e-9
+STILL = (
+    "No steady pulse was found: the picture changes with the video's key frames only, as that of a "
+    "photo does. Film a living face, with less compression."
+)
 SPECTRUM_BPM, SPECTRUM_STEP_BPM, SPECTRUM_WINDOW_S = (30.0, 240.0), 0.25, 20.0
 
 Array = NDArray[np.float64]
@@ -150,6 +154,7 @@ def measure_vitals(
     *,
     calibration: Calibration = DEFAULT,
     key_times_s: Array | None = None,
+    is_still: bool = False,
 ) -> Vitals:
     """Read heart rate, variability and breathing from a pulse wave.
 
@@ -158,6 +163,7 @@ def measure_vitals(
         fps: Sampling rate in Hz.
         calibration: From features to confidence; the default ignores the amplitude of the wave.
         key_times_s: Times of the video's key frames, on the axis of the wave. Shape (K,).
+        is_still: Nothing but the video's encoder changes the picture (see `kdphys.cadence`).
 
     Returns:
         The vitals; each number has a reason where it is missing.
@@ -172,6 +178,8 @@ def measure_vitals(
     rate, blame = read_rate(kept, fps, calibration), None
     if cadence := find_cadence(key_times_s, len(wave) / fps):
         kept, rate, blame = _beside_cadence(kept, fps, calibration, cadence, rate)
+    if is_still:
+        rate, blame = replace(rate, quality=rate.quality / 4, qualities=rate.qualities / 4), STILL
     sure = rate.quality >= LEAST_QUALITY
     beats = find_beats(kept if sure else kept[:0], fps, rate.bpm)
     return Vitals(
@@ -268,8 +276,9 @@ def _beside_cadence(
     strays = wander(wave, fps, cadence, rate.bpm)
     left = float(np.nanvar(clean) / max(np.nanvar(wave), np.finfo(float).tiny))
     doubt = min(1.0, left / LEAST_LEFT)
-    if strays is not None:
-        doubt = min(doubt, max(strays, 0.0) / LEAST_WANDER)
+    if strays is not None:  # the removal itself may leave the key frames' beat behind
+        known = raw.quality >= LEAST_QUALITY
+        doubt = min(doubt, max(strays, 0.0) / LEAST_WANDER) if known else 0.0
     if doubt < 1:  # a remainder of what the key frames do
         rate = replace(rate, quality=0.5 * rate.quality * doubt)
     elif raw.quality < LEAST_QUALITY:

@@ -1,9 +1,11 @@
 """The command line: JSON as promised, one sentence on stderr, exit status 0 or 2."""
 
 import csv
+import io
 import json
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,7 +85,8 @@ def test_a_reading_is_one_json_object_with_every_promised_field(kdphys, npz, rec
     (record,) = answer.records
     for name, kind in PROMISED.items():
         assert isinstance(record[name], kind), name
-    assert set(record) - set(PROMISED) <= {"notes"}
+    assert set(record) - set(PROMISED) == {"notes", "video"}
+    assert record["video"] == str(npz)
     assert record["heart_rate_bpm"] == pytest.approx(recording.bpm, abs=2)
     assert record["reason"] is None
     assert len(record["wave"]["values"]) == int(record["duration_s"] * record["wave"]["fps"]) + 1
@@ -121,7 +124,7 @@ def test_the_wave_is_written_as_csv(kdphys, npz, tmp_path):
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == ["video", "time_s", "wave"]
-    assert {row["video"] for row in rows} == {"easy.npz"}
+    assert {row["video"] for row in rows} == {str(npz)}
     assert len(rows) == len(record["wave"]["values"])
     assert float(rows[30]["time_s"]) == pytest.approx(1.0)
     for row, value in zip(rows, record["wave"]["values"], strict=True):
@@ -144,7 +147,7 @@ def test_several_inputs_and_a_folder_give_a_line_each(kdphys, short, tmp_path, r
 
 
 def _without_times(record: dict) -> dict:
-    return {name: value for name, value in record.items() if name != "seconds"}
+    return {name: value for name, value in record.items() if name not in ("seconds", "video")}
 
 
 def test_a_bad_file_does_not_stop_the_others(kdphys, short, tmp_path):
@@ -237,7 +240,36 @@ def foreign_npz(folder: Path, _recording: Recording) -> Path:
     return path
 
 
+def locked_npz(folder: Path, _recording: Recording) -> Path:
+    """An archive whose members claim to be encrypted."""
+    path = folder / "locked.npz"
+    np.savez(path, frames=np.zeros((2, 8, 8, 3), np.uint8), time_s=np.arange(2.0))
+    content = bytearray(path.read_bytes())
+    for mark, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        place = content.find(mark)
+        while place >= 0:
+            content[place + flags] |= 1
+            place = content.find(mark, place + 4)
+    path.write_bytes(content)
+    return path
+
+
+def boastful_npz(folder: Path, _recording: Recording) -> Path:
+    """An archive whose stamps claim to be a hundred trillion."""
+    path = folder / "boast.npz"
+    header = b"{'descr': '<f8', 'fortran_order': False, 'shape': (100000000000000,), }\n"
+    with zipfile.ZipFile(path, "w") as archive:
+        frames = io.BytesIO()
+        np.save(frames, np.zeros((2, 8, 8, 3), np.uint8))
+        archive.writestr("frames.npy", frames.getvalue())
+        size = len(header).to_bytes(2, "little")
+        archive.writestr("time_s.npy", b"\x93NUMPY\x01\x00" + size + header)
+    return path
+
+
 BAD_INPUT = {
+    locked_npz: "locked.npz can't be used",
+    boastful_npz: "boast.npz can't be used",
     missing: "There is no file",
     text: "letter.mp4 can't be read as video",
     empty_file: "nothing.mp4 is empty",
@@ -290,9 +322,65 @@ def test_no_video_at_all_is_one_sentence(kdphys):
     assert answer.err == "No video was given: name a video file or a folder of videos.\n"
 
 
-def test_an_unknown_option_or_model_is_refused(kdphys, short):
-    assert kdphys("measure", short, "--modle", "pos").status == 2
-    assert kdphys("measure", short, "--model", "best").status == 2
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["measure", "--modle", "pos"], "--modle"),
+        (["measure", "face.mp4", "--model", "best"], "best"),
+        (["measure", "face.mp4", "--speed", "fast"], "fast"),
+        (["weigh"], "weigh"),
+        ([], "bench"),
+    ],
+)
+def test_a_command_that_can_t_be_understood_is_one_line(kdphys, words, named):
+    answer = kdphys(*words)
+    assert answer.status == 2
+    assert answer.out == ""
+    (line,) = answer.err.splitlines()
+    assert named in line
+    assert "─" not in line
+
+
+def test_a_csv_never_replaces_a_video(kdphys, short, tmp_path):
+    video = tmp_path / "kept.mp4"
+    video.write_bytes(b"a video")
+    answer = kdphys("measure", short, "--csv", video)
+    assert answer.status == 2
+    assert answer.err.count("\n") == 1
+    assert "would replace a video" in answer.err
+    assert video.read_bytes() == b"a video"
+
+
+def test_a_disk_that_is_full_is_one_sentence_after_the_reading(kdphys, short):
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    answer = kdphys("measure", short, "--csv", "/dev/full", "--model", "pos")
+    assert answer.status == 2
+    assert answer.out.count("\n") == 1
+    assert answer.err == "--csv /dev/full can't be written: No space left on device.\n"
+
+
+def test_an_interrupt_ends_quietly(kdphys, short, monkeypatch):
+    def interrupted(*_words: object, **_more: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("kdphys.__main__.measure", interrupted)
+    answer = kdphys("measure", short)
+    assert (answer.status, answer.out, answer.err) == (130, "", "")
+
+
+@pytest.mark.slow
+def test_a_reader_that_has_heard_enough_is_no_error(short):
+    command = [sys.executable, "-m", "kdphys", "measure", str(short), str(short), "--model=pos"]
+    with subprocess.Popen(
+        [*command, "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT
+    ) as running:
+        assert running.stdout is not None
+        assert running.stderr is not None
+        running.stdout.read(5)
+        running.stdout.close()
+        assert running.stderr.read() == b""
+        assert running.wait() == 0
 
 
 @pytest.mark.parametrize("words", [["--help"], ["measure", "--help"], ["bench", "--help"]])

@@ -82,7 +82,7 @@ def still(recording: Recording, seconds: float, noise: float) -> list[NDArray[np
     ]
 
 
-@pytest.mark.parametrize("noise", [0.0, 2.0])
+@pytest.mark.parametrize("noise", [0.0, 2.0, 3.0])
 @pytest.mark.parametrize("key_every", [15, 30])
 def test_a_photo_does_not_pulse_with_its_key_frames(recording, tmp_path, key_every, noise):
     path = write_video(

@@ -277,16 +277,47 @@ class TestLiveMeter:
         with pytest.raises(ValueError, match=r"time_s=1\.0 must be later"):
             meter.push(recording.pictures[1], 1.0)
 
-    def test_an_empty_window_is_refused(self):
-        with pytest.raises(ValueError, match="window_s=0"):
-            LiveMeter(window_s=0)
+    @pytest.mark.parametrize("window_s", [0, 5.9, float("nan"), float("inf")])
+    def test_a_window_that_can_t_be_read_is_refused(self, window_s):
+        with pytest.raises(ValueError, match=f"window_s={window_s}"):
+            LiveMeter(window_s=window_s)
+
+    @pytest.mark.parametrize("model", ["teacher", "pos"])
+    def test_a_model_that_needs_a_whole_recording_is_refused(self, model):
+        with pytest.raises(ValueError, match="only 'student' streams"):
+            LiveMeter(model)
+
+    def test_a_clock_that_jumps_ahead_costs_no_time_and_keeps_the_rhythm(self, recording):
+        meter = LiveMeter()
+        meter.push(recording.pictures[0], 0.0)
+        assert meter.push(recording.pictures[1], 1.7e9) is not None
+        assert meter.push(recording.pictures[2], 1.7e9 + 0.5) is None
+        assert meter.push(recording.pictures[3], 1.7e9 + 1.5) is not None
+
+    @pytest.mark.parametrize("time_s", [float("nan"), float("inf")])
+    def test_a_stamp_that_is_no_number_is_refused(self, recording, time_s):
+        with pytest.raises(ValueError, match="time_s="):
+            LiveMeter().push(recording.pictures[0], time_s)
+
+    @pytest.mark.parametrize(
+        "picture",
+        [
+            np.zeros((64, 64), np.uint8),
+            np.zeros((64, 64, 4), np.uint8),
+            np.zeros((64, 64, 3), np.float32),
+            np.zeros((0, 64, 3), np.uint8),
+        ],
+    )
+    def test_what_is_no_rgb_picture_is_refused(self, picture):
+        with pytest.raises(ValueError, match=r"it must be uint8 \(H, W, 3\)"):
+            LiveMeter().push(picture, 0.0)
 
     def test_a_face_that_leaves_for_long_empties_the_window(self, recording):
-        meter = LiveMeter(window_s=4.0)
+        meter = LiveMeter(window_s=6.0)
         wall = np.full_like(recording.pictures[0], 90)
         vitals = None
-        for index in range(300):
-            picture = recording.pictures[index] if index < 100 or index > 275 else wall
+        for index in range(340):
+            picture = recording.pictures[index % 300] if index < 100 or index > 315 else wall
             vitals = meter.push(picture, index / 25) or vitals
         assert vitals is not None
         assert vitals.heart_rate.value is None

@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from kdphys.hub import load_weights
+from kdphys.hub import load_weights, sha256
 from kdphys.models.student import Student
 from kdphys.models.teacher import Teacher
 from kdphys.runtime import StudentModel, TeacherModel
 from train.datasets import Batch, ClipStore
-from train.distill import Distillation, DistillRun, DistillWeights, read_teacher
+from train.distill import Distillation, DistillRun, DistillWeights, read_teacher, trust
 from train.loop import LabelWeights, Run, Schedule, check, label_loss, train
 
 ROOT = Path(__file__).parent.parent
@@ -123,7 +123,9 @@ class PlugPulledError(Exception):
     """Someone pulled the plug."""
 
 
-def train_student(out: Path, stop_at: int | None = None, schedule: Schedule = SHORT) -> Path:
+def train_student(
+    out: Path, stop_at: int | None = None, schedule: Schedule = SHORT, start: Path | None = None
+) -> Path:
     """Train a small run; the plug is pulled before step `stop_at`."""
     torch.manual_seed(1)
     calls = 0
@@ -145,6 +147,7 @@ def train_student(out: Path, stop_at: int | None = None, schedule: Schedule = SH
             out=out,
             config=TinyRun(),
             lag=12,
+            start=start,
         )
     )
     return out / "model.safetensors"
@@ -160,6 +163,21 @@ def test_a_resumed_run_ends_exactly_where_an_unbroken_one_does(tmp_path):
     assert one.keys() == other.keys()
     for name, tensor in one.items():
         assert torch.equal(tensor, other[name]), name
+
+
+def test_a_run_can_begin_with_the_weights_of_another(tmp_path):
+    first = train_student(tmp_path / "first")
+    hardly = replace(SHORT, steps=1, rate=1e-12)  # so small that float32 weights stay put
+    second = train_student(tmp_path / "second", schedule=hardly, start=tmp_path / "first")
+    one, other = load_file(first), load_file(second)
+    learned = [name for name, _ in Student().named_parameters()]
+    assert all(torch.allclose(one[name], other[name], rtol=0, atol=1e-7) for name in learned)
+    record = json.loads((tmp_path / "second" / "run.json").read_text())
+    assert record["start_sha256"] == sha256(first)
+    cut = {name: tensor for name, tensor in one.items() if name != "head.weight"}
+    save_file(cut, first)
+    with pytest.raises(RuntimeError, match=r"head\.weight"):
+        train_student(tmp_path / "third", start=tmp_path / "first")
 
 
 def test_another_seed_draws_other_batches(tmp_path):
@@ -201,6 +219,24 @@ def test_the_teacher_is_followed_only_where_there_is_a_pulse():
         assert torch.isfinite(part).all(), name
     for name in ("wave", "dilate", "attention"):
         assert parts[name][1] == 0  # the second clip has no pulse
+
+
+def test_a_teacher_is_followed_as_far_as_it_is_right_and_ahead():
+    rng = torch.Generator().manual_seed(0)
+    true = torch.randn(1, 200, generator=rng)
+    wrong, near = (
+        torch.randn(1, 200, generator=rng),
+        true + 0.3 * torch.randn(1, 200, generator=rng),
+    )
+
+    def followed(taught: Tensor, own: float) -> float:
+        return float(trust(taught, true, torch.tensor([own])))
+
+    assert followed(true, own=0.0) > 0.99
+    assert followed(true, own=1.0) == pytest.approx(0.5, abs=0.01)
+    assert followed(near, own=1.0) < followed(near, own=0.9) < followed(near, own=0.0)
+    assert followed(wrong, own=0.0) < 0.2
+    assert followed(-true, own=-1.0) == 0
 
 
 def test_learning_from_the_teacher_reaches_the_student_and_leaves_the_teacher_alone():

@@ -47,6 +47,8 @@ class ConfidenceJob:
     """Clips of 20 s; two in five hold no pulse."""
     long_clips: int = 60
     """Clips of 60 s; every second one holds no pulse."""
+    faces: Path | None = None
+    """Folder of portraits that lend their looks to a part of the heads, as in training."""
     smoke: bool = False
     """A few clips, to see that it runs to its end; nothing is written beside the weights."""
 
@@ -55,8 +57,8 @@ def main(job: ConfidenceJob) -> None:
     """Fit as asked."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     clips, long_clips = (8, 2) if job.smoke else (job.clips, job.long_clips)
-    short = SyntheticConfig(seconds=20.0, negatives=0.4, rates="log")
-    long = SyntheticConfig(seconds=60.0, negatives=0.5, rates="log")
+    short = SyntheticConfig(seconds=20.0, negatives=0.4, rates="log", faces=job.faces)
+    long = SyntheticConfig(seconds=60.0, negatives=0.5, rates="log", faces=job.faces)
     stores = [
         drawn_clips(job.data / "short", clips, SEED, short),
         drawn_clips(job.data / "long", long_clips, LONG_SEED, long),

@@ -34,6 +34,8 @@ from train.teacher import config_json, read_config
 
 WARM_UP = 30  # frames at the start of a clip, when the student knows nothing yet, that do not count
 
+EVEN = 0.1  # correlation by which a student must be ahead of its teacher to follow it a quarter
+
 
 @dataclass(frozen=True)
 class DistillWeights:
@@ -67,6 +69,8 @@ class DistillRun:
     """Folder with the teacher's model.safetensors and config.json; none learns from labels only."""
     out: Path = Path("runs/student")
     """Folder of the run; a stopped run in it is resumed."""
+    start: Path | None = None
+    """Folder of a finished run, or of weights, to go on from with its model's configuration."""
     most: int | None = None
     """Use no more than this many clips."""
     model: StudentConfig = field(default_factory=StudentConfig)
@@ -104,7 +108,8 @@ class Distillation:
         with torch.no_grad(), torch.autocast(device, torch.bfloat16, enabled=quick):
             taught, teacher_maps, _ = self.teacher.describe(batch.clip)
         taught, teacher_maps = taught.float(), teacher_maps.transpose(1, 2).float()
-        gate = _trust(taught, batch)
+        own, true = aligned(said.detach(), batch.wave, lag, WARM_UP)
+        gate = batch.alive * trust(taught, batch.wave, 1 - negative_pearson(own, true))
         follow, lead = aligned(said, taught, lag, WARM_UP)
         weights = self.config.distill
         looks = attention_transfer(maps, teacher_maps)
@@ -130,10 +135,20 @@ class Distillation:
         return parts.total(weights.alpha)
 
 
-def _trust(taught: Tensor, batch: Batch) -> Tensor:
-    """How far to follow the teacher on each clip: its correlation with the truth. Shape (B,)."""
-    likeness = 1 - negative_pearson(taught, batch.wave)
-    return batch.alive * likeness.clamp(0, 1)
+def trust(taught: Tensor, true: Tensor, own: Tensor) -> Tensor:
+    """How far to follow the teacher on each clip.
+
+    Args:
+        taught: The teacher's wave. Shape (B, T).
+        true: The label. Shape (B, T).
+        own: Correlation of the student's own wave with the label. Shape (B,).
+
+    Returns:
+        The teacher's correlation with the label, times a share that falls from 1 to 0 where the
+        student is the better one. Shape (B,), in [0, 1].
+    """
+    likeness = 1 - negative_pearson(taught, true)
+    return likeness.clamp(0, 1) * torch.sigmoid((likeness - own) / EVEN)
 
 
 def read_teacher(folder: Path) -> Teacher:
@@ -161,6 +176,8 @@ def main(config: DistillRun) -> None:
         teacher = Teacher()
     else:
         teacher = read_teacher(config.teacher) if config.teacher else None
+    if config.start:
+        config = replace(config, model=read_config(StudentConfig, config.start))
     student = Student(config.model)
     train(
         Run(
@@ -171,6 +188,7 @@ def main(config: DistillRun) -> None:
             schedule=config.schedule,
             out=config.out,
             config=config,
+            start=config.start,
             lag=config.model.lag,
         )
     )

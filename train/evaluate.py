@@ -9,7 +9,7 @@ import json
 import logging
 import platform
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -51,8 +51,11 @@ class EvaluateJob:
     """Synthetic clips without a pulse."""
     models: tuple[str, ...] = MODELS
     """Which models."""
-    real: Path = Path("../shared/data/clips")
-    """Folder of real clips; left out where it is missing."""
+    faces: Path | None = None
+    """Folder of portraits: three in five heads then take their looks from people that training
+    never saw."""
+    real: Path | None = None
+    """Folder of real clips; left out unless given."""
     smoke: bool = False
     """Three short clips only, to see that it runs to its end."""
 
@@ -75,9 +78,15 @@ def main(job: EvaluateJob) -> None:
     seconds, clips, negatives = 30.0, job.clips, job.negatives
     if job.smoke:
         seconds, clips, negatives = 8.0, 3, 2
-    config = SyntheticConfig(seconds=seconds, difficulty=job.difficulty, negatives=0.0)
+    config = SyntheticConfig(
+        seconds=seconds,
+        difficulty=job.difficulty,
+        negatives=0.0,
+        faces=job.faces,
+        people="test",
+    )
     pulsing = drawn_clips(job.data / "pulsing", clips, TEST_SEED, config)
-    config = SyntheticConfig(seconds=seconds, difficulty=job.difficulty, negatives=1.0)
+    config = replace(config, negatives=1.0)
     silent = drawn_clips(job.data / "silent", negatives, TEST_SEED + 10_000, config)
     job.out.mkdir(parents=True, exist_ok=True)
     synthetic = {}
@@ -86,11 +95,11 @@ def main(job: EvaluateJob) -> None:
         synthetic[name] = _summary(score(model, pulsing), score(model, silent), pulsing)
         logger.info("%s: %s", name, synthetic[name]["all"])
     report: dict[str, object] = {
-        "config": asdict(job) | {"out": str(job.out), "data": "", "real": ""},
+        "command": _command(job),
         "machine": f"{platform.machine()}, Python {platform.python_version()}",
         "synthetic": synthetic,
     }
-    if job.real.is_dir() and not job.smoke:
+    if job.real and not job.smoke:
         report["real"] = replay(job.real, job.models)
     (job.out / "results.json").write_text(json.dumps(report, indent=1) + "\n")
     (job.out / "README.md").write_text(_page(report, job))
@@ -208,6 +217,19 @@ def _round(value: float) -> float:
     return round(value, 3)
 
 
+def _command(job: EvaluateJob) -> str:
+    """The command line that does this job, but for where folders are."""
+    words = ["python train/evaluate.py"]
+    for part in fields(job):
+        value = getattr(job, part.name)
+        if value == part.default or part.name in ("out", "data"):
+            continue
+        shown = "DIR" if isinstance(value, Path) else value
+        shown = " ".join(value) if isinstance(value, tuple) else shown
+        words.append(f"--{part.name} {shown}")
+    return " ".join(words)
+
+
 COLUMNS = ("n", "median error", "MAE", "RMSE", "r", "within 3", "readings", "MAE of readings")
 
 
@@ -217,8 +239,8 @@ def _page(report: dict[str, object], job: EvaluateJob) -> str:
     lines = [
         "# Results",
         "",
-        "Made by `python train/evaluate.py` (see results.json beside this). Accuracy on real faces",
-        "against a contact sensor is **not measured**.",
+        f"Made by `{report['command']}` on {report['machine']} (see results.json beside this).",
+        "Accuracy on real faces against a contact sensor is **not measured**.",
         "",
         f"## Synthetic: {job.clips} clips of 30 s, difficulty {job.difficulty:g}, unseen seeds",
         "",

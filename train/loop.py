@@ -14,15 +14,17 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from kdphys.hub import sha256
 from kdphys.losses import negative_pearson, spectral_cross_entropy, squared_error
 from train.datasets import FPS, Batch, ClipStore, draw_batch, whole_batch
 
 logger = logging.getLogger(__name__)
 
 Loss = Callable[[nn.Module, Batch], Mapping[str, Tensor]]
+WEIGHTS = "model.safetensors"
 PACKAGES = ("torch", "numpy", "accelerate", "av", "opencv-contrib-python")
 
 
@@ -76,6 +78,8 @@ class Run:
     """The command's whole configuration, a dataclass, kept in run.json."""
     lag: int = 0
     """Frames by which the model's wave comes late."""
+    start: Path | None = None
+    """Folder whose model.safetensors the model begins with; none begins with random weights."""
 
 
 def label_loss(
@@ -125,6 +129,8 @@ def train(run: Run) -> None:
     cycle = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, plan.rate, total_steps=plan.steps + 1, pct_start=0.15
     )
+    if run.start:
+        run.model.load_state_dict(load_file(run.start / WEIGHTS), strict=True)
     model, optimizer, cycle = accelerator.prepare(run.model, optimizer, cycle)
     run.out.mkdir(parents=True, exist_ok=True)
     record_run(run)
@@ -156,7 +162,7 @@ def train(run: Run) -> None:
             accelerator.save_state(str(checkpoint))
             progress.write_text(json.dumps({"step": step + 1}))
     if accelerator.is_main_process:
-        save_file(run.model.state_dict(), run.out / "model.safetensors")
+        save_file(run.model.state_dict(), run.out / WEIGHTS)
 
 
 def bf16_is_native() -> bool:
@@ -217,6 +223,7 @@ def record_run(run: Run) -> None:
         "config": asdict(run.config),
         "data_sha256": run.store.sha256,
         "clips": len(run.store),
+        "start_sha256": sha256(run.start / WEIGHTS) if run.start else None,
         "parameters": sum(weight.numel() for weight in run.model.parameters()),
         "commit": _git_commit(),
         "versions": {name: version(name) for name in PACKAGES},

@@ -174,7 +174,7 @@ def _fill(
     """Hull of some landmarks with a soft edge. Shape (H, W)."""
     mask = np.zeros(rgb.shape[:2], np.float32)
     hull = cv2.convexHull(points[list(part)].astype(np.float32)).astype(np.int32)
-    cv2.fillConvexPoly(mask, hull, 1.0)
+    cv2.fillConvexPoly(mask, hull, (1.0,))
     return np.asarray(cv2.GaussianBlur(mask, (0, 0), soft), np.float32)
 
 

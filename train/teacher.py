@@ -31,6 +31,8 @@ class TeacherRun:
     """Clips to validate on."""
     out: Path = Path("runs/teacher")
     """Folder of the run; a stopped run in it is resumed."""
+    start: Path | None = None
+    """Folder of a finished run, or of weights, to go on from with its model's configuration."""
     most: int | None = None
     """Use no more than this many clips."""
     model: TeacherConfig = field(default_factory=TeacherConfig)
@@ -46,6 +48,8 @@ def main(config: TeacherRun) -> None:
     if config.smoke:
         folder = smoke_data(config.out)
         config = replace(config, data=folder, check=folder, schedule=SMOKE_SCHEDULE)
+    if config.start:
+        config = replace(config, model=read_config(TeacherConfig, config.start))
     teacher = Teacher(config.model)
 
     def loss(model: nn.Module, batch: Batch) -> dict:
@@ -60,6 +64,7 @@ def main(config: TeacherRun) -> None:
             schedule=config.schedule,
             out=config.out,
             config=config,
+            start=config.start,
         )
     )
     (config.out / "config.json").write_text(config_json(config.model))

@@ -107,10 +107,10 @@ def on_downloads(found: Measurements | None, model: str) -> tuple[str, str, str]
     return waves, everything, picture
 
 
-def measure_json(video: str | None, model: str) -> dict[str, Any]:
-    """One model's reading of a video, as the command line prints it."""
+def measure_json(video: str | None, model: str | None) -> dict[str, Any]:
+    """One model's reading of a video, as the command line prints it; the student's unless told."""
     with _said_in_a_toast():
-        return measure(_path(video), model).to_json()
+        return measure(_path(video), model or MODELS[0]).to_json()
 
 
 def compare_json(video: str | None) -> dict[str, Any]:
