@@ -33,6 +33,7 @@ BREATHING_SECONDS = 30.0
 USUAL_JITTER_MS = 40.0  # by noise, at which an RMSSD is given no more; set by hand
 LEAST_WANDER = 0.04  # a rhythm that strays less than this from the key frames is theirs
 LEAST_LEFT = 0.15  # of a wave's power, when the key frames' part is out, to be more than misfit
+AGREE_BPM = 4.0  # between what a window reads by itself and the path through all of them
 FLAT = 1e-9
 STILL = (
     "No steady pulse was found: the picture changes with the video's key frames only, as that of a "
@@ -109,6 +110,8 @@ class QualityFeatures:
     """Evidence over that for the most credible other rate, in nats."""
     wandering: float
     """Natural logarithm of 1 + how far the rate usually bends off a line within 6 s, in bpm."""
+    agreement: float
+    """Share of the windows that read the same rate by themselves."""
     log_seconds: float
     """Decimal logarithm of the usable seconds."""
     log_amplitude: float
@@ -122,17 +125,19 @@ class Calibration:
     The default is for waves of any amplitude; `train/calibrate.py` fits it.
     """
 
-    intercept: float = -5.7658
+    intercept: float = -6.279
     """Log odds when every feature is 0."""
     snr_db: float = 0.0
     """Log odds a dB."""
-    evidence: float = 0.2748
+    evidence: float = 0.2766
     """Log odds a nat."""
-    margin: float = 0.2949
+    margin: float = 0.2817
     """Log odds a nat."""
-    wandering: float = -1.3968
+    wandering: float = -1.3017
     """Log odds a unit."""
-    log_seconds: float = 2.4214
+    agreement: float = 0.5691
+    """Log odds between no window and all."""
+    log_seconds: float = 2.4527
     """Log odds for ten times the length."""
     log_amplitude: float = 0.0
     """Log odds for ten times the amplitude; 0 where amplitude means nothing."""
@@ -227,6 +232,7 @@ def read_rate(wave: Array, fps: float, calibration: Calibration = DEFAULT) -> Ra
     track = track_rate(window_spectra(wave, fps, min(WINDOW_S, longest_run_s(wave, fps))))
     change = _bends(track.bpm)
     margin = track.evidence - track.rival
+    agrees = (np.abs(track.alone_bpm - track.bpm) < AGREE_BPM).astype(float)
     usable_s = np.isfinite(wave).sum() / fps
     height = math.log10(np.nanstd(bandpass_runs(wave, fps, HEART_BAND_HZ, LEAST_SECONDS)) + FLAT)
     qualities = np.array(
@@ -234,7 +240,9 @@ def read_rate(wave: Array, fps: float, calibration: Calibration = DEFAULT) -> Ra
             calibration.quality(
                 QualityFeatures(*values, math.log10(min(usable_s, WINDOW_S)), height)
             )
-            for values in zip(track.snr_db, track.evidence, margin, np.log1p(change), strict=True)
+            for values in zip(
+                track.snr_db, track.evidence, margin, np.log1p(change), agrees, strict=True
+            )
         ]
     )
     features = QualityFeatures(
@@ -242,6 +250,7 @@ def read_rate(wave: Array, fps: float, calibration: Calibration = DEFAULT) -> Ra
         evidence=float(track.evidence.mean()),
         margin=float(margin.mean()),
         wandering=math.log1p(change.mean()),
+        agreement=float(agrees.mean()),
         log_seconds=math.log10(usable_s),
         log_amplitude=height,
     )

@@ -1,6 +1,7 @@
 """Pictures of the page: `python -m tests.take_screenshots OUT` measures an example in Chromium.
 
-Writes OUT/<desktop|phone>-<light|dark>.png. The picture in the README is the top of desktop-light.
+Writes OUT/<desktop|phone>-<light|dark>.png, the whole page each, and OUT/page.png, the picture in
+the README.
 """
 
 import sys
@@ -36,6 +37,10 @@ def take_screenshots(out: Path) -> None:
                 page.locator("#kd-bpm").wait_for(timeout=PATIENCE_MS)
                 page.wait_for_timeout(1500)  # the charts fade in
                 page.screenshot(path=out / f"{name}-{scheme}.png", full_page=True)
+                if (name, scheme) == ("desktop", "light"):
+                    page.evaluate("scrollTo(0, 190)")  # past the headline
+                    page.set_viewport_size(ViewportSize(width=1280, height=960))
+                    page.screenshot(path=out / "page.png")
                 page.close()
 
 

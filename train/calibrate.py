@@ -25,7 +25,16 @@ TOLERANCE_BPM = 3.0
 SHRINK = 1e-3  # of standardised coefficients, so that features that say the same share the weight
 
 FREE, RISING, FALLING = (None, None), (0, None), (None, 0)
-BOUNDS = (FREE, RISING, RISING, RISING, FALLING, FREE, RISING)  # of the fields of Calibration
+BOUNDS = (
+    FREE,
+    RISING,
+    RISING,
+    RISING,
+    FALLING,
+    RISING,
+    FREE,
+    RISING,
+)  # of the fields of Calibration
 
 Array = NDArray[np.float64]
 
