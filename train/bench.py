@@ -8,7 +8,6 @@ import json
 import logging
 import os
 import platform
-import resource
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ import cv2
 import numpy as np
 import tyro
 
+from kdphys.bench import peak_rss_mb
 from kdphys.pipeline import measure
 from kdphys.video import read_frames
 from train.synthetic import Film, SyntheticConfig, make_film, write_video
@@ -123,7 +123,7 @@ def measure_once(path: Path) -> dict[str, float]:
         "decode_alone_s": round(alone, 2),
         "total_s": round(total, 2),
         **{f"{name}_s": value for name, value in parts.items() if name != "total"},
-        "peak_rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+        "peak_rss_mb": peak_rss_mb(),
     }
 
 
