@@ -21,6 +21,10 @@ MOST_JUMPS = 0.5  # of all change: what key frames bring to a still is more, to 
 LEAST_CHANGE = 0.005  # grey levels a frame: a face changes ten times as much, a still may not
 FEWEST_KEYS, FEWEST_CHANGES = 4, 60
 ASIDE_BPM = (-17.0, -13.0, 13.0, 17.0)  # where noise is looked at, off the line of a 10 s window
+STILL = (
+    "No steady pulse was found: the picture changes with the video's key frames only, as that of a "
+    "photo does. Film a living face, with less compression."
+)
 
 Array = NDArray[np.float64]
 

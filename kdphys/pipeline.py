@@ -9,15 +9,18 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from kdphys.cadence import Stillness
+from kdphys.cadence import STILL, Stillness
+from kdphys.classical import skin_mean
 from kdphys.clip import MAX_GAP_S
 from kdphys.errors import NoFaceError, TooShortError, VideoError
+from kdphys.flicker import GREY_LIGHT, is_grey
 from kdphys.runtime import FPS, Model, open_model
 from kdphys.stream import FaceStream
 from kdphys.video import Frame, probe, read_frames
@@ -154,13 +157,7 @@ def compare(
         wave.end()
         values = wave.joined(watch.steps)
         signal_began = time.perf_counter()
-        vitals = measure_vitals(
-            values.astype(np.float64),
-            FPS,
-            calibration=opened[name].calibration,
-            key_times_s=watch.key_times(),
-            is_still=watch.is_still,
-        )
+        vitals = _read_vitals(values, opened[name], watch)
         now = time.perf_counter()
         network = wave.seconds
         others = sum(other.seconds for other in waves.values()) - network
@@ -169,6 +166,22 @@ def compare(
         )
         results[name] = watch.measurement(name, values, vitals, seconds)
     return results
+
+
+def _read_vitals(wave: NDArray[np.float32], model: Model, watch: "_Watch") -> Vitals:
+    """Read a wave, and again with distrust where its rhythm is not that of blood."""
+    read = partial(
+        measure_vitals,
+        wave.astype(np.float64),
+        FPS,
+        calibration=model.calibration,
+        key_times_s=watch.key_times(),
+    )
+    found = read(distrust=STILL if watch.is_still else None)
+    bpm = found.heart_rate.value
+    if bpm is not None and is_grey(watch.colours(), FPS, bpm):
+        return read(distrust=GREY_LIGHT)
+    return found
 
 
 @dataclass(frozen=True)
@@ -196,6 +209,7 @@ class _Watch:
         self._keys: list[float] = []
         self._has_codec = False
         self._stillness = Stillness()
+        self._colours: list[tuple[int, NDArray[np.float64]]] = []
         self._brightness = 0.0
         self._shown: list[NDArray[np.uint8]] = []
         self._shown_every = 1
@@ -217,13 +231,27 @@ class _Watch:
             if frame.key_frame is not None:
                 self._stillness.push(crops.crop, key_frame=frame.key_frame, opens=crops.opens)
             if waiting and (crops.opens or len(waiting) >= CHUNK):
-                yield _Piece(np.stack(waiting), first, opens)
+                yield self._piece(waiting, first, opens=opens)
                 waiting, first, opens = [], crops.first_step, False
             if crops.opens:
                 first, opens = crops.first_step, True
             waiting.extend(crops.pixels)
         if waiting:
-            yield _Piece(np.stack(waiting), first, opens)
+            yield self._piece(waiting, first, opens=opens)
+
+    def _piece(self, crops: list[NDArray[np.uint8]], first: int, *, opens: bool) -> _Piece:
+        """Put crops together, noting their mean colours."""
+        pixels = np.stack(crops)
+        self._colours.append((first, skin_mean(pixels)))
+        return _Piece(pixels, first, opens)
+
+    def colours(self) -> NDArray[np.float64]:
+        """Mean colour of the face on the grid, NaN where there is none. Shape (steps, 3)."""
+        whole = np.full((self.steps, 3), np.nan)
+        for step, colours in self._colours:
+            room = max(0, min(len(colours), self.steps - step))
+            whole[step : step + room] = colours[:room]
+        return whole
 
     def _timed_frames(self) -> Iterator[Frame]:
         """Frames of the recording, noting how long decoding took and where key frames are."""

@@ -35,10 +35,6 @@ LEAST_WANDER = 0.04  # a rhythm that strays less than this from the key frames i
 LEAST_LEFT = 0.15  # of a wave's power, when the key frames' part is out, to be more than misfit
 AGREE_BPM = 4.0  # between what a window reads by itself and the path through all of them
 FLAT = 1e-9
-STILL = (
-    "No steady pulse was found: the picture changes with the video's key frames only, as that of a "
-    "photo does. Film a living face, with less compression."
-)
 SPECTRUM_BPM, SPECTRUM_STEP_BPM, SPECTRUM_WINDOW_S = (30.0, 240.0), 0.25, 20.0
 
 Array = NDArray[np.float64]
@@ -159,7 +155,7 @@ def measure_vitals(
     *,
     calibration: Calibration = DEFAULT,
     key_times_s: Array | None = None,
-    is_still: bool = False,
+    distrust: str | None = None,
 ) -> Vitals:
     """Read heart rate, variability and breathing from a pulse wave.
 
@@ -168,7 +164,7 @@ def measure_vitals(
         fps: Sampling rate in Hz.
         calibration: From features to confidence; the default ignores the amplitude of the wave.
         key_times_s: Times of the video's key frames, on the axis of the wave. Shape (K,).
-        is_still: Nothing but the video's encoder changes the picture (see `kdphys.cadence`).
+        distrust: What else speaks against any reading, in words for a person.
 
     Returns:
         The vitals; each number has a reason where it is missing.
@@ -183,8 +179,9 @@ def measure_vitals(
     rate, blame = read_rate(kept, fps, calibration), None
     if cadence := find_cadence(key_times_s, len(wave) / fps):
         kept, rate, blame = _beside_cadence(kept, fps, calibration, cadence, rate)
-    if is_still:
-        rate, blame = replace(rate, quality=rate.quality / 4, qualities=rate.qualities / 4), STILL
+    if distrust:
+        rate = replace(rate, quality=rate.quality / 4, qualities=rate.qualities / 4)
+        blame = distrust
     sure = rate.quality >= LEAST_QUALITY
     beats = find_beats(kept if sure else kept[:0], fps, rate.bpm)
     return Vitals(

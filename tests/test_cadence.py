@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kdphys.cadence import Stillness
+from kdphys.cadence import STILL, Stillness
 from kdphys.vitals import measure_vitals
 from tests._waves import pulse_wave
 
@@ -50,7 +50,7 @@ def test_nothing_is_said_of_intra_only_video_or_of_the_first_seconds():
 def test_no_reading_comes_from_a_still_and_the_reason_says_so():
     wave, _ = pulse_wave(72, 30.0, 20.0)
     assert measure_vitals(wave, 30.0).heart_rate.value is not None
-    found = measure_vitals(wave, 30.0, is_still=True)
+    found = measure_vitals(wave, 30.0, distrust=STILL)
     assert found.heart_rate.value is None
     assert found.heart_rate.quality < 0.5
     assert "key frames" in (found.heart_rate.reason or "")

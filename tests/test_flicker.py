@@ -1,0 +1,82 @@
+"""A rhythm of the light is told from one of the blood by its colour."""
+
+import numpy as np
+import pytest
+
+from kdphys.flicker import is_grey
+from kdphys.pipeline import measure
+from tests._films import Recording, write_npz
+
+FPS = 30.0
+SKIN = np.array([150.0, 110.0, 90.0])
+BLOOD = np.array([0.43, 1.0, 0.69])  # of R, G, B, relative to green
+
+
+def face(
+    rng: np.random.Generator, *, light: float, blood: float, bpm: float = 97.0, seconds: float = 20
+) -> np.ndarray:
+    """Mean colours under flickering light, with a pulse of the same rate. Shape (T, 3)."""
+    turns = 2 * np.pi * bpm / 60 * np.arange(int(seconds * FPS)) / FPS
+    change = light * np.sin(turns)[:, None] + blood * np.sin(turns + 1)[:, None] * BLOOD
+    return SKIN * (1 + change + 2e-4 * rng.standard_normal((len(turns), 3)))
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+@pytest.mark.parametrize("light", [0.005, 0.06])
+def test_light_that_swings_is_grey(rng, light):
+    assert is_grey(face(rng, light=light, blood=0.0), FPS, 97)
+    assert is_grey(face(rng, light=light, blood=0.0, seconds=7), FPS, 97)
+
+
+def test_glare_that_swings_over_the_picture_is_grey(rng):
+    turns = 2 * np.pi * 97 / 60 * np.arange(600) / FPS
+    glare = 3 * np.sin(turns)[:, None] + 0.05 * rng.standard_normal((600, 3))
+    assert is_grey(SKIN + glare, FPS, 97)
+
+
+def test_a_pulse_is_not_grey(rng):
+    assert not is_grey(face(rng, light=0.0, blood=0.008), FPS, 97)
+    assert not is_grey(face(rng, light=0.003, blood=0.003), FPS, 97)
+
+
+def test_light_at_another_rate_does_not_matter(rng):
+    assert not is_grey(face(rng, light=0.03, blood=0.0, bpm=150), FPS, 97)
+
+
+def test_faint_light_is_left_to_the_network(rng):
+    assert not is_grey(face(rng, light=0.001, blood=0.0), FPS, 97)
+
+
+def test_movement_without_a_rhythm_is_not_grey(rng):
+    walk = np.cumsum(rng.standard_normal(600)) * 0.002
+    assert not is_grey(SKIN * (1 + walk[:, None]), FPS, 97)
+
+
+def test_gaps_are_left_out_and_nothing_is_said_of_nothing(rng):
+    colours = face(rng, light=0.02, blood=0.0, seconds=30)
+    colours[:200] = np.nan
+    assert is_grey(colours, FPS, 97)
+    assert not is_grey(np.full((600, 3), np.nan), FPS, 97)
+    assert not is_grey(np.zeros((600, 3)), FPS, 97)
+    assert not is_grey(np.empty((0, 3)), FPS, 97)
+
+
+def test_a_lamp_that_swings_over_a_photo_gives_no_reading(recording: Recording, tmp_path):
+    photo = recording.pictures[0].astype(np.float32)
+    noise = np.random.default_rng(1)
+    time_s = np.arange(360) / 30
+    lit = [
+        np.clip(
+            photo * (1 + 0.04 * np.sin(2 * np.pi * 1.5 * at)) + noise.normal(0, 1, photo.shape),
+            0,
+            255,
+        ).astype(np.uint8)
+        for at in time_s
+    ]
+    found = measure(write_npz(tmp_path / "lamp.npz", lit, time_s), "green")
+    assert found.vitals.heart_rate.value is None
+    assert "all colours alike" in (found.vitals.heart_rate.reason or "")
