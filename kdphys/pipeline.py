@@ -7,10 +7,11 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,7 @@ SHOWN_CROPS = 8
 DARK = 12.0  # mean grey level below which a picture is called black
 
 Progress = Callable[[str, float], None]
+Samples = TypeVar("Samples", bound=NDArray[np.floating])
 
 
 @dataclass(frozen=True)
@@ -247,11 +249,7 @@ class _Watch:
 
     def colours(self) -> NDArray[np.float64]:
         """Mean colour of the face on the grid, NaN where there is none. Shape (steps, 3)."""
-        whole = np.full((self.steps, 3), np.nan)
-        for step, colours in self._colours:
-            room = max(0, min(len(colours), self.steps - step))
-            whole[step : step + room] = colours[:room]
-        return whole
+        return _on_grid(self._colours, np.full((self.steps, 3), np.nan))
 
     def _timed_frames(self) -> Iterator[Frame]:
         """Frames of the recording, noting how long decoding took and where key frames are."""
@@ -399,11 +397,15 @@ class _Wave:
 
     def joined(self, steps: int) -> NDArray[np.float32]:
         """The wave of the whole recording, NaN where there was no face. Shape (steps,)."""
-        whole = np.full(steps, np.nan, np.float32)
-        for step, wave in self._parts:
-            room = max(0, min(len(wave), steps - step))
-            whole[step : step + room] = wave[:room]
-        return whole
+        return _on_grid(self._parts, np.full(steps, np.nan, np.float32))
+
+
+def _on_grid(parts: Iterable[tuple[int, Samples]], whole: Samples) -> Samples:
+    """Lay parts, each with the step of its first sample, into `whole` as far as it reaches."""
+    for step, part in parts:
+        room = max(0, min(len(part), len(whole) - step))
+        whole[step : step + room] = part[:room]
+    return whole
 
 
 def _rounded(value: float | None, digits: int) -> float | None:

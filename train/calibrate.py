@@ -25,16 +25,8 @@ TOLERANCE_BPM = 3.0
 SHRINK = 1e-3  # of standardised coefficients, so that features that say the same share the weight
 
 FREE, RISING, FALLING = (None, None), (0, None), (None, 0)
-BOUNDS = (
-    FREE,
-    RISING,
-    RISING,
-    RISING,
-    FALLING,
-    RISING,
-    FREE,
-    RISING,
-)  # of the fields of Calibration
+# Of the fields of Calibration, in their order.
+BOUNDS = (FREE, RISING, RISING, RISING, FALLING, RISING, FREE, RISING)
 
 Array = NDArray[np.float64]
 

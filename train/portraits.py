@@ -41,6 +41,7 @@ CANONICAL = Anatomy(
     mouth_width=0.26,
     nose_y=0.235,
 )
+MELANIN_AXIS = np.log(DARK_SKIN) - np.log(LIGHT_SKIN)
 LEAST_FACE_PX = 40
 MOST_RETONE = 0.2  # how far the melanin of a picture is moved, of the whole range
 CURVE = 2.2  # of the picture: what was stored is light to the power of 1 / 2.2
@@ -74,18 +75,19 @@ class Portrait:
     """From face units (x, y, 1) to pixels. Shape (2, 3)."""
 
 
-def list_portraits(folder: Path, people: People) -> list[Path]:
-    """Pictures of one half of the people; the halves share nobody.
+@cache
+def list_portraits(folder: Path, people: People) -> tuple[Path, ...]:
+    """Pictures of one part of the people; the parts share nobody. A folder is looked at once.
 
     Raises:
         FileNotFoundError: The folder holds no picture.
     """
     pictures = sorted(p for p in folder.iterdir() if p.suffix.lower() in (".jpg", ".jpeg", ".png"))
-    chosen = [
+    chosen = tuple(
         picture
         for place, picture in enumerate(pictures)
         if (place % TEST_EVERY == TEST_EVERY - 1) == (people == "test")
-    ]
+    )
     if not chosen:
         raise FileNotFoundError(f"{folder} holds no portraits for {people}; it needs .jpg or .png")
     return chosen
@@ -105,11 +107,11 @@ def draw_portrait(rng: np.random.Generator, portrait: Portrait, x: Map, y: Map) 
         shape (N, N, 3).
     """
     grow = np.exp(rng.normal(0, 0.05))
-    image, skin, lips = (_view(portrait, layer, x, y, grow) for layer in _layers(portrait))
+    layers = portrait.light, portrait.skin, portrait.lips
+    image, skin, lips = (_view(portrait, layer, x, y, grow) for layer in layers)
     own = float(np.clip(_melanin(portrait.tone), 0, 1))
     melanin = float(np.clip(rng.uniform(), own - MOST_RETONE, own + MOST_RETONE))
-    axis = np.log(DARK_SKIN) - np.log(LIGHT_SKIN)
-    change = (melanin - own) * axis
+    change = (melanin - own) * MELANIN_AXIS
     flesh = np.maximum(skin, lips)
     image = image * np.exp(flesh[..., None] * change.astype(np.float32))
     radius: Map = np.sqrt((x / CANONICAL.half_width) ** 2 + (y / CANONICAL.half_height) ** 2)
@@ -190,12 +192,7 @@ def _likeness(light: Map, tone: NDArray[np.float64], soft: float) -> Map:
 
 def _melanin(tone: NDArray[np.float64]) -> float:
     """Where a tone lies between the lightest and the darkest skin."""
-    axis = np.log(DARK_SKIN) - np.log(LIGHT_SKIN)
-    return float((np.log(tone) - np.log(LIGHT_SKIN)) @ axis / (axis @ axis))
-
-
-def _layers(portrait: Portrait) -> tuple[Map, Map, Map]:
-    return portrait.light, portrait.skin, portrait.lips
+    return float((np.log(tone) - np.log(LIGHT_SKIN)) @ MELANIN_AXIS / (MELANIN_AXIS @ MELANIN_AXIS))
 
 
 def _view(portrait: Portrait, layer: Map, x: Map, y: Map, grow: float) -> Map:
