@@ -10,7 +10,7 @@ import json
 import logging
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +49,8 @@ class ConfidenceJob:
     """Clips of 60 s; every second one holds no pulse."""
     faces: Path | None = None
     """Folder of portraits that lend their looks to a part of the heads, as in training."""
+    pulses: Path | None = None
+    """Folder of pulse recordings that lend their waves to a part of the clips, as in training."""
     smoke: bool = False
     """A few clips, to see that it runs to its end; nothing is written beside the weights."""
 
@@ -57,8 +59,10 @@ def main(job: ConfidenceJob) -> None:
     """Fit as asked."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     clips, long_clips = (8, 2) if job.smoke else (job.clips, job.long_clips)
-    short = SyntheticConfig(seconds=20.0, negatives=0.4, rates="log", faces=job.faces)
-    long = SyntheticConfig(seconds=60.0, negatives=0.5, rates="log", faces=job.faces)
+    short = SyntheticConfig(
+        seconds=20.0, negatives=0.4, rates="log", faces=job.faces, pulses=job.pulses
+    )
+    long = replace(short, seconds=60.0, negatives=0.5)
     stores = [
         drawn_clips(job.data / "short", clips, SEED, short),
         drawn_clips(job.data / "long", long_clips, LONG_SEED, long),

@@ -45,8 +45,8 @@ class EvaluateJob:
     """Where the test clips are kept; drawn if they are not there."""
     clips: int = 100
     """Synthetic clips of 30 s."""
-    difficulty: float = 0.5
-    """Their difficulty."""
+    difficulty: float = 1.0
+    """Their difficulty: 1 is full, as hard as public sets get (see train/realism.py)."""
     negatives: int = 60
     """Synthetic clips without a pulse."""
     models: tuple[str, ...] = MODELS
@@ -54,6 +54,9 @@ class EvaluateJob:
     faces: Path | None = None
     """Folder of portraits: three in five heads then take their looks from people that training
     never saw."""
+    pulses: Path | None = None
+    """Folder of pulse recordings; two in five pulses then come from people that training never
+    saw."""
     real: Path | None = None
     """Folder of real clips; left out unless given."""
     smoke: bool = False
@@ -83,6 +86,7 @@ def main(job: EvaluateJob) -> None:
         difficulty=job.difficulty,
         negatives=0.0,
         faces=job.faces,
+        pulses=job.pulses,
         people="test",
     )
     pulsing = drawn_clips(job.data / "pulsing", clips, TEST_SEED, config)
@@ -123,7 +127,7 @@ def score(model: Model, store: ClipStore) -> Scores:
         )
         heart = vitals.heart_rate
         given = np.nan if heart.value is None else heart.value
-        rows.append((_raw_bpm(wave), given, heart.quality))
+        rows.append((raw_bpm(wave), given, heart.quality))
     bpm, given, quality = np.array(rows).T
     return Scores(bpm, given, quality)
 
@@ -170,7 +174,8 @@ def drawn_clips(folder: Path, clips: int, seed: int, config: SyntheticConfig) ->
     return read_store(folder, clips)
 
 
-def _raw_bpm(wave: Array) -> float:
+def raw_bpm(wave: Array) -> float:
+    """Rate of a wave whatever its confidence; NaN where there is none."""
     broad = bandpass_runs(wave, FPS, WAVE_BAND_HZ, LEAST_SECONDS)
     if not np.isfinite(broad).any() or np.nanstd(broad) < 1e-9:
         return np.nan

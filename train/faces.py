@@ -2,8 +2,8 @@
 
 A face is drawn once, as maps over a square view, by soft implicit shapes; `train.world` then turns,
 lights and films it. Coordinates are in face units: the head is about 2 tall, x to the right and y
-down, the origin between nose and eyes. Skin colour runs along a melanin axis in linear light, with
-haemoglobin reddening cheeks, nose and lips (the two-pigment picture of Tsumura et al., 2003,
+down, the origin between nose and eyes. Skin colour comes from melanin and blood (`train.optics`),
+with more blood in cheeks, nose and lips (the two-pigment picture of Tsumura et al., 2003,
 doi 10.1145/882262.882344).
 """
 
@@ -13,11 +13,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from train.optics import draw_tone
+
 Map = NDArray[np.float32]
 
-LIGHT_SKIN = np.array([0.78, 0.50, 0.39])  # linear reflectance, least melanin
-DARK_SKIN = np.array([0.075, 0.034, 0.022])  # most melanin
-BLOOD = np.array([0.06, 0.55, 0.42])  # how much more blood darkens R, G, B
+FLUSH = 0.5  # how much more blood darkens green, at most
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,8 @@ class Face:
     """How far a place follows the jaw down when the mouth opens. Shape (N, N)."""
     melanin: float
     """0 for the lightest skin, 1 for the darkest."""
+    pulse_rgb: NDArray[np.float64]
+    """Relative darkening of R, G, B by a pulse of unit strength. Shape (3,)."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,8 @@ class Look:
     """1 where the head is. Shape (N, N)."""
     melanin: float
     """0 for the lightest skin, 1 for the darkest."""
+    pulse_rgb: NDArray[np.float64]
+    """Relative darkening of R, G, B by a pulse of unit strength. Shape (3,)."""
 
 
 def view_grid(side: int, view: float) -> tuple[Map, Map]:
@@ -93,9 +97,8 @@ def draw_face(rng: np.random.Generator, x: Map, y: Map) -> Face:
         The face. All skin tones are equally likely along the melanin axis.
     """
     body = _draw_anatomy(rng)
-    melanin = rng.uniform()
-    tone = np.exp((1 - melanin) * np.log(LIGHT_SKIN) + melanin * np.log(DARK_SKIN))
-    tone *= np.exp(rng.normal(0, 0.06, 3))
+    tone, melanin = draw_tone(rng)
+    colour = tone.reflectance * np.exp(rng.normal(0, 0.06, 3))
     narrow = body.half_width * (
         1 - rng.uniform(0.1, 0.3) * np.clip(y / body.half_height, 0, 1) ** 2
     )
@@ -104,17 +107,19 @@ def draw_face(rng: np.random.Generator, x: Map, y: Map) -> Face:
     front = _step(np.float32(1) - radius, soft / body.half_width)
 
     blood = _blood_map(rng, x, y, body)
-    skin = tone * np.exp(-BLOOD * (0.35 * blood + 0.12 * smooth_field(rng, x.shape, 5))[..., None])
+    redder = 0.35 * blood + 0.12 * smooth_field(rng, x.shape, 5)
+    skin = colour * np.exp(-FLUSH * tone.flush * redder[..., None])
     skin *= 1 + 0.05 * smooth_field(rng, x.shape, 24)[..., None]
     image, bare = _draw_features(rng, skin.astype(np.float32), x, y, body)
     image, bare, head = _draw_hair(rng, (image, bare), front, (x, y), body)
     image, head = _draw_neck(image, head, skin, (x, y), body)
-    image, bare = _draw_wear(rng, image, bare, x, y, body)
+    image, bare, head = _draw_wear(rng, (image, bare, head), front, (x, y), body)
     perfusion = (
         bare * head * np.clip(1 + 0.45 * smooth_field(rng, x.shape, 4) + 0.3 * blood, 0.1, 2.5)
     )
     perfusion *= np.where(y > body.half_height, 0.5, 1.0)  # the neck pulses less
-    look = Look(image, skin.astype(np.float32), perfusion.astype(np.float32), head, float(melanin))
+    flesh = skin.astype(np.float32)
+    look = Look(image, flesh, perfusion.astype(np.float32), head, melanin, tone.pulse)
     return finish_face(rng, look, (x, y, radius), body)
 
 
@@ -146,6 +151,7 @@ def finish_face(
         depth=_depth(x, y, radius, body),
         jaw=(down * np.exp(-((x / 0.6) ** 2))).astype(np.float32),
         melanin=look.melanin,
+        pulse_rgb=look.pulse_rgb,
     )
 
 
@@ -275,10 +281,18 @@ def _draw_neck(
 
 
 def _draw_wear(
-    rng: np.random.Generator, image: Map, bare: Map, x: Map, y: Map, body: Anatomy
-) -> tuple[Map, Map]:
-    """Glasses for one in four."""
-    if rng.uniform() < 0.25:
+    rng: np.random.Generator,
+    drawn: tuple[Map, Map, Map],
+    front: Map,
+    place: tuple[Map, Map],
+    body: Anatomy,
+) -> tuple[Map, Map, Map]:
+    """Glasses, make-up, a mask over mouth and nose, a scarf around the face; none is common."""
+    (image, bare, head), (x, y) = drawn, place
+    glasses, make_up, mask, scarf = rng.uniform(size=4) < (0.25, 0.15, 0.06, 0.06)
+    if make_up:
+        image, bare = _make_up(rng, (image, bare), place, body)
+    if glasses:
         frame = np.zeros(x.shape, np.float32)
         width, height = rng.uniform(0.19, 0.25), rng.uniform(0.13, 0.2)
         for side in (-1, 1):
@@ -289,7 +303,45 @@ def _draw_wear(
         frame = np.maximum(frame, bridge)
         image = _over(image, frame, rng.uniform(0.005, 0.2) * np.exp(rng.normal(0, 0.3, 3)))
         bare = bare * (1 - frame)
-    return image, bare
+    if mask:
+        cloth = front * _step(y - body.nose_y + rng.uniform(0.0, 0.2) - 0.25 * x**2, 0.04)
+        pleats = 1 + 0.15 * np.sin(rng.uniform(15, 30) * y)
+        image = _over(image, cloth, _cloth(rng) * pleats[..., None])
+        bare = bare * (1 - cloth)
+    if scarf:
+        reach = rng.uniform(0.78, 0.92)
+        inside = _disc(x, y, 0, 0.08, reach * body.half_width, reach * body.half_height)
+        around = _disc(x, y, 0, 0.05, 1.35 * body.half_width, 1.3 * body.half_height)
+        cloth = np.maximum(around, _step(0.75 - abs(x), 0.1) * _step(y - 0.6, 0.1)) * (1 - inside)
+        image = _over(
+            image, cloth, _cloth(rng) * (1 + 0.15 * smooth_field(rng, x.shape, 9))[..., None]
+        )
+        head, bare = _union(head, cloth), bare * (1 - cloth)
+    return image, bare, head
+
+
+def _make_up(
+    rng: np.random.Generator, drawn: tuple[Map, Map], place: tuple[Map, Map], body: Anatomy
+) -> tuple[Map, Map]:
+    """Foundation that covers a part of the pulse, and colour on lips, cheeks and lids."""
+    (image, bare), (x, y) = drawn, place
+    cover = rng.uniform(0.0, 0.5)
+    mean = (image * bare[..., None]).sum((0, 1)) / max(float(bare.sum()), 1.0)
+    image = _over(image, 0.6 * cover * bare, mean)
+    lips = _lips(x, y, body)
+    image = _over(image, rng.uniform(0, 0.9) * lips, np.array([0.4, 0.03, 0.05]))
+    for side in (-1, 1):
+        cheek = _blob(x, y, side * 0.38, 0.25, 0.22, 0.18)
+        image = _over(image, rng.uniform(0, 0.25) * cheek * bare, np.array([0.6, 0.2, 0.2]))
+        lid = _disc(x, y, side * body.eye_x, body.eye_y - 0.1, 1.3 * body.eye_size, 0.06)
+        image = _over(image, rng.uniform(0, 0.5) * lid, 0.3 * rng.uniform(size=3))
+    return image, bare * (1 - cover) * (1 - 0.5 * lips)
+
+
+def _cloth(rng: np.random.Generator) -> NDArray[np.float64]:
+    """Colour of a piece of cloth: white, surgical blue, black or any."""
+    kinds = ([0.75, 0.75, 0.73], [0.35, 0.6, 0.75], [0.02, 0.02, 0.02], rng.uniform(0.02, 0.7, 3))
+    return np.array(kinds[int(rng.integers(len(kinds)))])
 
 
 def _with_open_mouth(image: Map, x: Map, y: Map, body: Anatomy) -> Map:

@@ -17,8 +17,6 @@ from numpy.typing import NDArray
 
 from kdphys.face import find_landmarks
 from train.faces import (
-    DARK_SKIN,
-    LIGHT_SKIN,
     Anatomy,
     Face,
     Look,
@@ -27,6 +25,7 @@ from train.faces import (
     finish_face,
     smooth_field,
 )
+from train.optics import BLOOD_FRACTION, COMMON_BLOOD, WHITE_KELVIN, draw_lamp, skin_tone
 
 People = Literal["train", "test"]
 
@@ -40,6 +39,9 @@ CANONICAL = Anatomy(
     mouth_y=0.54,
     mouth_width=0.26,
     nose_y=0.235,
+)
+LIGHT_SKIN, DARK_SKIN = (
+    skin_tone(melanin, COMMON_BLOOD, WHITE_KELVIN).reflectance for melanin in (0.0, 1.0)
 )
 MELANIN_AXIS = np.log(DARK_SKIN) - np.log(LIGHT_SKIN)
 LEAST_FACE_PX = 40
@@ -126,7 +128,8 @@ def draw_portrait(rng: np.random.Generator, portrait: Portrait, x: Map, y: Map) 
     gain = np.clip(1 + 0.45 * smooth_field(rng, x.shape, 4), 0.1, 2.5)
     perfusion = ((skin + 0.6 * lips) * head * gain).astype(np.float32)
     tone = np.broadcast_to(portrait.tone * np.exp(change), image.shape).astype(np.float32)
-    look = Look(image, tone, perfusion, head, melanin)
+    optics = skin_tone(melanin, float(rng.uniform(*BLOOD_FRACTION)), draw_lamp(rng))
+    look = Look(image, tone, perfusion, head, melanin, optics.pulse)
     return finish_face(rng, look, (x, y, radius), CANONICAL), room
 
 

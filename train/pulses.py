@@ -3,10 +3,11 @@
 A beat is a forward (systolic) and a reflected (dicrotic) wave, each a Gaussian in the beat's own
 phase, after McSharry et al. (2003, doi 10.1109/TBME.2003.808805) as used for pulse waves by
 Tang et al. (2020, doi 10.1038/s41598-020-69076-x). Beat intervals follow respiration (sinus
-arrhythmia), slow drift and, rarely, an ectopic beat.
+arrhythmia), slow drift and, rarely, an ectopic beat or a pause; respiration also sways the strength
+of the beats and the level that they ride on (Charlton et al., 2018, doi 10.1109/RBME.2017.2763681).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,8 @@ class Pulse:
     time_s: NDArray[np.float64]
     """Sample times. Shape (N,), evenly spaced at `WAVE_HZ`."""
     values: NDArray[np.float64]
-    """Blood volume, zero mean, unit standard deviation; systole is up. Shape (N,)."""
+    """Blood volume, zero mean; systole is up. The beats have unit standard deviation, and ride on
+    the slow sway of respiration. Shape (N,)."""
     target: NDArray[np.float64]
     """What a network should say: the same beats, half in their own shape and half in that of a
     plain beat, so that the heart rate is its strongest tone even where a strong reflected wave
@@ -32,7 +34,7 @@ class Pulse:
     beats_s: NDArray[np.float64]
     """Onsets of the beats in seconds. Shape (M,)."""
     bpm: float
-    """Mean heart rate: beats counted over the time they span."""
+    """Mean heart rate: beats counted over the time they span, as if none were missing."""
 
     def at(self, time_s: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the blood volume at any times inside the recording. Shape of `time_s`."""
@@ -59,13 +61,20 @@ def draw_pulse(
     """
     drawn = rng.uniform(LEAST_BPM, MOST_BPM)
     bpm = drawn if bpm is None else bpm
-    onsets = _beat_onsets(rng, bpm, seconds, variability)
+    breath = Breath(rng.uniform(0.1, 0.5), rng.uniform(0, 2 * np.pi))
+    onsets = _beat_onsets(rng, bpm, seconds, variability, breath)
+    rate = _rate_bpm(onsets[(onsets >= 0) & (onsets <= seconds)])
+    if variability and rng.uniform() < 0.05:  # one beat is missing
+        onsets = np.delete(onsets, int(rng.integers(2, len(onsets) - 2)))
     time_s = np.arange(0.0, seconds + 1 / WAVE_HZ, 1 / WAVE_HZ)
     beat, phase = _place_in_beat(time_s, onsets)
     shape = _beat_shape(rng, bpm)
     strength = 1 + rng.uniform(0, 0.15) * rng.standard_normal(len(onsets))  # beat to beat
+    strength += variability * rng.uniform(0, 0.25) * breath.at(onsets)
     values = np.interp(phase, np.linspace(0, 1, PHASE_STEPS), shape) * strength[beat]
-    return pulse_of(time_s, values, onsets, seconds)
+    pulse = pulse_of(time_s, values, onsets, seconds)
+    sway = variability * rng.uniform(0, 0.6) * breath.at(time_s + rng.uniform(0, 3))
+    return replace(pulse, values=pulse.values + sway, bpm=rate)
 
 
 def pulse_of(
@@ -91,8 +100,11 @@ def pulse_of(
     values = _standard(values)
     target = _standard(_standard(plain) + values)
     inside = onsets_s[(onsets_s >= 0) & (onsets_s <= seconds)]
-    rate = 60 * (len(inside) - 1) / (inside[-1] - inside[0])
-    return Pulse(time_s, values, target, inside, float(rate))
+    return Pulse(time_s, values, target, inside, _rate_bpm(inside))
+
+
+def _rate_bpm(beats_s: NDArray[np.float64]) -> float:
+    return float(60 * (len(beats_s) - 1) / (beats_s[-1] - beats_s[0]))
 
 
 def _place_in_beat(
@@ -107,16 +119,27 @@ def _standard(wave: NDArray[np.float64]) -> NDArray[np.float64]:
     return (wave - wave.mean()) / wave.std()
 
 
+@dataclass(frozen=True)
+class Breath:
+    """Respiration as a sine."""
+
+    hz: float
+    phase: float
+
+    def at(self, time_s: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Between -1 and 1. Shape of `time_s`."""
+        return np.sin(2 * np.pi * self.hz * time_s + self.phase)
+
+
 def _beat_onsets(
-    rng: np.random.Generator, bpm: float, seconds: float, variability: float
+    rng: np.random.Generator, bpm: float, seconds: float, variability: float, breath: Breath
 ) -> NDArray[np.float64]:
     """Integrate an instantaneous rate into beat onsets from before 0 to after `seconds`."""
     step = 0.05
     time_s = np.arange(-3.0, seconds + 4.0, step)
-    breath_hz = rng.uniform(0.1, 0.5)
     calm = np.clip((150 - bpm) / 90, 0.15, 1.0)  # a fast heart varies less
     sway = variability * calm * rng.uniform(0.0, 0.08)
-    rate = 1 + sway * np.sin(2 * np.pi * breath_hz * time_s + rng.uniform(0, 2 * np.pi))
+    rate = 1 + sway * breath.at(time_s)
     rate += variability * rng.uniform(-0.08, 0.08) * (time_s / max(seconds, 1.0) - 0.5)
     rate += variability * calm * 0.03 * _slow_noise(rng, len(time_s), step, 0.1)
     rate /= rate.mean()

@@ -26,6 +26,8 @@ from kdphys.clip import EvenGrid
 from kdphys.crop import FaceBox, crop_face
 from train import faces, portraits, pulses, world
 from train.portraits import People
+from train.recorded_pulses import draw_recorded_pulse, read_pulses
+from train.sheets import draw_crops, draw_waves
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +36,8 @@ SOURCE_FPS = (15.0, 20.0, 24.0, 25.0, 25.0, 29.97, 30.0, 30.0, 30.0, 60.0)
 CODECS = ("libx264", "libx264", "libx264", "mpeg4", "libvpx", "mjpeg")
 KEY_FRAME_EVERY = (12, 15, 25, 30, 30, 50, 60, 250, 250)
 CODEC_STRENGTH = 1.4  # a real face fills more pixels and so keeps more of its pulse in a codec
+MOST_DIFFICULT = 4.0
+HARDSHIP = 0.15  # of difficulty 1, on the scale of 0 to 1 that the world's factors are drawn on
 SHARD = 50
 
 
@@ -46,7 +50,8 @@ class SyntheticConfig:
     size: int = 36
     """Side of the square crop in pixels."""
     difficulty: float | None = None
-    """0 for a still face in good light, 1 for the worst; none draws it anew for each clip."""
+    """0 for a still face in good light; 1 errs POS about as far as the hardest public set does
+    (see train/realism.py); none draws 0 to 4 for each clip."""
     negatives: float = 0.12
     """Share of clips without a pulse: photos, masks and the like."""
     side: int | None = None
@@ -64,8 +69,12 @@ class SyntheticConfig:
     """Folder of portraits that lend their looks to a part of the heads; none draws all heads."""
     portrait_share: float = 0.6
     """Share of the heads that come from portraits, where there is a folder of them."""
+    pulses: Path | None = None
+    """Folder of pulse recordings that lend their waves to a part of the clips; none draws all."""
+    pulse_share: float = 0.4
+    """Share of the pulses that come from recordings, where there is a folder of them."""
     people: People = "train"
-    """Which portraits: those for training, or the fifth of them that is kept for tests."""
+    """Whose portraits and recordings: those for training, or those that are kept for tests."""
     off: tuple[str, ...] = ()
     """Factors to switch off; see train.world.FACTORS."""
 
@@ -76,8 +85,8 @@ class SyntheticConfig:
             raise ValueError(f"off={sorted(unknown)} must be among {world.FACTORS}")
         if self.seconds < 2:
             raise ValueError(f"seconds={self.seconds} must be at least 2")
-        if self.difficulty is not None and not 0 <= self.difficulty <= 1:
-            raise ValueError(f"difficulty={self.difficulty} must lie in [0, 1]")
+        if self.difficulty is not None and not 0 <= self.difficulty <= MOST_DIFFICULT:
+            raise ValueError(f"difficulty={self.difficulty} must lie in [0, {MOST_DIFFICULT:g}]")
 
 
 @dataclass(frozen=True)
@@ -137,34 +146,40 @@ def make_film(seed: int, config: SyntheticConfig) -> Film:
     """
     rng = np.random.default_rng((seed, 20260100))
     off = frozenset(config.off)
-    difficulty = float(rng.uniform()) if config.difficulty is None else config.difficulty
+    difficulty = config.difficulty
+    if difficulty is None:
+        difficulty = float(rng.uniform(0, MOST_DIFFICULT))
+    hardship = HARDSHIP * difficulty
     negative = rng.uniform() < config.negatives
     side = config.side or 2 * int(rng.integers(32, 65))
     fps = config.fps or float(rng.choice(SOURCE_FPS))
-    true_s, stamps = _frame_times(rng, config.seconds, fps, difficulty, off)
-    pulse = _draw_pulse(rng, config, difficulty)
+    true_s, stamps = _frame_times(rng, config.seconds, fps, hardship, off)
+    pulse = _draw_pulse(rng, config, hardship)
     x, y = faces.view_grid(side, config.view)
     face, room = _draw_head(rng, config, x, y)
     still = negative and rng.uniform() < 0.5  # a photo on a stand
-    codec, options = _draw_codec(rng, difficulty, always=still, off=off)
+    codec, options = _draw_codec(rng, hardship, always=still, off=off)
     strength = 0.0
     if not negative:
-        strength = _draw_strength(rng, difficulty, face.melanin) * (CODEC_STRENGTH if codec else 1)
-    effort = 0.02 if still else difficulty
+        strength = _draw_strength(rng, hardship) * (CODEC_STRENGTH if codec else 1)
+    effort = 0.02 if still else hardship
     frozen = off | ({"talk", "express", "blink"} if still else set())
     motion = world.draw_motion(rng, true_s, effort, frozen)
     light = world.draw_light(rng, true_s, effort, off)
-    camera = world.draw_camera(rng, face, difficulty, off)
+    camera = world.draw_camera(rng, face, hardship, off)
     volume = strength * pulse.at(true_s)
     slope = strength * (pulse.at(true_s + 0.01) - pulse.at(true_s - 0.01)) / 0.02
     room = faces.draw_background(rng, x, y) if room is None else room
     blood = np.stack([volume, slope], 1)
-    shot = world.Shot(face, room, motion, light, camera, blood, config.view)
+    hand = None
+    if "hand" not in off and not still:
+        hand = world.draw_hand(rng, face, true_s, hardship, config.view)
+    shot = world.Shot(face, room, motion, light, camera, blood, config.view, hand)
     pictures = list(world.film(rng, shot))
     keys = np.zeros(len(pictures), bool)
     if codec:
         pictures, keys = world.encode(pictures, fps, codec, options)
-    boxes = _draw_boxes(rng, shot, true_s, difficulty, off)
+    boxes = _draw_boxes(rng, shot, true_s, hardship, off)
     truth = Truth(
         seed=seed,
         bpm=None if negative else pulse.bpm,
@@ -173,7 +188,7 @@ def make_film(seed: int, config: SyntheticConfig) -> Film:
         fps=fps,
         codec=codec,
         key_every=int(options["g"]) if "g" in options else None,
-        strength=strength,
+        strength=strength * float(face.pulse_rgb[1]),
     )
     return Film(pictures, stamps, boxes, keys, pulse, truth)
 
@@ -238,20 +253,26 @@ def _draw_pulse(
     bpm = config.bpm
     if bpm is None and config.rates == "log":
         bpm = float(np.exp(rng.uniform(np.log(pulses.LEAST_BPM), np.log(pulses.MOST_BPM))))
-    return pulses.draw_pulse(rng, config.seconds + 1.0, variability, bpm)
+    seconds = config.seconds + 1.0
+    if config.pulses and rng.uniform() < config.pulse_share:
+        recorded = read_pulses(config.pulses, config.people)
+        found = draw_recorded_pulse(rng, recorded, seconds, bpm)
+        if found:
+            return found
+    return pulses.draw_pulse(rng, seconds, variability, bpm)
 
 
-def _draw_strength(rng: np.random.Generator, difficulty: float, melanin: float) -> float:
-    """Relative darkening of green, standard deviation in linear light."""
+def _draw_strength(rng: np.random.Generator, difficulty: float) -> float:
+    """Relative darkening of the lightest skin's green, standard deviation in linear light."""
     low, high = 0.0025 - 0.0017 * difficulty, 0.007 - 0.003 * difficulty
-    return float(np.exp(rng.uniform(np.log(low), np.log(high))) * (1 - 0.4 * melanin))
+    return float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
 
 def _draw_codec(
     rng: np.random.Generator, difficulty: float, *, always: bool, off: frozenset[str]
 ) -> tuple[str | None, dict[str, str]]:
     """Choose a codec and how hard it squeezes."""
-    if "codec" in off or (rng.uniform() > 0.5 and not always):
+    if "codec" in off or (rng.uniform() > min(0.5, 1.5 * difficulty) and not always):
         return None, {}
     codec = str(rng.choice(CODECS))
     squeeze = (0.2 + 0.8 * difficulty) * rng.uniform() ** 1.5
@@ -323,7 +344,8 @@ class SyntheticJob:
     quality: int = 10
     """Constant rate factor of the video: 0 is lossless, 51 the worst."""
     sheet: Path | None = None
-    """Draw crops over time into this picture instead, one row a clip."""
+    """Draw crops over time into this picture instead, one row a clip, and their waves and spectra
+    into another beside it, NAME-waves."""
     config: SyntheticConfig = field(default_factory=SyntheticConfig)
     smoke: bool = False
     """Four short clips only, to see that it runs to its end."""
@@ -404,16 +426,15 @@ def write_video(path: Path, film: Film, quality: int) -> None:
         sink.mux(stream.encode(None))
 
 
-def draw_sheet(path: Path, job: SyntheticJob) -> None:
-    """Draw a contact sheet: one row a clip, crops over four seconds."""
-    rows = []
-    for seed in range(job.seed, job.seed + job.clips):
-        clip = make_clip(seed, replace(job.config, seconds=4.0))
-        chosen = clip.pixels[np.linspace(0, len(clip.pixels) - 1, 10).astype(int)]
-        large = [cv2.resize(crop, (108, 108), interpolation=cv2.INTER_NEAREST) for crop in chosen]
-        rows.append(np.hstack(large))
+def draw_sheets(path: Path, job: SyntheticJob) -> None:
+    """Draw crops of each clip, and its waves beside."""
+    seeds = range(job.seed, job.seed + job.clips)
+    clips = [make_clip(seed, job.config) for seed in seeds]
     path.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(path), cv2.cvtColor(np.vstack(rows), cv2.COLOR_RGB2BGR))
+    beside = path.with_stem(f"{path.stem}-waves")
+    sheets = {path: draw_crops(clips), beside: draw_waves(clips, NETWORK_FPS)}
+    for name, picture in sheets.items():
+        cv2.imwrite(str(name), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
 
 
 def save_film(path: Path, job: SyntheticJob) -> None:
@@ -436,7 +457,7 @@ def main(job: SyntheticJob) -> None:
     if job.video:
         save_film(job.video, job)
     elif job.sheet:
-        draw_sheet(job.sheet, job)
+        draw_sheets(job.sheet, job)
     else:
         write_dataset(job)
 

@@ -1,9 +1,8 @@
 """The world around a synthetic face: how it moves, how it is lit, and the camera that films it.
 
 Everything that troubles a real recording has a factor of its own that can be switched off, so that
-an error can be explained. Light is linear until the camera's own curve; the pulse darkens skin by
-wavelength-dependent absorption with the relative strengths of de Haan & van Leest (2014,
-doi 10.1088/0967-3334/35/9/1913).
+an error can be explained. Light is linear until the camera's own curve; how much the pulse darkens
+red, green and blue follows from the skin and the lamp (`train.optics`).
 """
 
 import io
@@ -22,10 +21,9 @@ from train.faces import Face, Map, smooth_field, view_grid
 Track = NDArray[np.float64]
 Picture = NDArray[np.uint8]
 
-PULSE_RGB = np.array([0.33, 0.77, 0.53])  # relative pulsatile strength of R, G, B
 FACTORS = (
-    "motion", "rhythm", "talk", "express", "blink", "light", "flicker", "shadow", "exposure",
-    "noise", "blur", "codec", "box", "timing",
+    "motion", "rhythm", "talk", "express", "blink", "hand", "light", "flicker", "shadow",
+    "exposure", "noise", "bayer", "blur", "chroma", "codec", "box", "timing",
 )  # fmt: skip
 
 
@@ -73,6 +71,20 @@ class Camera:
     """Gaussian blur in pixels."""
     exposure: float
     """Gain that brings the face to its brightness."""
+    mosaic: bool = False
+    """Whether each pixel sees one colour only, the others being interpolated (Bayer)."""
+    halved_colour: bool = False
+    """Whether colour is kept at half the resolution in 8 bits (YCbCr 4:2:0)."""
+
+
+@dataclass(frozen=True)
+class Hand:
+    """A hand that passes before the face."""
+
+    look: Map
+    """Linear reflectance and opacity of a hand at the origin. Shape (N, N, 4)."""
+    place: Track
+    """Where it is at each frame, in face units; far away when it isn't there. Shape (T, 2)."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +102,7 @@ class Shot:
     Shape (T, 2)."""
     view: float
     """Half the width of the view in face units."""
+    hand: Hand | None = None
 
 
 def draw_motion(
@@ -148,7 +161,7 @@ def draw_light(
             size = difficulty * most * rng.uniform() ** 2
             common = smooth_noise(rng, frames, step, cutoff)[:, None]
             own = np.stack([smooth_noise(rng, frames, step, cutoff) for _ in range(3)], 1)
-            change += size * (common + 0.25 * own)
+            change += size * (common + rng.uniform(0.0, 0.6) * own)
         if rng.uniform() < 0.3 * difficulty:  # a screen lights the face
             scene = np.searchsorted(np.cumsum(rng.exponential(2.0, 200)), time_s)
             change += rng.uniform(0.003, 0.03) * rng.standard_normal((400, 3))[scene]
@@ -162,6 +175,9 @@ def draw_light(
         sizes = rng.normal(0, 0.05, len(steps))
         for moment, size in zip(steps, sizes, strict=True):
             gain *= 1 + size / (1 + np.exp(-(time_s - moment) / 0.08))
+    if "exposure" not in off and rng.uniform() < 0.2 * difficulty:  # the white balance moves over
+        share = 1 / (1 + np.exp(-(time_s - rng.uniform(0, time_s[-1])) / rng.uniform(0.1, 0.6)))
+        change += share[:, None] * rng.normal(0, 0.03, 3) * np.array([1, 0.2, 1])
     colour = np.exp(rng.normal(0, 0.12, 3) * np.array([1, 0.5, 1]))
     shadow = rng.uniform(-1.5, 1.5) + difficulty * smooth_noise(rng, frames, step, 0.2)
     exposed = gain[:, None] * colour
@@ -185,7 +201,43 @@ def draw_camera(
         gamma=float(rng.uniform(1.7, 2.4)),
         blur=0.0 if "blur" in off else float(rng.uniform(0, 1.2) * rng.uniform()),
         exposure=wanted / level,
+        mosaic="bayer" not in off and rng.uniform() < 0.5,
+        halved_colour="chroma" not in off and rng.uniform() < 0.5,
     )
+
+
+def draw_hand(
+    rng: np.random.Generator, face: Face, time_s: Track, difficulty: float, view: float
+) -> Hand | None:
+    """Draw a hand that wipes across the face or touches it; none is the common case."""
+    if rng.uniform() > 0.15 * difficulty:
+        return None
+    x, y = view_grid(len(face.head), view)
+    skin = face.rest[face.perfusion > 0.5]
+    colour = (np.median(skin, 0) if len(skin) else np.full(3, 0.3)) * rng.uniform(0.7, 1.1)
+    opacity = _blob(x, y, (0, 0), (0.34, 0.38))
+    for finger in range(4):  # pointing up
+        lean, long = (finger - 1.5) * 0.18, 0.42 - 0.05 * abs(finger - 1.5)
+        opacity = np.maximum(opacity, _blob(x, y, (lean, -0.35 - long / 2), (0.08, long)))
+    opacity = np.maximum(opacity, _blob(x, y, (0.36, -0.05), (0.2, 0.09)))
+    shade = 1 + 0.1 * smooth_field(rng, x.shape, 6)
+    look = np.dstack([colour * shade[..., None], opacity]).astype(np.float32)
+    start, stay = rng.uniform(0, time_s[-1]), rng.uniform(0.3, 3.0)
+    away = np.clip(np.abs(time_s - start) - stay / 2, 0, None) / rng.uniform(0.2, 0.6)
+    angle = rng.uniform(0, np.pi)
+    target = rng.uniform(-0.6, 0.6, 2) + np.array([0, 0.2])
+    path = away[:, None] * 1.5 * np.array([np.cos(angle), np.sin(angle)])
+    tremor = np.stack(
+        [smooth_noise(rng, len(time_s), float(np.median(np.diff(time_s))), 2.0) for _ in range(2)],
+        1,
+    )
+    return Hand(look, target + path + 0.02 * tremor)
+
+
+def _blob(x: Map, y: Map, at: tuple[float, float], size: tuple[float, float]) -> Map:
+    """1 inside an ellipse, 0 outside, with a soft edge. Shape (N, N)."""
+    radius = np.sqrt(((x - at[0]) / size[0]) ** 2 + ((y - at[1]) / size[1]) ** 2)
+    return np.clip((1 - radius) / 0.15 + 0.5, 0, 1).astype(np.float32)
 
 
 def film(rng: np.random.Generator, shot: Shot) -> Iterator[Picture]:
@@ -205,7 +257,7 @@ def film(rng: np.random.Generator, shot: Shot) -> Iterator[Picture]:
     across = (np.cos(edge_angle) * x + np.sin(edge_angle) * y).astype(np.float32)
     folds = _draw_folds(rng, face)
     outline = np.dstack([face.head, face.perfusion * face.delay_s])
-    pulse_rgb = (PULSE_RGB / PULSE_RGB[1] * np.exp(rng.normal(0, 0.1, 3))).astype(np.float32)
+    pulse_rgb = (face.pulse_rgb * np.exp(rng.normal(0, 0.05, 3))).astype(np.float32)
     grain = rng.standard_normal(4 * x.size * 3 + 100_003, dtype=np.float32)
     for index, (volume, slope) in enumerate(shot.blood):
         fold = _fold(motion.muscles[index], folds)  #                                (N, N, 3)
@@ -217,11 +269,40 @@ def film(rng: np.random.Generator, shot: Shot) -> Iterator[Picture]:
         lit = shade + float(motion.yaw[index]) * by_yaw + float(motion.pitch[index]) * by_pitch
         lit = lit * (1 - edge_depth * _sigmoid((light.shadow[index] - across) * 4))
         lit = lit * (1 + fold[..., 2])
-        head = skin[..., :3] * (1 - darker) * lit[..., None] + shine[..., None]
+        glint = _moved(shine, _glint_shift(motion, index) * len(x) / (2 * shot.view))
+        head = skin[..., :3] * (1 - darker) * lit[..., None] + glint[..., None]
         head = head * light.face[index].astype(np.float32)
         behind = shot.room * light.room[index].astype(np.float32)
         scene = behind + rest[..., :1] * (head - behind)
+        if shot.hand:
+            pulsing = 1 - np.float32(0.6 * volume) * pulse_rgb
+            scene = _before(scene, shot.hand, index, shot.view, light.face[index] * pulsing)
         yield _expose(rng, scene, shot.camera, grain)
+
+
+def _glint_shift(motion: Motion, index: int) -> Track:
+    """How far the highlight has gone: with the head, and further as it turns. Shape (2,)."""
+    return np.array(
+        [
+            motion.x[index] + 0.4 * motion.yaw[index],
+            motion.y[index] + 0.4 * motion.pitch[index],
+        ]
+    )
+
+
+def _moved(image: Map, shift: Track) -> Map:
+    """A map moved by `shift` (x, y) pixels; what comes in is black."""
+    matrix = np.array([[1, 0, shift[0]], [0, 1, shift[1]]], np.float32)
+    return np.asarray(cv2.warpAffine(image, matrix, image.shape[1::-1]), np.float32)
+
+
+def _before(scene: Map, hand: Hand, index: int, view: float, light: Track) -> Map:
+    """The scene with the hand before it, if it is near."""
+    place = hand.place[index]
+    if np.abs(place).max() > view + 1:
+        return scene
+    look = _moved(hand.look, place * len(scene) / (2 * view))
+    return scene + look[..., 3:] * (look[..., :3] * light.astype(np.float32) - scene)
 
 
 def _draw_folds(rng: np.random.Generator, face: Face) -> NDArray[np.float32]:
@@ -318,12 +399,35 @@ def _expose(rng: np.random.Generator, scene: Map, camera: Camera, grain: Map) ->
     if camera.blur > 0.3:
         scene = np.asarray(cv2.GaussianBlur(scene, (0, 0), camera.blur), np.float32)
     scene = np.clip(scene * np.float32(camera.exposure), 0, None)
+    if camera.mosaic:
+        scene = _bayer(scene)
     if camera.noise:
         start = int(rng.integers(0, len(grain) - scene.size))
         noise = grain[start : start + scene.size].reshape(scene.shape)
         scene = scene + np.float32(camera.noise) * np.sqrt(0.1 + 1.8 * scene) * noise
+    if camera.mosaic:
+        scene = _demosaic(scene)
     curve = np.power(np.clip(scene, 0, 1), np.float32(1 / camera.gamma))
-    return (curve * 255 + 0.5).astype(np.uint8)
+    picture = (curve * 255 + 0.5).astype(np.uint8)
+    if camera.halved_colour:
+        halved = cv2.cvtColor(picture, cv2.COLOR_RGB2YUV_I420)
+        picture = np.asarray(cv2.cvtColor(halved, cv2.COLOR_YUV2RGB_I420), np.uint8)
+    return picture
+
+
+def _bayer(scene: Map) -> Map:
+    """Keep one colour a pixel, in the order red, green / green, blue. Shape (N, N)."""
+    raw = scene[..., 1].copy()
+    raw[::2, ::2] = scene[::2, ::2, 0]
+    raw[1::2, 1::2] = scene[1::2, 1::2, 2]
+    return raw
+
+
+def _demosaic(raw: Map) -> Map:
+    """Interpolate the missing colours bilinearly, in 16 bits. Shape (N, N, 3)."""
+    counts = (np.clip(raw, 0, 1) * 65535).astype(np.uint16)
+    rgb = cv2.cvtColor(counts, cv2.COLOR_BayerRGGB2RGB)
+    return np.asarray(rgb, np.float32) * np.float32(1 / 65535)
 
 
 def encode(

@@ -1,0 +1,243 @@
+"""Compare the synthetic world with the real one: `python train/realism.py --real DIR`.
+
+Three looks at it, written to docs/results/realism.md. How far methods that learn nothing err as the
+difficulty rises, beside what the literature reports for them on public sets, with heart rates as
+people at rest have them. Which factors of the world cost them most, each switched off alone. And
+how lively the colour of real crops is at each frequency, beside that of drawn ones.
+"""
+
+import json
+import logging
+import platform
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+
+import cv2
+import numpy as np
+import tyro
+from numpy.typing import NDArray
+
+from kdphys.errors import KDPhysError
+from kdphys.runtime import FPS, open_model
+from kdphys.stream import FaceStream
+from kdphys.video import find_videos, read_frames
+from train.evaluate import raw_bpm, wave_of
+from train.synthetic import SyntheticClip, SyntheticConfig, make_clip
+
+logger = logging.getLogger(__name__)
+
+SEED = 3_000_000  # neither training nor tests take seeds from here on
+DIFFICULTIES = (0.0, 0.5, 1.0, 2.0)
+METHODS = ("pos", "chrom", "green")
+RESTING_BPM = (78.0, 14.0, 48.0, 130.0)  # mean, spread, least and most
+PUBLIC = {  # mean error of POS and CHROM in bpm, as compiled by Liu et al. (2023, arXiv 2210.00716)
+    "PURE": (3.67, 5.77),
+    "UBFC-rPPG": (4.00, 3.98),
+    "MMPD": (12.4, 13.7),
+}
+FAMILIES = {
+    "nothing": (),
+    "motion, talking, expressions, the box": ("motion", "rhythm", "talk", "express", "box"),
+    "blinking and hands": ("blink", "hand"),
+    "light": ("light", "flicker", "shadow", "exposure"),
+    "sensor noise, blur": ("noise", "blur"),
+    "Bayer and halved colour": ("bayer", "chroma"),
+    "codec": ("codec",),
+    "uneven frame times": ("timing",),
+}
+BANDS_HZ = ((0.1, 0.7), (0.7, 3.0), (3.0, 8.0), (8.0, 14.0))
+PIECE_S = 10.0
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class RealismJob:
+    """Compare the synthetic world with the real one."""
+
+    out: Path = Path("docs/results")
+    """Folder for realism.md and realism.json."""
+    clips: int = 60
+    """Clips of 30 s at each difficulty."""
+    faces: Path | None = None
+    """Folder of portraits, as for train/synthetic.py."""
+    pulses: Path | None = None
+    """Folder of pulse recordings, as for train/synthetic.py."""
+    real: Path | None = None
+    """Folder of real clips; left out unless given."""
+    workers: int = 2
+    """Processes."""
+    smoke: bool = False
+    """A few short clips, to see that it runs to its end."""
+
+
+def main(job: RealismJob) -> None:
+    """Compare as asked."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    config = SyntheticConfig(
+        seconds=30.0, negatives=0.0, faces=job.faces, pulses=job.pulses, people="test"
+    )
+    if job.smoke:
+        job, config = replace(job, clips=2), replace(config, seconds=6.0)
+    seeds = range(SEED, SEED + job.clips)
+    report: dict[str, object] = {"machine": platform.machine(), "clips": job.clips}
+    with ProcessPoolExecutor(job.workers, get_context("spawn")) as pool:
+        report["difficulty"] = {
+            level: _errors(pool, seeds, replace(config, difficulty=level)) for level in DIFFICULTIES
+        }
+        logger.info("%s", report["difficulty"])
+        at_full = replace(config, difficulty=1.0)
+        report["without"] = {
+            name: _errors(pool, seeds, replace(at_full, off=off)) for name, off in FAMILIES.items()
+        }
+        logger.info("%s", report["without"])
+        drawn = pool.map(partial(_drawn_liveliness, replace(at_full, seconds=PIECE_S)), seeds)
+        report["liveliness"] = {"drawn": _percentiles(list(drawn))}
+    if job.real and not job.smoke:
+        report["liveliness"] |= {  # type: ignore[operator]
+            path.name: _percentiles(found)
+            for path in find_videos(job.real)
+            if (found := _real_liveliness(path))
+        }
+    job.out.mkdir(parents=True, exist_ok=True)
+    (job.out / "realism.json").write_text(json.dumps(report, indent=1) + "\n")
+    (job.out / "realism.md").write_text(_page(report, job))
+
+
+def _errors(
+    pool: ProcessPoolExecutor, seeds: Sequence[int], config: SyntheticConfig
+) -> dict[str, dict[str, float]]:
+    """Mean and median error of each method in bpm, and the share of clips within 3 bpm."""
+    found = np.array(list(pool.map(partial(_clip_errors, config), seeds)))
+    return {
+        method: {
+            "MAE": round(float(errors.mean()), 2),
+            "median": round(float(np.median(errors)), 2),
+            "within 3": round(float((errors <= 3).mean()), 3),
+        }
+        for method, errors in zip(METHODS, found.T, strict=True)
+    }
+
+
+def _clip_errors(config: SyntheticConfig, seed: int) -> list[float]:
+    """Error of each method on one clip, whose rate is that of a person at rest."""
+    cv2.setNumThreads(1)
+    mean, spread, least, most = RESTING_BPM
+    bpm = float(np.clip(np.random.default_rng(seed).normal(mean, spread), least, most))
+    clip = make_clip(seed, replace(config, bpm=bpm))
+    waves = [wave_of(open_model(method), clip.pixels) for method in METHODS]
+    return [abs(raw_bpm(wave) - float(clip.truth.bpm or 0)) for wave in waves]
+
+
+def _drawn_liveliness(config: SyntheticConfig, seed: int) -> list[float]:
+    clip: SyntheticClip = make_clip(seed, config)
+    return liveliness(clip.pixels)
+
+
+def _real_liveliness(path: Path) -> list[list[float]]:
+    """Of each 10 s of a real clip; empty where no face stays that long."""
+    faces, stretches = FaceStream(), [[]]
+    try:
+        for frame in read_frames(path):
+            crops = faces.push(frame.rgb, frame.time_s)
+            if crops is None:
+                continue
+            if crops.opens:
+                stretches.append([])
+            stretches[-1].extend(crops.pixels)
+    except KDPhysError as error:
+        logger.info("%s", error)
+    frames = round(PIECE_S * FPS)
+    return [
+        liveliness(np.stack(stretch[start : start + frames]))
+        for stretch in stretches
+        for start in range(0, len(stretch) - frames + 1, frames)
+    ]
+
+
+def liveliness(pixels: NDArray[np.uint8]) -> list[float]:
+    """How much the colour of cells of 6 x 6 crop pixels in the middle of a face changes.
+
+    Args:
+        pixels: Face crops at 30 Hz, 0..255. Shape (T, S, S, 3).
+
+    Returns:
+        Relative root mean square in percent in each band: first of green, then of green minus red,
+        the median over cells.
+    """
+    middle = pixels[:, 6:30, 6:30].astype(np.float64)
+    cells = middle.reshape(len(middle), 4, 6, 4, 6, 3).mean((2, 4)).reshape(len(middle), 16, 3)
+    change = 100 * (cells / cells.mean(0) - 1)
+    taper = np.hanning(len(change))[:, None]
+    rates = np.fft.rfftfreq(len(change), 1 / FPS)
+    values = []
+    for signal in (change[..., 1], change[..., 1] - change[..., 0]):
+        power = np.abs(np.fft.rfft(signal * taper, axis=0)) ** 2 / (taper**2).sum()
+        for low, high in BANDS_HZ:
+            inside = (rates >= low) & (rates < high)
+            share = 2 * power[inside].sum(0) / len(change)
+            values.append(float(np.median(np.sqrt(share))))
+    return values
+
+
+def _percentiles(rows: list[list[float]]) -> list[list[float]]:
+    """10th, 50th and 90th percentile of each column."""
+    return np.percentile(np.array(rows), (10, 50, 90), axis=0).round(3).tolist()
+
+
+def _page(report: dict, job: RealismJob) -> str:
+    extra = "".join(f" --{n} DIR" for n in ("faces", "pulses", "real") if getattr(job, n))
+    lines = [
+        "# How real the synthetic world is",
+        "",
+        f"Made by `python train/realism.py --clips {job.clips}{extra}`: {job.clips} clips of 30 s",
+        "a row, people, pulses and seeds of the test side, rates of people at rest (78 ± 14 bpm).",
+        "The figures of public sets are those of other authors, not ours.",
+        "",
+        "## Difficulty: mean error in bpm (share within 3 bpm)",
+        "",
+        "| clips | " + " | ".join(name.upper() for name in METHODS) + " |",
+        "|---|---|---|---|",
+    ]
+    for level, found in report["difficulty"].items():
+        lines.append(f"| difficulty {level:g} | " + " | ".join(_cells(found)) + " |")
+    lines += [f"| {name}, published | {p} | {c} | |" for name, (p, c) in PUBLIC.items()]
+    lines += [
+        "",
+        "## At difficulty 1, without",
+        "",
+        "| without | POS | CHROM | GREEN |",
+        "|---|---|---|---|",
+    ]
+    lines += [
+        f"| {name} | " + " | ".join(_cells(f)) + " |" for name, f in report["without"].items()
+    ]
+    lines += [
+        "",
+        "## Liveliness of colour",
+        "",
+        "Relative root mean square in percent of cells of the face, by frequency: 10th, 50th, 90th",
+        "percentile of drawn clips of difficulty 1 and of each 10 s of a real one.",
+        "",
+    ]
+    bands = [f"{low:g} to {high:g} Hz" for low, high in BANDS_HZ]
+    head = [f"{colour}, {band}" for colour in ("green", "green minus red") for band in bands]
+    lines += ["| clip | " + " | ".join(head) + " |", "|---" * (len(head) + 1) + "|"]
+    for name, rows in report["liveliness"].items():
+        shown = [
+            " / ".join(f"{value:.2f}" for value in column) for column in zip(*rows, strict=True)
+        ]
+        lines.append(f"| {name} | " + " | ".join(shown) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _cells(found: dict[str, dict[str, float]]) -> list[str]:
+    return [f"{found[m]['MAE']:.1f} ({100 * found[m]['within 3']:.0f} %)" for m in METHODS]
+
+
+if __name__ == "__main__":
+    main(tyro.cli(RealismJob))
