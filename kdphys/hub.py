@@ -120,11 +120,17 @@ def _fetch(repository: str, revision: str) -> Path:
         cached = [try_to_load_from_cache(repository, file, revision=revision) for file in files]
         if not all(isinstance(path, str) for path in cached):
             # Fails at once where the Hub is down; a download alone tries for half a minute.
-            get_hf_file_metadata(hf_hub_url(repository, files[0], revision=revision), token=None)
+            get_hf_file_metadata(hf_hub_url(repository, files[0], revision=revision))
         paths = [hf_hub_download(repository, file, revision=revision) for file in files]
     except (HTTPError, OSError, HFValidationError, XetDownloadError) as error:
         raise _explain(error, repository, revision) from error
-    return Path(paths[0]).parent
+    folder = Path(paths[0]).parent
+    if folder.name != revision:
+        raise WeightsError(
+            f"The Hub gave commit {folder.name} of {repository} where {revision} was asked for; "
+            "check what stands between you and the Hub, such as a mirror in HF_ENDPOINT."
+        )
+    return folder
 
 
 def _explain(error: Exception, repository: str, revision: str) -> WeightsError:

@@ -22,7 +22,7 @@ TOKEN = "a-token-that-may-write"
 RESOLVE = re.compile(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)")
 MODEL = re.compile(r"/api/models/([^/]+/[^/]+?)(?:/(preupload|commit)/main)?(?:\?.*)?")
 
-Fault = Literal["cut once", "short", "altered", "busy", "gone"]
+Fault = Literal["cut once", "short", "altered", "other", "busy", "gone"]
 
 
 @dataclass
@@ -32,7 +32,7 @@ class FakeHub:
     repositories: dict[str, dict[str, dict[str, bytes]]] = field(default_factory=dict)
     faults: dict[str, Fault] = field(default_factory=dict)
     """By repository: the first model.onnx breaks off; every model.onnx ends early; every model.onnx
-    has a wrong byte; 503; connections are dropped."""
+    has a wrong byte; another commit is named than was asked for; 503; connections are dropped."""
     asked: list[tuple[str, str]] = field(default_factory=list)
     """Method and path of each request."""
 
@@ -113,6 +113,8 @@ class _Answer(BaseHTTPRequestHandler):
         if commit not in self.state.repositories[repository]:
             return self._refuse(HTTPStatus.NOT_FOUND, "RevisionNotFound", "no such revision")
         files = self.state.repositories[repository][commit]
+        if fault == "other":
+            commit = commit[::-1]
         if file not in files:
             return self._refuse(HTTPStatus.NOT_FOUND, "EntryNotFound", "no such file")
         return self._send_file(

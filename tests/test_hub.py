@@ -150,3 +150,14 @@ def test_a_cache_that_can_t_be_written_is_no_missing_connection(monkeypatch):
     monkeypatch.setattr("huggingface_hub.file_download.get_hf_file_metadata", full)
     with pytest.raises(WeightsError, match=r"cache \(No space left on device\): make room"):
         load_weights("owner/name", COMMIT, fallback="student")
+
+
+def test_a_damaged_file_that_can_t_be_deleted_is_named(copied, monkeypatch):
+    def refuse(*_args: object, **_options: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    (copied / "model.onnx").write_bytes(b"something else")
+    monkeypatch.setattr("kdphys.hub._fetch", lambda *_: copied)
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(WeightsError, match=r"can't be deleted \(Permission denied\): delete it by"):
+        load_weights("owner/name", COMMIT)
