@@ -132,7 +132,7 @@ def _what_is_wrong(command: MeasureCommand) -> str | None:
 def _what_is_wrong_with_the_model(model: str, revision: str | None) -> str | None:
     if model in MODELS:
         return revision and f"--revision is for a network on the Hub: leave it out with {model}."
-    if model.count("/") == 1 and revision is None:
+    if model.count("/") == 1 and not revision:
         return f"--model {model} needs --revision: give the full hash of the commit you trust."
     if model.count("/") != 1:
         return (

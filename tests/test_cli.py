@@ -328,6 +328,7 @@ def test_no_video_at_all_is_one_sentence(kdphys):
         (["measure", "--modle", "pos"], "--modle"),
         (["measure", "face.mp4", "--model", "best"], "best"),
         (["measure", "face.mp4", "--model", "owner/name"], "needs --revision"),
+        (["measure", "face.mp4", "--model", "owner/name", "--revision", ""], "needs --revision"),
         (
             ["measure", "face.mp4", "--model", "owner/name", "--revision", "main"],
             "full commit hash",
