@@ -14,7 +14,8 @@ import tyro
 
 from kdphys.bench import bench
 from kdphys.errors import KDPhysError
-from kdphys.pipeline import Measurement, measure
+from kdphys.pipeline import MODELS, Measurement, measure
+from kdphys.runtime import open_model
 from kdphys.video import VIDEO_SUFFIXES, find_videos
 
 BAD_INPUT, INTERRUPTED = 2, 130
@@ -27,8 +28,10 @@ class MeasureCommand:
 
     videos: tyro.conf.Positional[tuple[Path, ...]]
     """Video files, .npz files, or folders of them."""
-    model: Literal["student", "teacher", "pos", "chrom", "green"] = "student"
-    """How the pulse is read."""
+    model: Literal["student", "teacher", "pos", "chrom", "green"] | str = "student"
+    """How the pulse is read; OWNER/NAME is a network on the Hugging Face Hub, with --revision."""
+    revision: str | None = None
+    """Full hash of the commit on the Hub to take the network from."""
     speed: float = 1.0
     """Read the frame times as if the video were played this much faster."""
     json: bool = False
@@ -85,6 +88,11 @@ def _measure(command: MeasureCommand) -> int:
     status = 0
     if wrong := _what_is_wrong(command):
         return _complain(wrong)
+    model = f"{command.model}@{command.revision}" if command.revision else command.model
+    try:
+        open_model(model)  # before any video is read: a network may have to be fetched
+    except KDPhysError as error:
+        return _complain(str(error))
     rows: list[tuple[Path, Measurement]] = []
     for given in command.videos:
         try:
@@ -94,18 +102,15 @@ def _measure(command: MeasureCommand) -> int:
             continue
         for video in videos:
             try:
-                found = measure(video, command.model, speed=command.speed)
+                found = measure(video, model, speed=command.speed)
             except KDPhysError as error:
                 status = _complain(str(error))
                 continue
             rows.append((video, found))
             record = found.to_json() | {"video": str(video)}
             print(json.dumps(record) if command.json else _sentence(video, found), flush=True)
-    if command.csv and rows:
-        try:
-            _write_csv(command.csv, rows)
-        except OSError as error:
-            status = _complain(f"--csv {command.csv} can't be written: {error.strerror}.")
+    if command.csv and rows and (wrong := _write_csv(command.csv, rows)):
+        status = _complain(wrong)
     return status
 
 
@@ -113,12 +118,27 @@ def _what_is_wrong(command: MeasureCommand) -> str | None:
     """What can't be done, known before any video is read."""
     if not command.videos:
         return "No video was given: name a video file or a folder of videos."
+    if wrong := _what_is_wrong_with_the_model(command.model, command.revision):
+        return wrong
     if not 0.1 <= command.speed <= 10:
         return f"--speed {command.speed:g} is out of range: give 0.1 to 10."
     if command.csv and (command.csv.is_dir() or not command.csv.parent.is_dir()):
         return f"--csv {command.csv} can't be written: give a file in a folder that exists."
     if command.csv and command.csv.suffix.lower() in VIDEO_SUFFIXES:
         return f"--csv {command.csv} would replace a video: give a file that ends in .csv."
+    return None
+
+
+def _what_is_wrong_with_the_model(model: str, revision: str | None) -> str | None:
+    if model in MODELS:
+        return revision and f"--revision is for a network on the Hub: leave it out with {model}."
+    if model.count("/") == 1 and not revision:
+        return f"--model {model} needs --revision: give the full hash of the commit you trust."
+    if model.count("/") != 1:
+        return (
+            f"--model {model} is not known: give {', '.join(MODELS)}, or OWNER/NAME on the "
+            "Hugging Face Hub with --revision."
+        )
     return None
 
 
@@ -131,15 +151,22 @@ def _sentence(video: Path, found: Measurement) -> str:
     return " ".join([text, *found.notes])
 
 
-def _write_csv(path: Path, rows: list[tuple[Path, Measurement]]) -> None:
-    """One line a sample: video, time in seconds, wave (empty where there is no face)."""
-    with path.open("w", newline="") as file:
-        table = csv.writer(file)
-        table.writerow(["video", "time_s", "wave"])
-        for video, found in rows:
-            for index, value in enumerate(found.wave):
-                shown = "" if value != value else f"{value:.5f}"
-                table.writerow([str(video), f"{index / found.wave_fps:.4f}", shown])
+def _write_csv(path: Path, rows: list[tuple[Path, Measurement]]) -> str | None:
+    """One line a sample: video, time in seconds, wave (empty where there is no face).
+
+    What is wrong is returned as a sentence.
+    """
+    try:
+        with path.open("w", newline="") as file:
+            table = csv.writer(file)
+            table.writerow(["video", "time_s", "wave"])
+            for video, found in rows:
+                for index, value in enumerate(found.wave):
+                    shown = "" if value != value else f"{value:.5f}"
+                    table.writerow([str(video), f"{index / found.wave_fps:.4f}", shown])
+    except OSError as error:
+        return f"--csv {path} can't be written: {error.strerror}."
+    return None
 
 
 def _bench(command: BenchCommand) -> int:

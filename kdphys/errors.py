@@ -19,3 +19,7 @@ class TooShortError(KDPhysError):
 
 class WeightsError(KDPhysError):
     """Network weights are missing, damaged, or not the ones they claim to be."""
+
+
+class HubUnreachableError(WeightsError):
+    """The Hugging Face Hub does not answer, and its cache here lacks what was asked for."""

@@ -2,17 +2,25 @@
 
 A model is a folder with model.onnx, config.json and manifest.json; the manifest names the sha256
 of the others. Nothing is unpickled, and a file that is not the one the manifest names is refused.
+What comes from the Hub is pinned to a commit and kept in the Hub's own cache, so that it is fetched
+once and opens without a network.
 """
 
 import hashlib
 import json
+import logging
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from kdphys.errors import WeightsError
+from kdphys.errors import HubUnreachableError, WeightsError
+
+logger = logging.getLogger(__name__)
 
 SHIPPED = Path(__file__).resolve().parent.parent / "weights"
 FILES = ("model.onnx", "config.json")
+COMMIT = re.compile("[0-9a-f]{40}")
+SERVER_ERROR, TOO_MANY_REQUESTS = 500, 429
 
 
 @dataclass(frozen=True)
@@ -26,32 +34,41 @@ class Weights:
     """Digest of each file, parameters, cost, calibration, training run."""
 
 
-def load_weights(name: str | Path, revision: str | None = None) -> Weights:
+def load_weights(
+    name: str | Path, revision: str | None = None, fallback: str | Path | None = None
+) -> Weights:
     """Find a model's weights and check them.
 
     Args:
-        name: "student" or "teacher" for those that come with KDPhys, a folder, or a repository on
-            the Hub such as "owner/name".
-        revision: Commit on the Hub; needed there, so that what is loaded can't change.
+        name: "student" or "teacher" for those that come with KDPhys, a folder, or, with a
+            revision, a repository on the Hub such as "owner/name".
+        revision: Full hash of a commit on the Hub, so that what is loaded can't change.
+        fallback: Weights taken instead, with a logged warning, where the Hub does not answer and
+            its cache lacks that commit; none unless given. Damaged weights are never replaced.
 
     Returns:
         The checked files.
 
     Raises:
-        WeightsError: A file is missing or is not the one that the manifest names.
+        HubUnreachableError: The Hub does not answer, and there is no fallback.
+        WeightsError: A file is missing or is not the one that the manifest names, or the Hub has
+            no such repository or commit. A damaged file is deleted from the Hub's cache.
     """
-    folder = Path(name)
-    if (SHIPPED / str(name) / "manifest.json").exists():
-        folder = SHIPPED / str(name)
-    elif not folder.is_dir():
-        folder = _download(str(name), revision)
-    manifest = _read_json(folder / "manifest.json")
-    digests = manifest.get("sha256")
-    if not isinstance(digests, dict):
-        raise WeightsError(f"{folder / 'manifest.json'} names no sha256; export the model again.")
-    for file in FILES:
-        _check(folder / file, digests.get(file))
-    return Weights(folder / "model.onnx", _read_json(folder / "config.json"), manifest)
+    if revision is None:
+        return _read(_find_folder(str(name)), "install the weights again")
+    try:
+        folder = _fetch(str(name), revision)
+    except HubUnreachableError as error:
+        if fallback is None:
+            raise
+        logger.warning("%s Using the weights %s instead, which may be others.", error, fallback)
+        return load_weights(fallback)
+    try:
+        return _read(folder, "it has been deleted, so load the model again")
+    except WeightsError:
+        for file in ("manifest.json", *FILES):  # a damaged manifest looks like damaged files
+            _delete(folder / file)
+        raise
 
 
 def sha256(path: Path) -> str:
@@ -60,48 +77,138 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _download(repository: str, revision: str | None) -> Path:
-    """Fetch a model's files from the Hub and return their folder."""
-    if repository.count("/") != 1:
+def _read(folder: Path, remedy: str) -> Weights:
+    """Check the files in a folder; `remedy` says what to do about one that is wrong."""
+    manifest = _read_json(folder / "manifest.json", remedy)
+    digests = manifest.get("sha256")
+    if not isinstance(digests, dict):
+        raise WeightsError(f"{folder / 'manifest.json'} names no sha256; export the model again.")
+    for file in FILES:
+        _check(folder / file, digests.get(file), remedy)
+    return Weights(folder / "model.onnx", _read_json(folder / "config.json", remedy), manifest)
+
+
+def _find_folder(name: str) -> Path:
+    """The folder of weights that are on this machine."""
+    if (SHIPPED / name / "manifest.json").exists():
+        return SHIPPED / name
+    if Path(name).is_dir():
+        return Path(name)
+    if name.count("/") == 1:
+        raise WeightsError(f"{name} needs a revision: give the commit that you trust.")
+    raise WeightsError(
+        f"There are no weights at {name}; give a folder with manifest.json, 'student', "
+        "'teacher', or a repository on the Hub as owner/name."
+    )
+
+
+def _fetch(repository: str, revision: str) -> Path:
+    """Fetch what is not in the cache of a model's files on the Hub; return their folder."""
+    if not COMMIT.fullmatch(revision):
         raise WeightsError(
-            f"There are no weights at {repository}; give a folder with manifest.json, 'student', "
-            "'teacher', or a repository on the Hub as owner/name."
+            f"{revision} is no full commit hash, and the branch or tag it may be can change: give "
+            f"the 40 characters of the commit of {repository} that you trust."
         )
-    if revision is None:
-        raise WeightsError(f"{repository} needs a revision: give the commit that you trust.")
-    # Imported here, as it takes longer than the rest and few need it.
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    # Imported here, as they take longer than the rest and few need them.
+    from httpx2 import HTTPError
+    from huggingface_hub import hf_hub_download, hf_hub_url, try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError, XetDownloadError
+    from huggingface_hub.file_download import get_hf_file_metadata
 
+    files = ("manifest.json", *FILES)
     try:
-        paths = [
-            hf_hub_download(repository, file, revision=revision)
-            for file in ("manifest.json", *FILES)
-        ]
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        cached = [try_to_load_from_cache(repository, file, revision=revision) for file in files]
+        if not all(isinstance(path, str) for path in cached):
+            # Fails at once where the Hub is down; a download alone tries for half a minute.
+            get_hf_file_metadata(hf_hub_url(repository, files[0], revision=revision))
+        paths = [hf_hub_download(repository, file, revision=revision) for file in files]
+    except (HTTPError, OSError, HFValidationError, XetDownloadError) as error:
+        raise _explain(error, repository, revision) from error
+    folder = Path(paths[0]).parent
+    if folder.name != revision:
         raise WeightsError(
-            f"{repository} at {revision} could not be fetched from the Hub; check name, revision "
-            "and connection, or use the weights that come with KDPhys."
+            f"The Hub gave commit {folder.name} of {repository} where {revision} was asked for; "
+            "check what stands between you and the Hub, such as a mirror in HF_ENDPOINT."
+        )
+    return folder
+
+
+def _explain(error: Exception, repository: str, revision: str) -> WeightsError:
+    """Say in one sentence why the Hub gave no files."""
+    from huggingface_hub.errors import (
+        HfHubHTTPError,
+        HFValidationError,
+        RemoteEntryNotFoundError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    match error:
+        case HFValidationError():
+            return WeightsError(f"{repository} is no name on the Hub; give owner/name.")
+        case RepositoryNotFoundError():
+            return WeightsError(
+                f"The Hub has no model {repository}, or it is private: check the name, or log in "
+                "with `hf auth login`."
+            )
+        case RevisionNotFoundError():
+            return WeightsError(
+                f"{repository} has no commit {revision}: copy the hash from its history on the Hub."
+            )
+        case RemoteEntryNotFoundError():
+            return WeightsError(
+                f"{repository} at {revision} lacks one of manifest.json, {', '.join(FILES)}: push "
+                "it with `python train/export.py --push`."
+            )
+        case HfHubHTTPError(response=response) if (
+            response.status_code < SERVER_ERROR and response.status_code != TOO_MANY_REQUESTS
+        ):
+            return WeightsError(
+                f"The Hub refused to give {repository} ({response.status_code}): log in with "
+                "`hf auth login`, or set HF_TOKEN to a token that may read it."
+            )
+        case OSError(errno=int()) if not isinstance(error, ConnectionError):
+            return WeightsError(
+                f"{repository} can't be kept in the Hub's cache ({error.strerror}): make room, or "
+                "set HF_HOME to a folder that can be written."
+            )
+    return HubUnreachableError(
+        f"{repository} at {revision} could not be fetched from the Hub and is not in its cache; "
+        "check the connection, or use the weights that come with KDPhys."
+    )
+
+
+def _delete(path: Path) -> None:
+    """Remove a file from the Hub's cache with all that its links lead to."""
+    try:
+        while path.is_symlink():
+            target = path.parent / path.readlink()
+            path.unlink()
+            path = target
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise WeightsError(
+            f"{path} is damaged and can't be deleted ({error.strerror}): delete it by hand, then "
+            "load the model again."
         ) from error
-    return Path(paths[0]).parent
 
 
-def _read_json(path: Path) -> dict[str, object]:
+def _read_json(path: Path, remedy: str) -> dict[str, object]:
     try:
         found = json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        raise WeightsError(f"{path} is missing or damaged; install the weights again.") from error
+        raise WeightsError(f"{path} is missing or damaged; {remedy}.") from error
     if not isinstance(found, dict):
-        raise WeightsError(f"{path} holds no record; install the weights again.")
+        raise WeightsError(f"{path} holds no record; {remedy}.")
     return found
 
 
-def _check(path: Path, wanted: object) -> None:
+def _check(path: Path, wanted: object, remedy: str) -> None:
     if not path.exists():
-        raise WeightsError(f"{path} is missing; install the weights again.")
+        raise WeightsError(f"{path} is missing; {remedy}.")
     found = sha256(path)
     if found != wanted:
         raise WeightsError(
             f"{path} has sha256 {found[:12]}…, the manifest names {str(wanted)[:12]}…: the file is "
-            "damaged or was replaced; install the weights again."
+            f"damaged or was replaced; {remedy}."
         )

@@ -108,7 +108,7 @@ def measure(
 
     Args:
         path: A video file, or an .npz with frames (T, H, W, 3) uint8 and time_s (T,).
-        model: "student", "teacher", "pos", "chrom" or "green".
+        model: "student", "teacher", "pos", "chrom" or "green", or "owner/name@commit" on the Hub.
         speed: Frame times are divided by this, as if the recording were played that much faster.
         progress: Called with the stage and the share done, 0 to 1.
 

@@ -85,20 +85,28 @@ def open_model(name: str, threads: int = 1) -> Model:
     """Open a model by name; it is loaded once and holds no state of any recording.
 
     Args:
-        name: "student", "teacher", "pos", "chrom" or "green".
+        name: "student", "teacher", "pos", "chrom" or "green", or a network on the Hub at a commit,
+            "owner/name@commit".
         threads: Threads that ONNX Runtime uses within a call.
 
     Raises:
         ValueError: There is no such model.
-        WeightsError: Its weights are missing or damaged.
+        WeightsError: Its weights are missing or damaged, or the Hub does not give them.
     """
     if name in CLASSICAL:
         return ClassicalModel(name)
-    if name == "student":
-        return StudentModel(load_weights(name), threads)
-    if name == "teacher":
-        return TeacherModel(load_weights(name), threads)
-    raise ValueError(f"name={name!r} must be student, teacher, pos, chrom or green")
+    if name in NETWORKS:
+        return NETWORKS[name](load_weights(name), threads)
+    repository, at, commit = name.partition("@")
+    if not at:
+        raise ValueError(
+            f"name={name!r} must be student, teacher, pos, chrom, green or owner/name@commit"
+        )
+    weights = load_weights(repository, commit)
+    kind = weights.manifest.get("model")
+    if kind not in NETWORKS:
+        raise WeightsError(f"{name} is neither a student nor a teacher of KDPhys, but {kind}.")
+    return NETWORKS[str(kind)](weights, threads)
 
 
 def model_facts(name: str) -> ModelFacts:
@@ -283,6 +291,9 @@ class ClassicalSession:
         wave = self.model.method(colours, FPS).astype(np.float32)
         self.seconds += time.perf_counter() - began
         return wave
+
+
+NETWORKS = {"student": StudentModel, "teacher": TeacherModel}
 
 
 def _open_onnx(path: Path, threads: int) -> onnxruntime.InferenceSession:

@@ -84,7 +84,8 @@ class LiveMeter:
     One meter serves one visitor; it holds all state of that visitor and nothing else does.
 
     Args:
-        model: "student": it alone gives samples as frames come.
+        model: "student", or one on the Hub, "owner/name@commit": a student alone gives samples as
+            frames come.
         window_s: Seconds that the vitals look back, at least 6.
         every_s: Seconds between two vitals.
         finder: What detects faces, if it is shared.
@@ -101,7 +102,8 @@ class LiveMeter:
         every_s: float = 1.0,
         finder: FaceFinder | None = None,
     ) -> None:
-        if model != "student":
+        self._model: Model = open_model(model)
+        if self._model.facts.name != "student":
             raise ValueError(f"model={model!r} needs a whole recording; only 'student' streams")
         if not (LEAST_SECONDS <= window_s <= MOST_WINDOW_S and 0 < every_s <= MOST_WINDOW_S):
             raise ValueError(
@@ -110,7 +112,6 @@ class LiveMeter:
             )
         self.faces = FaceStream(finder)
         self.every_s = every_s
-        self._model: Model = open_model(model)
         self._session: Session = self._model.start()
         self._wave = np.full(round(window_s * FPS), np.nan, np.float32)
         self._end_step = 0

@@ -327,6 +327,13 @@ def test_no_video_at_all_is_one_sentence(kdphys):
     [
         (["measure", "--modle", "pos"], "--modle"),
         (["measure", "face.mp4", "--model", "best"], "best"),
+        (["measure", "face.mp4", "--model", "owner/name"], "needs --revision"),
+        (["measure", "face.mp4", "--model", "owner/name", "--revision", ""], "needs --revision"),
+        (
+            ["measure", "face.mp4", "--model", "owner/name", "--revision", "main"],
+            "full commit hash",
+        ),
+        (["measure", "face.mp4", "--revision", "0" * 40], "--revision is for a network on the Hub"),
         (["measure", "face.mp4", "--speed", "fast"], "fast"),
         (["weigh"], "weigh"),
         ([], "bench"),

@@ -1,3 +1,4 @@
+import errno
 import json
 import shutil
 import socket
@@ -6,10 +7,12 @@ from pathlib import Path
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from kdphys.errors import WeightsError
+from kdphys.errors import HubUnreachableError, WeightsError
 from kdphys.hub import SHIPPED, load_weights, sha256
-from kdphys.runtime import StudentModel
+from kdphys.runtime import StudentModel, open_model
 from train.export import read_model
+
+COMMIT = "0123456789" * 4
 
 
 @pytest.fixture
@@ -126,27 +129,35 @@ def test_the_hub_is_not_asked_without_a_revision():
         load_weights("owner/name")
 
 
-def test_a_pinned_revision_of_the_hub_is_checked_like_a_folder(copied, monkeypatch):
-    asked = []
+def test_a_folder_that_is_named_like_a_repository_never_stands_in_for_it(copied, monkeypatch):
+    (copied.parent / "owner").mkdir()
+    copied.rename(copied.parent / "owner" / "name")
+    monkeypatch.chdir(copied.parent)
+    assert load_weights("owner/name").config == load_weights("student").config
+    with pytest.raises(HubUnreachableError, match=f"owner/name at {COMMIT} could not be fetched"):
+        load_weights("owner/name", COMMIT)
 
-    def download(repository: str, file: str, *, revision: str) -> str:
-        asked.append((repository, file, revision))
-        return str(copied / file)
 
-    monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
-    found = load_weights("owner/name", revision="abc123")
-    assert found.config == load_weights("student").config
-    assert {row[1] for row in asked} == {"manifest.json", "model.onnx", "config.json"}
-    assert {(row[0], row[2]) for row in asked} == {("owner/name", "abc123")}
+def test_a_hub_that_can_t_be_reached_is_one_sentence():
+    with pytest.raises(HubUnreachableError, match=r"not in its cache; check the connection, or"):
+        open_model(f"owner/name@{COMMIT}")
+
+
+def test_a_cache_that_can_t_be_written_is_no_missing_connection(monkeypatch):
+    def full(*_args: object, **_options: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("huggingface_hub.file_download.get_hf_file_metadata", full)
+    with pytest.raises(WeightsError, match=r"cache \(No space left on device\): make room"):
+        load_weights("owner/name", COMMIT, fallback="student")
+
+
+def test_a_damaged_file_that_can_t_be_deleted_is_named(copied, monkeypatch):
+    def refuse(*_args: object, **_options: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
     (copied / "model.onnx").write_bytes(b"something else")
-    with pytest.raises(WeightsError, match=r"model\.onnx has sha256"):
-        load_weights("owner/name", revision="abc123")
-
-
-def test_a_hub_that_can_t_be_reached_is_one_sentence(monkeypatch):
-    def fail(*_args: object, **_options: object) -> str:
-        raise ConnectionError("no route to host")
-
-    monkeypatch.setattr("huggingface_hub.hf_hub_download", fail)
-    with pytest.raises(WeightsError, match="owner/name at abc123 could not be fetched"):
-        load_weights("owner/name", revision="abc123")
+    monkeypatch.setattr("kdphys.hub._fetch", lambda *_: copied)
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(WeightsError, match=r"can't be deleted \(Permission denied\): delete it by"):
+        load_weights("owner/name", COMMIT)

@@ -18,6 +18,7 @@ from kdphys.models.teacher import Teacher
 from kdphys.runtime import StudentModel, TeacherModel
 from train.datasets import Batch, ClipStore
 from train.distill import Distillation, DistillRun, DistillWeights, read_teacher, trust
+from train.export import ExportJob, fitted
 from train.loop import LabelWeights, Run, Schedule, check, label_loss, train
 
 ROOT = Path(__file__).parent.parent
@@ -91,6 +92,25 @@ def test_evaluate_runs_to_its_end(tmp_path):
     page = (tmp_path / "out" / "README.md").read_text()
     assert "**not measured**" in page
     assert "| pos |" in page
+
+
+def test_weights_exported_again_keep_the_confidence_that_was_fitted_to_them(tmp_path):
+    save_file({"weight": torch.zeros(1)}, tmp_path / "model.safetensors")
+    assert fitted(tmp_path, tmp_path) == {}
+    digests = {"model.safetensors": sha256(tmp_path / "model.safetensors")}
+    before = {"sha256": digests, "calibration": {"snr_db": 1.0}, "reliability": [[0.5, 0.5, 9]]}
+    (tmp_path / "manifest.json").write_text(json.dumps(before))
+    kept = fitted(tmp_path, tmp_path)
+    assert kept == {"calibration": {"snr_db": 1.0}, "reliability": [[0.5, 0.5, 9]]}
+    save_file({"weight": torch.ones(1)}, tmp_path / "model.safetensors")
+    assert fitted(tmp_path, tmp_path) == {}
+
+
+def test_an_untrained_model_is_not_published():
+    with pytest.raises(ValueError, match="smoke=True must come without push"):
+        ExportJob(smoke=True, push="owner/name")
+    with pytest.raises(ValueError, match="push_only=True must come with push"):
+        ExportJob(push_only=True)
 
 
 # The loop itself, on clips made by hand ---------------------------------------------------------

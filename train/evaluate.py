@@ -11,12 +11,14 @@ import platform
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import tyro
 from numpy.typing import NDArray
 
 from kdphys.errors import KDPhysError
+from kdphys.hub import load_weights
 from kdphys.metrics import confidence_interval, mae, pearson, rmse, within
 from kdphys.pipeline import MODELS, compare
 from kdphys.pulse import WAVE_BAND_HZ, bandpass_runs
@@ -101,12 +103,18 @@ def main(job: EvaluateJob) -> None:
     report: dict[str, object] = {
         "command": _command(job),
         "machine": f"{platform.machine()}, Python {platform.python_version()}",
+        "weights": {name: digest_of(name) for name in job.models if name in ("student", "teacher")},
         "synthetic": synthetic,
     }
     if job.real and not job.smoke:
         report["real"] = replay(job.real, job.models)
     (job.out / "results.json").write_text(json.dumps(report, indent=1) + "\n")
     (job.out / "README.md").write_text(_page(report, job))
+
+
+def digest_of(name: str) -> str:
+    """The sha256 of a network's trained numbers, so that it is known whose results these are."""
+    return str(cast(dict[str, str], load_weights(name).manifest["sha256"])["model.safetensors"])
 
 
 def score(model: Model, store: ClipStore) -> Scores:

@@ -2,7 +2,8 @@
 
 Writes model.safetensors, model.onnx, config.json, manifest.json and a model card. Files are written
 beside the old ones and moved over them at the end, so that a broken export leaves nothing half
-written; the ONNX network is checked against torch before.
+written; the ONNX network is checked against torch before. `--push OWNER/NAME` publishes them on the
+Hugging Face Hub, `--push OWNER/NAME --push-only` those that were exported before.
 """
 
 import json
@@ -26,6 +27,7 @@ from kdphys.hub import sha256
 from kdphys.models.student import Student, StudentConfig, StudentState
 from kdphys.models.teacher import Teacher, TeacherConfig
 from train.card import model_card
+from train.push import PushError, push
 from train.smoke import SMOKE_SCHEDULE
 from train.teacher import config_json, read_config
 
@@ -47,6 +49,19 @@ class ExportJob:
     """Folder to write; weights/<model> unless given."""
     smoke: bool = False
     """Export an untrained model, to see that it runs to its end."""
+    push: str | None = None
+    """Repository on the Hugging Face Hub, OWNER/NAME, to publish the weights in; made, and public,
+    if it is not there. Needs a token: HF_TOKEN, or `hf auth login`."""
+    push_only: bool = False
+    """Publish the weights in --out as they are; export nothing."""
+    results: Path = Path("docs/results/results.json")
+    """Evaluation that the published card quotes, if it is of these weights."""
+
+    def __post_init__(self) -> None:
+        if self.push_only and self.push is None:
+            raise ValueError("push_only=True must come with push=OWNER/NAME")
+        if self.smoke and self.push is not None:
+            raise ValueError("smoke=True must come without push: its model is untrained")
 
 
 class StreamingStudent(nn.Module):
@@ -65,12 +80,27 @@ class StreamingStudent(nn.Module):
 
 
 def main(job: ExportJob) -> None:
-    """Export as asked."""
+    """Export and publish as asked."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.getLogger("httpx2").setLevel(logging.WARNING)  # it tells of each request
     out = job.out or Path("weights") / job.model
     if job.smoke:
         out = job.out or job.run / "weights"
         untrained_run(job)
+    if not job.push_only:
+        export(job, out)
+    if job.push is None:
+        return
+    try:
+        commit = push(out, job.push, job.results)
+    except PushError as error:
+        raise SystemExit(str(error)) from error
+    print(f"{job.push} is at commit {commit}")
+    print(f"python -m kdphys measure VIDEO --model {job.push} --revision {commit}")
+
+
+def export(job: ExportJob, out: Path) -> None:
+    """Write a run's weights to `out`."""
     model = read_model(job.run, job.model)
     record = json.loads((job.run / "run.json").read_text())
     with TemporaryDirectory(dir=_made(out.parent)) as folder:
@@ -79,7 +109,9 @@ def main(job: ExportJob) -> None:
         logger.info("torch and ONNX differ by %.1e at most", worst)
         shutil.copy(job.run / "model.safetensors", made)
         (made / "config.json").write_text(config_json(model.config))
-        manifest = describe(model, job, record, made)
+        manifest = describe(model, job, record, made) | fitted(out, made)
+        if "calibration" not in manifest:
+            logger.info("its confidence is not fitted yet: run train/confidence.py")
         (made / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
         (made / "README.md").write_text(model_card(manifest))
         _made(out)
@@ -163,6 +195,15 @@ def describe(
         },
         "run": record,
     }
+
+
+def fitted(out: Path, made: Path) -> dict[str, object]:
+    """What train/confidence.py has fitted to the same weights when they were exported before."""
+    path = out / "manifest.json"
+    before = json.loads(path.read_text()) if path.exists() else {}
+    if before.get("sha256", {}).get("model.safetensors") != sha256(made / "model.safetensors"):
+        return {}
+    return {name: before[name] for name in ("calibration", "reliability") if name in before}
 
 
 def macs_per_frame(model: Student | Teacher) -> float:

@@ -1,0 +1,118 @@
+"""Put finished weights on the Hugging Face Hub, in one commit.
+
+The token is the one that huggingface_hub finds: HF_TOKEN, or what `hf auth login` keeps.
+"""
+
+import json
+from pathlib import Path
+from typing import cast
+
+from httpx2 import HTTPError
+from huggingface_hub import CommitOperationAdd, HfApi, get_token
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+from kdphys.errors import KDPhysError
+from kdphys.hub import sha256
+from train.card import model_card
+
+SIGNED = ("model.safetensors", "model.onnx", "config.json")  # by their sha256 in the manifest
+REFUSALS = (401, 403, 404)
+
+
+class PushError(KDPhysError):
+    """Weights can't be published as they are, or the Hub does not take them."""
+
+
+def push(folder: Path, repository: str, results: Path) -> str:
+    """Publish weights; nothing is sent before all of them have been checked.
+
+    Args:
+        folder: As `train/export.py` writes it.
+        repository: On the Hub, as owner/name; made, and public, if it is not there.
+        results: results.json of `train/evaluate.py`. The card tells what it says of these weights,
+            if it was made with them.
+
+    Returns:
+        Hash of the commit.
+
+    Raises:
+        PushError: A file is missing or is not the one that the manifest names, there is no token,
+            or the Hub refuses or does not answer.
+    """
+    manifest = check(folder)
+    card = model_card(manifest, repository, scores_of(manifest, results))
+    if get_token() is None:
+        raise PushError(
+            "There is no token for the Hub: set HF_TOKEN to one that may write, or run "
+            "`hf auth login`."
+        )
+    files = [CommitOperationAdd(name, folder / name) for name in (*SIGNED, "manifest.json")]
+    files.append(CommitOperationAdd("README.md", card.encode()))
+    api = HfApi()
+    try:
+        api.create_repo(repository, exist_ok=True)
+        commit = api.create_commit(
+            repository, files, commit_message=f"Publish {manifest.get('name', 'weights')}"
+        )
+    except (HTTPError, OSError, ValueError) as error:
+        raise _explain(error, repository) from error
+    return commit.oid
+
+
+def check(folder: Path) -> dict[str, object]:
+    """Read the manifest of weights that are whole.
+
+    Raises:
+        PushError: A file is missing or is not the one that the manifest names.
+    """
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text())
+        digests = cast(dict[str, str], manifest["sha256"])
+        found = {name: sha256(folder / name) for name in SIGNED}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise PushError(
+            f"{folder} holds no finished weights ({error}); export them with "
+            "`python train/export.py`."
+        ) from error
+    wrong = [name for name in SIGNED if found[name] != digests.get(name)]
+    if wrong:
+        raise PushError(
+            f"Nothing was pushed: {' and '.join(wrong)} in {folder} differ from what manifest.json "
+            "names by sha256; export the model again."
+        )
+    return manifest
+
+
+def scores_of(manifest: dict[str, object], results: Path) -> dict[str, object] | None:
+    """What an evaluation says of exactly these weights; None if it was of others."""
+    if not results.exists():
+        return None
+    report = json.loads(results.read_text())
+    name, digests = manifest["model"], cast(dict[str, str], manifest["sha256"])
+    if report.get("weights", {}).get(name) != digests["model.safetensors"]:
+        return None
+    return report["synthetic"][name]
+
+
+def _explain(error: Exception, repository: str) -> PushError:
+    """Say in one sentence why the Hub did not take it."""
+    match error:
+        case HFValidationError():
+            return PushError(f"{repository} is no name for the Hub; give owner/name.")
+        case HfHubHTTPError(response=response) if response.status_code in REFUSALS:
+            return PushError(
+                f"The Hub does not let this token write to {repository} ({response.status_code}): "
+                "check the name, and give a token with write access by HF_TOKEN or "
+                "`hf auth login`."
+            )
+        case HfHubHTTPError(response=response):
+            return PushError(
+                f"The Hub did not take {repository} ({response.status_code}, "
+                f"{error.server_message or response.reason_phrase}); try again later."
+            )
+        case HTTPError() | OSError():
+            return PushError(
+                f"The Hub could not be reached, so {repository} was not pushed; check the "
+                "connection and try again."
+            )
+    return PushError(f"The Hub did not take {repository}: {' '.join(str(error).split())}")
