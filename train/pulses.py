@@ -60,18 +60,47 @@ def draw_pulse(
     drawn = rng.uniform(LEAST_BPM, MOST_BPM)
     bpm = drawn if bpm is None else bpm
     onsets = _beat_onsets(rng, bpm, seconds, variability)
-    inside = onsets[(onsets >= 0) & (onsets <= seconds)]
     time_s = np.arange(0.0, seconds + 1 / WAVE_HZ, 1 / WAVE_HZ)
-    beat = np.clip(np.searchsorted(onsets, time_s, side="right") - 1, 0, len(onsets) - 2)
-    phase = (time_s - onsets[beat]) / np.diff(onsets)[beat]
+    beat, phase = _place_in_beat(time_s, onsets)
     shape = _beat_shape(rng, bpm)
     strength = 1 + rng.uniform(0, 0.15) * rng.standard_normal(len(onsets))  # beat to beat
+    values = np.interp(phase, np.linspace(0, 1, PHASE_STEPS), shape) * strength[beat]
+    return pulse_of(time_s, values, onsets, seconds)
+
+
+def pulse_of(
+    time_s: NDArray[np.float64],
+    values: NDArray[np.float64],
+    onsets_s: NDArray[np.float64],
+    seconds: float,
+) -> Pulse:
+    """Make a pulse of a wave whose beats are known.
+
+    Args:
+        time_s: Sample times, evenly spaced at `WAVE_HZ`. Shape (N,).
+        values: Blood volume in any unit; systole is up. Shape (N,).
+        onsets_s: Onsets of its beats, from before the first sample to after the last. Shape (M,).
+        seconds: Length of the pulse; onsets outside it are not told.
+
+    Returns:
+        The pulse with its target and mean rate.
+    """
+    _, phase = _place_in_beat(time_s, onsets_s)
     steps = np.linspace(0, 1, PHASE_STEPS)
-    values = _standard(np.interp(phase, steps, shape) * strength[beat])
-    plain = _around(steps, PLAIN_CENTRE, PLAIN_WIDTH)
-    target = _standard(_standard(np.interp(phase, steps, plain)) + values)
+    plain = np.interp(phase, steps, _around(steps, PLAIN_CENTRE, PLAIN_WIDTH))
+    values = _standard(values)
+    target = _standard(_standard(plain) + values)
+    inside = onsets_s[(onsets_s >= 0) & (onsets_s <= seconds)]
     rate = 60 * (len(inside) - 1) / (inside[-1] - inside[0])
     return Pulse(time_s, values, target, inside, float(rate))
+
+
+def _place_in_beat(
+    time_s: NDArray[np.float64], onsets_s: NDArray[np.float64]
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Which beat each time belongs to, and how far through it, in [0, 1). Two of shape (N,)."""
+    beat = np.clip(np.searchsorted(onsets_s, time_s, side="right") - 1, 0, len(onsets_s) - 2)
+    return beat, (time_s - onsets_s[beat]) / np.diff(onsets_s)[beat]
 
 
 def _standard(wave: NDArray[np.float64]) -> NDArray[np.float64]:
