@@ -3,23 +3,24 @@
 import json
 import subprocess
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from kdphys.hub import load_weights, sha256
 from kdphys.models.student import Student
 from kdphys.models.teacher import Teacher
 from kdphys.runtime import StudentModel, TeacherModel
-from train.datasets import Batch, ClipStore
+from tests._tiny_run import SHORT, STORE, PlugPulledError, train_student
+from train.datasets import Batch
 from train.distill import Distillation, DistillRun, DistillWeights, read_teacher, trust
 from train.export import ExportJob, fitted
-from train.loop import LabelWeights, Run, Schedule, check, label_loss, train
+from train.loop import check
 
 ROOT = Path(__file__).parent.parent
 SCRIPTS = ("synthetic", "teacher", "distill", "export", "evaluate", "calibrate")
@@ -114,63 +115,6 @@ def test_an_untrained_model_is_not_published():
 
 
 # The loop itself, on clips made by hand ---------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class TinyRun:
-    """What stands in run.json."""
-
-    name: str = "tiny"
-
-
-def store_of_pulses(clips: int = 6, frames: int = 120) -> ClipStore:
-    """Noisy skin-coloured clips whose green follows the wave; the last has no pulse."""
-    rng = np.random.default_rng(0)
-    bpm = np.append(rng.uniform(60, 150, clips - 1), 0).astype(np.float32)
-    waves = np.sqrt(2) * np.sin(2 * np.pi * bpm[:, None] / 60 * np.arange(frames) / 30)
-    light = np.array([150.0, 110.0, 90.0]) - 2.0 * waves[:, :, None] * np.array([0.3, 1.0, 0.5])
-    noise = rng.standard_normal((clips, frames, 36, 36, 3)) * 2
-    pixels = np.clip(light[:, :, None, None] + noise, 0, 255).astype(np.uint8)
-    truths: tuple[dict[str, object], ...] = tuple({"bpm": float(rate) or None} for rate in bpm)
-    return ClipStore((pixels,), waves.astype(np.float32), bpm, truths, "f" * 64)
-
-
-STORE = store_of_pulses()
-SHORT = Schedule(steps=4, batch=2, frames=64, save_every=2, check_every=4, threads=1)
-
-
-class PlugPulledError(Exception):
-    """Someone pulled the plug."""
-
-
-def train_student(
-    out: Path, stop_at: int | None = None, schedule: Schedule = SHORT, start: Path | None = None
-) -> Path:
-    """Train a small run; the plug is pulled before step `stop_at`."""
-    torch.manual_seed(1)
-    calls = 0
-
-    def loss(model: nn.Module, batch: Batch) -> dict[str, Tensor]:
-        nonlocal calls
-        if calls == stop_at:
-            raise PlugPulledError
-        calls += 1
-        return label_loss(model(batch.clip), batch, 12, 10, LabelWeights())
-
-    train(
-        Run(
-            model=Student(),
-            loss=loss,
-            store=STORE,
-            check=STORE,
-            schedule=schedule,
-            out=out,
-            config=TinyRun(),
-            lag=12,
-            start=start,
-        )
-    )
-    return out / "model.safetensors"
 
 
 def test_a_resumed_run_ends_exactly_where_an_unbroken_one_does(tmp_path):

@@ -29,6 +29,7 @@ from train.loop import (
     label_loss,
     train,
 )
+from train.processes import join
 from train.smoke import SMOKE_SCHEDULE, smoke_data
 from train.teacher import config_json, read_config
 
@@ -170,8 +171,11 @@ def read_teacher(folder: Path) -> Teacher:
 def main(config: DistillRun) -> None:
     """Distill as configured."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    process = join()
+    torch.manual_seed(config.schedule.seed)
     if config.smoke:
-        folder = smoke_data(config.out)
+        with process.main_process_first():
+            folder = smoke_data(config.out)
         config = replace(config, data=folder, check=folder, teacher=None, schedule=SMOKE_SCHEDULE)
         teacher = Teacher()
     else:
@@ -182,7 +186,7 @@ def main(config: DistillRun) -> None:
     train(
         Run(
             model=student,
-            loss=Distillation(config, student, teacher),
+            loss=Distillation(config, student, teacher.to(process.device) if teacher else None),
             store=read_store(config.data, config.most),
             check=read_store(config.check),
             schedule=config.schedule,
@@ -192,7 +196,8 @@ def main(config: DistillRun) -> None:
             lag=config.model.lag,
         )
     )
-    (config.out / "config.json").write_text(config_json(config.model))
+    if process.is_main_process:
+        (config.out / "config.json").write_text(config_json(config.model))
 
 
 if __name__ == "__main__":

@@ -6,20 +6,21 @@ import platform
 import subprocess
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import torch
 from accelerate import Accelerator
-from accelerate.utils import set_seed
+from accelerate.utils import DataLoaderConfiguration, set_seed
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from kdphys.hub import sha256
 from kdphys.losses import negative_pearson, spectral_cross_entropy, squared_error
 from train.datasets import FPS, Batch, ClipStore, draw_batch, whole_batch
+from train.processes import mean_over_processes, share_batch_norms
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +50,7 @@ class Schedule:
     steps: int = 1500
     """Batches."""
     batch: int = 8
-    """Clips a batch."""
+    """Clips a batch, all processes together."""
     frames: int = 240
     """Length of the clips cut for training; a multiple of 4."""
     rate: float = 2e-3
@@ -60,8 +61,10 @@ class Schedule:
     """Steps between checkpoints."""
     check_every: int = 250
     """Steps between checks on the validation clips."""
+    log_every: int = 20
+    """Steps between lines of log.jsonl."""
     threads: int = 2
-    """Threads of torch."""
+    """Threads of torch in each process."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,8 @@ def label_loss(
         The parts by name.
     """
     said, true = aligned(wave, batch.wave, lag, warm_up)
-    alive, scale = batch.alive, batch.alive / batch.alive.mean().clamp_min(0.125)
+    alive = batch.alive
+    scale = alive / mean_over_processes(alive.mean()).clamp_min(0.125)
     return {
         "pearson": weights.pearson * scale * negative_pearson(said, true),
         "spectral": weights.spectral * scale * spectral_cross_entropy(said, batch.bpm, FPS),
@@ -116,53 +120,98 @@ def aligned(wave: Tensor, true: Tensor, lag: int, warm_up: int) -> tuple[Tensor,
 def train(run: Run) -> None:
     """Train to the end of the schedule, from the last checkpoint if there is one.
 
-    Every batch is a function of seed and step, so a resumed run sees what an unbroken one would.
+    Every batch is a function of seed and step, so a resumed run sees what an unbroken one would,
+    and each process takes its share of it, so several processes learn what one would. The loss
+    must be a mean over clips, each scored alone.
+
     The folder `run.out` then holds run.json, log.jsonl, checkpoint/ and model.safetensors.
     """
     plan = run.schedule
     torch.set_num_threads(plan.threads)
     set_seed(plan.seed)
-    accelerator = Accelerator(
-        mixed_precision="bf16" if bf16_is_native() else "no", cpu=not torch.cuda.is_available()
-    )
+    accelerator = _accelerator(plan)
     optimizer = torch.optim.AdamW(run.model.parameters(), lr=plan.rate, weight_decay=0.01)
     cycle = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, plan.rate, total_steps=plan.steps + 1, pct_start=0.15
     )
     if run.start:
         run.model.load_state_dict(load_file(run.start / WEIGHTS), strict=True)
+    share_batch_norms(run.model)
     model, optimizer, cycle = accelerator.prepare(run.model, optimizer, cycle)
-    run.out.mkdir(parents=True, exist_ok=True)
-    record_run(run)
-    checkpoint, progress = run.out / "checkpoint", run.out / "progress.json"
-    start = 0
-    if progress.exists():
-        accelerator.load_state(str(checkpoint))
-        start = json.loads(progress.read_text())["step"]
+    start = _open(run, accelerator)
     began = time.monotonic()
     for step in range(start, plan.steps):
         model.train()
-        place = (plan.seed, step, accelerator.process_index)
-        batch = draw_batch(run.store, np.random.default_rng(place), plan.batch, plan.frames)
-        parts = run.loss(model, batch)
+        drawn = np.random.default_rng((plan.seed, step))
+        batch = draw_batch(run.store, drawn, plan.batch, plan.frames)
+        parts = run.loss(model, _share(batch, accelerator))
         loss = torch.stack([part.mean() for part in parts.values()]).sum()
         accelerator.backward(loss)
         accelerator.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         cycle.step()
         optimizer.zero_grad()
-        if step % 20 == 0:
-            facts = {name: float(part.detach().mean()) for name, part in parts.items()}
-            seconds = round(time.monotonic() - began, 1)
-            _log(run.out, {"step": step, "loss": float(loss.detach()), **facts, "s": seconds})
+        if step % plan.log_every == 0:
+            facts = {"step": step, **_averaged(parts)}
+            _log(run.out, {**facts, "s": round(time.monotonic() - began, 1)}, accelerator)
         last = step + 1 == plan.steps
-        if last or (step + 1) % plan.check_every == 0:
-            _log(run.out, {"step": step + 1, **check(run.model, run.check, run.lag)})
+        if accelerator.is_main_process and (last or (step + 1) % plan.check_every == 0):
+            facts = {"step": step + 1, **check(run.model, run.check, run.lag)}
+            _log(run.out, facts, accelerator)
         if last or (step + 1) % plan.save_every == 0:
-            accelerator.save_state(str(checkpoint))
-            progress.write_text(json.dumps({"step": step + 1}))
+            _save(run, accelerator, step + 1)
     if accelerator.is_main_process:
         save_file(run.model.state_dict(), run.out / WEIGHTS)
+
+
+def _accelerator(plan: Schedule) -> Accelerator:
+    """Join the other processes, if there are any."""
+    accelerator = Accelerator(
+        mixed_precision="bf16" if bf16_is_native() else "no",
+        cpu=not torch.cuda.is_available(),
+        dataloader_config=DataLoaderConfiguration(split_batches=True),  # else the cycle runs faster
+    )
+    if plan.batch % accelerator.num_processes:
+        raise ValueError(
+            f"batch={plan.batch} must be a multiple of the {accelerator.num_processes} processes"
+        )
+    return accelerator
+
+
+def _open(run: Run, accelerator: Accelerator) -> int:
+    """Begin the folder of a run, or go on from its checkpoint. Returns the step to begin with."""
+    if accelerator.is_main_process:
+        run.out.mkdir(parents=True, exist_ok=True)
+        record_run(run, accelerator.num_processes)
+    progress = run.out / "progress.json"
+    step = json.loads(progress.read_text())["step"] if progress.exists() else 0
+    if mean_over_processes(torch.tensor(float(step), device=accelerator.device)) != step:
+        raise ValueError(f"out={run.out} must be one folder that all machines share")
+    if step:
+        accelerator.load_state(str(run.out / "checkpoint"))
+    return step
+
+
+def _save(run: Run, accelerator: Accelerator, step: int) -> None:
+    """Write a checkpoint, and then that it is there."""
+    accelerator.save_state(str(run.out / "checkpoint"))
+    accelerator.wait_for_everyone()
+    if accelerator.is_main_process:
+        (run.out / "progress.json").write_text(json.dumps({"step": step}))
+
+
+def _share(batch: Batch, accelerator: Accelerator) -> Batch:
+    """This process's part of a batch, on its device."""
+    clips = len(batch.bpm) // accelerator.num_processes
+    first = clips * accelerator.process_index
+    parts = [getattr(batch, field.name)[first : first + clips] for field in fields(batch)]
+    return Batch(*(part.to(accelerator.device) for part in parts))
+
+
+def _averaged(parts: Mapping[str, Tensor]) -> dict[str, float]:
+    """The loss and its parts, each averaged over the clips of all processes."""
+    means = mean_over_processes(torch.stack([part.detach().mean() for part in parts.values()]))
+    return {"loss": float(means.sum()), **dict(zip(parts, means.tolist(), strict=True))}
 
 
 def bf16_is_native() -> bool:
@@ -185,10 +234,11 @@ def check(model: nn.Module, store: ClipStore, lag: int) -> dict[str, float]:
         of the wave with and without a pulse.
     """
     model.eval()
+    device = next(model.parameters()).device
     errors, likeness, loud, silent = [], [], [], []
     for start in range(0, len(store), 8):
         batch = whole_batch(store, range(start, min(start + 8, len(store))))
-        said, true = aligned(model(batch.clip), batch.wave, lag, int(FPS))
+        said, true = aligned(model(batch.clip.to(device)).cpu(), batch.wave, lag, int(FPS))
         power = said.square().mean(1).sqrt()
         alive = batch.alive.bool()
         errors.append((_peak_bpm(said) - batch.bpm)[alive].abs())
@@ -215,8 +265,8 @@ def _peak_bpm(wave: Tensor) -> Tensor:
     return rates[inside][power[:, inside].argmax(1)]
 
 
-def record_run(run: Run) -> None:
-    """Write run.json: everything needed to do the run again."""
+def record_run(run: Run, processes: int) -> None:
+    """Write run.json: everything needed to do the run again in as many processes."""
     if not is_dataclass(run.config) or isinstance(run.config, type):
         raise ValueError(f"config={run.config!r} must be a dataclass instance")
     facts = {
@@ -225,6 +275,7 @@ def record_run(run: Run) -> None:
         "clips": len(run.store),
         "start_sha256": sha256(run.start / WEIGHTS) if run.start else None,
         "parameters": sum(weight.numel() for weight in run.model.parameters()),
+        "processes": processes,
         "commit": _git_commit(),
         "versions": {name: version(name) for name in PACKAGES},
         "python": platform.python_version(),
@@ -240,7 +291,9 @@ def _git_commit() -> str | None:
     return found.stdout.strip() or None
 
 
-def _log(out: Path, facts: dict[str, float]) -> None:
+def _log(out: Path, facts: dict[str, float], accelerator: Accelerator) -> None:
+    if not accelerator.is_main_process:
+        return
     with (out / "log.jsonl").open("a") as log:
         log.write(json.dumps(facts) + "\n")
     logger.info("%s", " ".join(f"{name} {value:.4g}" for name, value in facts.items()))

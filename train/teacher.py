@@ -6,12 +6,14 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+import torch
 import tyro
 from torch import nn
 
 from kdphys.models.teacher import Teacher, TeacherConfig
 from train.datasets import Batch, read_store
 from train.loop import LabelWeights, Run, Schedule, label_loss, train
+from train.processes import join
 from train.smoke import SMOKE_SCHEDULE, smoke_data
 
 if TYPE_CHECKING:
@@ -45,8 +47,11 @@ class TeacherRun:
 def main(config: TeacherRun) -> None:
     """Train as configured."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    process = join()
+    torch.manual_seed(config.schedule.seed)
     if config.smoke:
-        folder = smoke_data(config.out)
+        with process.main_process_first():
+            folder = smoke_data(config.out)
         config = replace(config, data=folder, check=folder, schedule=SMOKE_SCHEDULE)
     if config.start:
         config = replace(config, model=read_config(TeacherConfig, config.start))
@@ -67,7 +72,8 @@ def main(config: TeacherRun) -> None:
             start=config.start,
         )
     )
-    (config.out / "config.json").write_text(config_json(config.model))
+    if process.is_main_process:
+        (config.out / "config.json").write_text(config_json(config.model))
 
 
 def config_json(model: "DataclassInstance") -> str:

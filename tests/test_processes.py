@@ -1,0 +1,151 @@
+"""Several processes learn what one does."""
+
+import json
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from kdphys.models.teacher import Teacher
+from tests._tiny_run import train_student
+from train.processes import SharedBatchNorm, mean_over_processes, share_batch_norms
+from train.synthetic import SyntheticConfig, SyntheticJob, write_dataset
+
+ROOT = Path(__file__).parent.parent
+ALONE = (sys.executable,)
+# For --multi_gpu accelerate starts torchrun, on GPUs or none; for --cpu it starts one process.
+TWO = (
+    *(sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"),
+    *("--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"),
+    *("--main_process_port", "0"),
+)
+BOUND_S = 280
+
+
+def start(command: tuple[str, ...], *words: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*command, *map(str, words)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+        timeout=BOUND_S,
+    )
+
+
+def read_log(out: Path) -> list[dict[str, float]]:
+    lines = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    return [{name: value for name, value in line.items() if name != "s"} for line in lines]
+
+
+def weights(out: Path) -> dict[str, Tensor]:
+    return load_file(out / "model.safetensors")
+
+
+def assert_same_run(one: Path, two: Path) -> None:
+    """Compare logs and weights of two runs."""
+    assert json.loads((two / "run.json").read_text())["processes"] == 2
+    logs = read_log(one), read_log(two)
+    assert [line.keys() for line in logs[0]] == [line.keys() for line in logs[1]]
+    for line, other in zip(*logs, strict=True):
+        # Sums in another order differ in the last bits of float32, and each step adds to that.
+        assert other == pytest.approx(line, rel=1e-3, abs=1e-3, nan_ok=True)
+    found, other = weights(one), weights(two)
+    assert found.keys() == other.keys()
+    for name, tensor in found.items():
+        # The bias before a softmax has no gradient; AdamW makes whole steps of its rounding noise.
+        least = 1e-2 if name == "attention.bias" else 1e-4
+        assert torch.allclose(tensor, other[name], rtol=1e-4, atol=least), name
+
+
+@pytest.mark.slow
+def test_two_processes_learn_what_one_does(tmp_path):
+    train_student(tmp_path / "one")
+    done = start(TWO, "-m", "tests._tiny_run", tmp_path / "two")
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert_same_run(tmp_path / "one", tmp_path / "two")
+
+
+@pytest.mark.slow
+def test_a_resumed_run_of_two_processes_ends_exactly_where_an_unbroken_one_does(tmp_path):
+    assert start(TWO, "-m", "tests._tiny_run", tmp_path / "whole").returncode == 0
+    stopped = start(TWO, "-m", "tests._tiny_run", tmp_path / "broken", 3)
+    assert "PlugPulledError" in stopped.stderr
+    assert json.loads((tmp_path / "broken" / "progress.json").read_text()) == {"step": 2}
+    assert start(TWO, "-m", "tests._tiny_run", tmp_path / "broken").returncode == 0
+    one, other = weights(tmp_path / "whole"), weights(tmp_path / "broken")
+    for name, tensor in one.items():
+        assert torch.equal(tensor, other[name]), name
+
+
+@pytest.fixture(scope="module")
+def distilling(tmp_path_factory) -> tuple[object, ...]:
+    """Command to distill four steps on four clips from a teacher that has learned nothing."""
+    folder = tmp_path_factory.mktemp("distilling")
+    data, teacher = folder / "data", folder / "teacher"
+    config = SyntheticConfig(seconds=4.0, side=64)
+    write_dataset(SyntheticJob(out=data, clips=4, workers=1, config=config))
+    teacher.mkdir()
+    torch.manual_seed(0)
+    save_file(Teacher().state_dict(), teacher / "model.safetensors")
+    (teacher / "config.json").write_text(json.dumps(asdict(Teacher().config)))
+    return (
+        *("train/distill.py", "--data", data, "--check", data, "--teacher", teacher),
+        *("--schedule.steps", 4, "--schedule.frames", 96, "--schedule.log-every", 1),
+        *("--schedule.threads", 1),
+    )
+
+
+@pytest.mark.slow
+def test_two_processes_distill_what_one_does(distilling, tmp_path):
+    for name, command in (("one", ALONE), ("two", TWO)):
+        done = start(command, *distilling, "--schedule.batch", 4, "--out", tmp_path / name)
+        assert done.returncode == 0, done.stderr[-2000:]
+    assert_same_run(tmp_path / "one", tmp_path / "two")
+    assert (tmp_path / "two" / "config.json").exists()
+
+
+@pytest.mark.slow
+def test_a_batch_that_two_processes_can_t_share_evenly_is_refused(distilling, tmp_path):
+    done = start(TWO, *distilling, "--schedule.batch", 3, "--out", tmp_path)
+    assert done.returncode != 0
+    assert "batch=3 must be a multiple of the 2 processes" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("norm", "shape"),
+    [
+        (nn.BatchNorm1d(3), (4, 3, 5)),
+        (nn.BatchNorm2d(3), (4, 3, 5, 2)),
+        (nn.BatchNorm3d(3, momentum=0.3), (4, 3, 2, 5, 2)),
+    ],
+)
+def test_a_shared_batch_norm_alone_is_a_batch_norm(norm, shape):
+    rng = np.random.default_rng(0)
+    x = torch.from_numpy(10 + rng.standard_normal(shape).astype(np.float32))
+    wanted = torch.from_numpy(rng.standard_normal(shape).astype(np.float32))
+    shared = SharedBatchNorm(norm)
+    plain = type(norm)(3, momentum=norm.momentum)
+    for layer in (plain, shared):
+        ((layer(x) - wanted) ** 2).mean().backward()
+    # A few last bits of float32, of values about 10 before and 1 after.
+    assert torch.allclose(shared(x), plain(x), rtol=0, atol=1e-5)
+    assert shared.weight.grad == pytest.approx(plain.weight.grad, abs=1e-6)
+    assert shared.state_dict().keys() == plain.state_dict().keys()
+    for name, value in plain.state_dict().items():
+        assert torch.allclose(shared.state_dict()[name], value, rtol=1e-6, atol=1e-6), name
+    assert torch.allclose(shared.eval()(x), plain.eval()(x), rtol=0, atol=1e-5)
+
+
+def test_one_process_keeps_its_batch_norms_and_its_means():
+    model = nn.Sequential(nn.BatchNorm1d(3))
+    share_batch_norms(model)
+    assert isinstance(model[0], nn.BatchNorm1d)
+    value = torch.arange(3.0)
+    assert mean_over_processes(value) is value
