@@ -58,10 +58,11 @@ def assert_same_run(one: Path, two: Path) -> None:
         assert other == pytest.approx(line, rel=1e-3, abs=1e-3, nan_ok=True)
     found, other = weights(one), weights(two)
     assert found.keys() == other.keys()
-    for name, tensor in found.items():
-        # The bias before a softmax has no gradient; AdamW makes whole steps of its rounding noise.
-        least = 1e-2 if name == "attention.bias" else 1e-4
-        assert torch.allclose(tensor, other[name], rtol=1e-4, atol=least), name
+    away = torch.cat([(found[name] - other[name]).abs().flatten() for name in found])
+    # AdamW makes whole steps, here of up to 3e-3, of a gradient that is nothing but rounding noise,
+    # as that of a bias before a softmax is. Without shared batch norms 87 % of the weights differ.
+    assert away.max() < 3e-3
+    assert (away > 1e-4).float().mean() < 1e-3
 
 
 @pytest.mark.slow
