@@ -21,7 +21,7 @@ from train.distill import Distillation, DistillRun, DistillWeights, read_teacher
 from train.loop import LabelWeights, Run, Schedule, check, label_loss, train
 
 ROOT = Path(__file__).parent.parent
-SCRIPTS = ("synthetic", "teacher", "distill", "export", "evaluate", "calibrate")
+SCRIPTS = ("synthetic", "recordings", "teacher", "distill", "export", "evaluate", "calibrate")
 # Two minutes on two idle cores are promised; other work may run beside the tests.
 BOUND_S = 280
 

@@ -68,7 +68,12 @@ class EvaluateJob:
     trained_on: tuple[Path, ...] = ()
     """Folders of clips that the models have learned from; nobody in them may be tested."""
     smoke: bool = False
-    """Three short clips only, to see that it runs to its end."""
+    """Three short clips only, to see that it runs to its end; two recordings of a data set."""
+
+    def __post_init__(self) -> None:
+        """Check that what belongs to a data set comes with one."""
+        if self.dataset is None and (self.root or self.people or self.trained_on):
+            raise ValueError("root, people and trained_on belong to a data set: name it as dataset")
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ NUMBERS = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8
 MATRIX, COMPRESSED = 14, 15
 HEADER_BYTES = 128
 UINT8_CLASS = 9
-PIECE = 1 << 22  # bytes that are unpacked at once
+PIECE = 1 << 18  # bytes that are unpacked at once
 SLAB_BYTES = 1 << 26  # frames that are read from HDF5 at once
 MOST = 1.001  # above 1, what rounding may add to a video in [0, 1]
 
@@ -120,9 +120,10 @@ def read_v73_frames(path: Path, name: str, count: int) -> Iterator[Pictures]:
     """
     with h5py.File(path) as file:
         video = file.get(name)
-        shape = video.shape if isinstance(video, h5py.Dataset) else ()
-        ends = (shape[0], shape[-1]) if len(shape) == 4 else ()
-        if not isinstance(video, h5py.Dataset) or ends not in ((3, count), (count, 3)):
+        shape = video.shape if isinstance(video, h5py.Dataset) else ()  # MATLAB's, reversed
+        time_last = len(shape) == 4 and (shape[0], shape[3]) == (3, count)
+        time_first = len(shape) == 4 and (shape[0], shape[1]) == (count, 3)
+        if not isinstance(video, h5py.Dataset) or not (time_last or time_first):
             raise ValueError(
                 f"{path}: {name} has size {shape[::-1]}, and {count} colour frames are needed; "
                 "download it again"
@@ -130,7 +131,7 @@ def read_v73_frames(path: Path, name: str, count: int) -> Iterator[Pictures]:
         together = max(1, SLAB_BYTES // (video.dtype.itemsize * math.prod(shape) // count))
         for start in range(0, count, together):
             part = slice(start, start + together)
-            if ends == (3, count):
+            if time_last:
                 yield from _to_8_bits(video[..., part], path).transpose(3, 2, 1, 0)
             else:
                 yield from _to_8_bits(video[part], path).transpose(0, 3, 2, 1)

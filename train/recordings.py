@@ -36,8 +36,7 @@ from kdphys.errors import VideoError
 from kdphys.runtime import FPS
 from kdphys.stream import FaceStream
 from kdphys.video import Frame, find_videos, read_frames
-from kdphys.vitals import LEAST_QUALITY
-from train.labels import Array, Trace, label_on_grid, rate_of
+from train.labels import Array, Trace, label_on_grid, rate_between, rate_of
 from train.matlab import frames_of, read_v5_video, read_v73_frames
 from train.synthetic import SyntheticConfig, make_film
 
@@ -159,7 +158,7 @@ def read_cohface(root: Path) -> list[Recording]:
             pulse, time_s = (_dataset(file, name, path) for name in ("pulse", "time"))
         recordings.append(
             Recording(
-                name=f"{subject}/{session}",
+                name=f"{subject}-{session}",
                 subject=f"cohface/{subject}",
                 frames=partial(read_frames, _there(path.with_name("data.avi"))),
                 wave=Trace.of(time_s, pulse),
@@ -459,17 +458,22 @@ def cut_clips(recording: Recording, seconds: float) -> list[RealClip]:
             f"{recording.name} has rates but no wave; training needs a wave, train/evaluate.py not"
         )
     frames = round(seconds * FPS)
+    stretches = _face_stretches(recording.frames())
+    steps = max((first + len(pixels) for first, pixels in stretches), default=0)
+    label = label_on_grid(recording.wave, steps, FPS)
+    rate = rate_of(label, FPS)
+    if rate is None:
+        return []
     clips = []
-    for first, pixels in _face_stretches(recording.frames()):
-        label = label_on_grid(recording.wave, first + len(pixels), FPS)
+    for first, pixels in stretches:
         for start in range(0, len(pixels) - frames + 1, frames):
             step = first + start
             wave = label[step : step + frames]
-            rate = rate_of(wave, FPS) if np.isfinite(wave).all() else None
-            if rate is None or rate.quality < LEAST_QUALITY:
+            bpm = rate_between(rate, step / FPS, (step + frames) / FPS)
+            if bpm is None or not np.isfinite(wave).all():
                 continue
             truth = ClipTruth(
-                bpm=rate.bpm,
+                bpm=bpm,
                 dataset=recording.subject.partition("/")[0],
                 subject=recording.subject,
                 recording=recording.name,
