@@ -390,7 +390,7 @@ def test_a_loss_of_the_sensor_stays_a_loss():
 
 
 def test_breathing_is_not_part_of_the_label():
-    times = np.arange(0, 30, 1 / 64)
+    times = np.arange(0.0, 30.0, 1 / 64)
     beat = np.sin(2 * np.pi * 1.2 * times)
     both = label_on_grid(Trace(times, beat + 5 * np.sin(2 * np.pi * 0.25 * times)), 900, FPS)
     alone = label_on_grid(Trace(times, beat), 900, FPS)
@@ -399,7 +399,7 @@ def test_breathing_is_not_part_of_the_label():
 
 
 def test_a_disturbed_part_of_the_label_has_no_rate_and_the_others_keep_theirs():
-    times = np.arange(0, 40, 1 / 64)
+    times = np.arange(0.0, 40.0, 1 / 64)
     wave = np.sin(2 * np.pi * 1.2 * times) + 0.5 * np.sin(2 * np.pi * 2.4 * times)
     noise = np.random.default_rng(0).standard_normal(len(times))
     wave[(times > 14) & (times < 26)] = 3 * noise[(times > 14) & (times < 26)]
@@ -522,7 +522,7 @@ def test_a_clip_whose_sensor_shows_no_steady_pulse_is_left_out(drawn):
     (recording, _) = read_folder(drawn)
     assert recording.wave is not None
     rng = np.random.default_rng(0)
-    values = np.asarray(rng.standard_normal(len(recording.wave.time_s)), np.float64)
+    values: Array = rng.standard_normal(len(recording.wave.time_s))
     noise = Trace(recording.wave.time_s, values)
     assert cut_clips(Recording("anna", "folder/anna", recording.frames, noise), 10.0) == []
 
