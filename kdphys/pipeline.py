@@ -129,6 +129,7 @@ def compare(
     *,
     speed: float = 1.0,
     progress: Progress | None = None,
+    frames: Iterator[Frame] | None = None,
 ) -> dict[str, Measurement]:
     """Measure the pulse with several models in one pass over a recording.
 
@@ -137,6 +138,8 @@ def compare(
         models: Names of the models.
         speed: As for `measure`.
         progress: As for `measure`.
+        frames: Frames of a recording that is no video file; `path` then only names it, and their
+            times are taken as they are.
 
     Returns:
         One measurement for each model, in the order of `models`.
@@ -146,7 +149,7 @@ def compare(
     opened = {name: open_model(name) for name in models}
     say = progress or _say_nothing
     say("Opening the video", 0.0)
-    watch = _Watch(path, speed, say)
+    watch = _Watch(path, speed, say, frames)
     waves = {name: _Wave(model) for name, model in opened.items()}
     with threadpool_limits(1, user_api="blas"):  # products here are small: threads only wait
         for piece in watch.pieces():
@@ -201,10 +204,12 @@ class _Piece:
 class _Watch:
     """The eyes: frames to crops on the even grid, and what was noticed on the way."""
 
-    def __init__(self, path: Path, speed: float, say: Progress) -> None:
+    def __init__(
+        self, path: Path, speed: float, say: Progress, frames: Iterator[Frame] | None
+    ) -> None:
         if not (speed > 0 and math.isfinite(speed)):
             raise ValueError(f"speed={speed} must be above 0")
-        self.path, self.speed, self.say = path, speed, say
+        self.path, self.say = path, say
         self.decode_s = self.face_s = 0.0
         self.frames = self.with_face = self.steps = 0
         self.last_s = self._missing_s = 0.0
@@ -216,7 +221,8 @@ class _Watch:
         self._shown: list[NDArray[np.uint8]] = []
         self._shown_every = 1
         self._faces = FaceStream()
-        self._expected_s = (probe(path).duration_s or 0.0) / speed
+        self._expected_s = 0.0 if frames else (probe(path).duration_s or 0.0) / speed
+        self._source = frames or read_frames(path, speed)
 
     def pieces(self) -> Iterator[_Piece]:
         """Decode the recording; yield its face in chunks of crops."""
@@ -253,10 +259,9 @@ class _Watch:
 
     def _timed_frames(self) -> Iterator[Frame]:
         """Frames of the recording, noting how long decoding took and where key frames are."""
-        frames = read_frames(self.path, self.speed)
         while True:
             began = time.perf_counter()
-            frame = next(frames, None)
+            frame = next(self._source, None)
             self.decode_s += time.perf_counter() - began
             if frame is None:
                 break

@@ -23,7 +23,7 @@ from train.export import ExportJob, fitted
 from train.loop import check
 
 ROOT = Path(__file__).parent.parent
-SCRIPTS = ("synthetic", "teacher", "distill", "export", "evaluate", "calibrate")
+SCRIPTS = ("synthetic", "recordings", "teacher", "distill", "export", "evaluate", "calibrate")
 # Two minutes on two idle cores are promised; other work may run beside the tests.
 BOUND_S = 280
 

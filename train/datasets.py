@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,7 +35,7 @@ class ClipStore:
     """Clips of one length in memory, as uint8."""
 
     pixels: tuple[NDArray[np.uint8], ...]
-    """Shards of shape (N, T, S, S, 3)."""
+    """Shards of shape (N, T, S, S, 3); N may differ."""
     waves: NDArray[np.float32]
     """All waves. Shape (M, T)."""
     bpm: NDArray[np.float32]
@@ -49,12 +50,13 @@ class ClipStore:
 
     def clip(self, index: int) -> NDArray[np.uint8]:
         """One clip. Shape (T, S, S, 3)."""
-        shard, place = divmod(index, len(self.pixels[0]))
-        return self.pixels[shard][place]
+        ends = np.cumsum([len(shard) for shard in self.pixels])
+        shard = int(np.searchsorted(ends, index, side="right"))
+        return self.pixels[shard][index - ends[shard]]  # from the end of the shard
 
 
 def read_store(folder: Path, most: int | None = None) -> ClipStore:
-    """Read the shards that `train/synthetic.py` wrote.
+    """Read the shards that `train/synthetic.py` or `train/recordings.py` wrote.
 
     Args:
         folder: Where the shards are.
@@ -85,6 +87,43 @@ def read_store(folder: Path, most: int | None = None) -> ClipStore:
     bpm = np.array([truth["bpm"] or 0.0 for truth in truths], np.float32)
     wave = np.concatenate(waves)[:most]
     return ClipStore(tuple(pixels), wave, bpm, tuple(truths), digest.hexdigest())
+
+
+def read_stores(folders: Sequence[Path], most: int | None = None) -> ClipStore:
+    """Read the shards of several folders as one store, synthetic and real clips alike.
+
+    Args:
+        folders: Where the shards are.
+        most: Read no more than this many clips of each.
+
+    Returns:
+        The clips, folder by folder.
+
+    Raises:
+        ValueError: There is no folder, or clips differ in length or size.
+        FileNotFoundError: There is no shard in one of them.
+    """
+    if not folders:
+        raise ValueError("data names no folder of clips; name at least one")
+    stores = [read_store(folder, most) for folder in folders]
+    if len(stores) == 1:
+        return stores[0]
+    kinds = {
+        folder: store.pixels[0].shape[1:] for folder, store in zip(folders, stores, strict=True)
+    }
+    if len(set(kinds.values())) > 1:
+        found = ", ".join(f"{folder} {kind[0]} x {kind[1]}" for folder, kind in kinds.items())
+        raise ValueError(
+            f"clips of one run must be alike in frames and pixels, and these are {found}; write "
+            "them with the same length and size"
+        )
+    return ClipStore(
+        pixels=tuple(shard for store in stores for shard in _shards(store)),
+        waves=np.concatenate([store.waves for store in stores]),
+        bpm=np.concatenate([store.bpm for store in stores]),
+        truths=tuple(truth for store in stores for truth in store.truths),
+        sha256=hashlib.sha256("".join(store.sha256 for store in stores).encode()).hexdigest(),
+    )
 
 
 def draw_batch(
@@ -118,6 +157,14 @@ def whole_batch(store: ClipStore, indices: range) -> Batch:
     wave = torch.from_numpy(store.waves[indices.start : indices.stop, :frames])
     bpm = torch.from_numpy(store.bpm[indices.start : indices.stop])
     return Batch(clip.contiguous(), wave, bpm, (bpm > 0).float())
+
+
+def _shards(store: ClipStore) -> Iterator[NDArray[np.uint8]]:
+    """Give the shards of a store without clips beyond its last one."""
+    left = len(store)
+    for shard in store.pixels:
+        yield shard[:left]
+        left -= len(shard[:left])
 
 
 def _draw_clip(

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from kdphys.losses import attention_transfer, dilate, negative_pearson, standardise
 from kdphys.models.student import Student, StudentConfig
 from kdphys.models.teacher import Teacher, TeacherConfig
-from train.datasets import Batch, read_store
+from train.datasets import Batch, read_store, read_stores
 from train.loop import (
     LabelWeights,
     Run,
@@ -62,8 +62,8 @@ class DistillWeights:
 class DistillRun:
     """Distill the teacher into the student."""
 
-    data: Path = Path("data/train")
-    """Clips to learn from, written by train/synthetic.py."""
+    data: tuple[Path, ...] = (Path("data/train"),)
+    """Folders of clips to learn from, written by train/synthetic.py or train/recordings.py."""
     check: Path = Path("data/check")
     """Clips to validate on."""
     teacher: Path | None = Path("runs/teacher")
@@ -176,7 +176,9 @@ def main(config: DistillRun) -> None:
     if config.smoke:
         with process.main_process_first():
             folder = smoke_data(config.out)
-        config = replace(config, data=folder, check=folder, teacher=None, schedule=SMOKE_SCHEDULE)
+        config = replace(
+            config, data=(folder,), check=folder, teacher=None, schedule=SMOKE_SCHEDULE
+        )
         teacher = Teacher()
     else:
         teacher = read_teacher(config.teacher) if config.teacher else None
@@ -187,7 +189,7 @@ def main(config: DistillRun) -> None:
         Run(
             model=student,
             loss=Distillation(config, student, teacher.to(process.device) if teacher else None),
-            store=read_store(config.data, config.most),
+            store=read_stores(config.data, config.most),
             check=read_store(config.check),
             schedule=config.schedule,
             out=config.out,

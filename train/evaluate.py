@@ -2,7 +2,8 @@
 
 Synthetic clips of seeds that training never sees carry their truth. Real clips without a contact
 sensor are replayed at several speeds instead: an estimate that is right scales with the speed, a
-constant or a harmonic does not. Clips without a pulse must give no reading.
+constant or a harmonic does not. Clips without a pulse must give no reading. `--dataset ubfc --root
+DIR` tests on a real data set with a contact sensor instead (train/benchmark.py).
 """
 
 import json
@@ -21,10 +22,12 @@ from kdphys.errors import KDPhysError
 from kdphys.hub import load_weights
 from kdphys.metrics import confidence_interval, mae, pearson, rmse, within
 from kdphys.pipeline import MODELS, compare
-from kdphys.pulse import WAVE_BAND_HZ, bandpass_runs
 from kdphys.runtime import FPS, Model, open_model
-from kdphys.vitals import LEAST_SECONDS, measure_vitals, read_rate
+from kdphys.vitals import measure_vitals
+from train.benchmark import BenchmarkJob, markdown_table, run_benchmark
 from train.datasets import ClipStore, read_store
+from train.labels import rate_of
+from train.recordings import Dataset
 from train.synthetic import SyntheticConfig, SyntheticJob, write_dataset
 
 logger = logging.getLogger(__name__)
@@ -61,8 +64,21 @@ class EvaluateJob:
     saw."""
     real: Path | None = None
     """Folder of real clips; left out unless given."""
+    dataset: Dataset | None = None
+    """Real data set with a contact sensor to test on instead; its tables go to `out` too."""
+    root: Path | None = None
+    """Where the data set lies."""
+    people: Path | None = None
+    """Folder of clips, written by train/recordings.py, whose people are tested; all otherwise."""
+    trained_on: tuple[Path, ...] = ()
+    """Folders of clips that the models have learned from; nobody in them may be tested."""
     smoke: bool = False
-    """Three short clips only, to see that it runs to its end."""
+    """Three short clips only, to see that it runs to its end; two recordings of a data set."""
+
+    def __post_init__(self) -> None:
+        """Check that what belongs to a data set comes with one."""
+        if self.dataset is None and (self.root or self.people or self.trained_on):
+            raise ValueError("root, people and trained_on belong to a data set: name it as dataset")
 
 
 @dataclass(frozen=True)
@@ -80,6 +96,14 @@ class Scores:
 def main(job: EvaluateJob) -> None:
     """Evaluate as asked."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    if job.dataset:
+        most = 2 if job.smoke else None
+        run_benchmark(
+            BenchmarkJob(
+                job.dataset, job.root, job.out, job.models, job.people, job.trained_on, most
+            )
+        )
+        return
     seconds, clips, negatives = 30.0, job.clips, job.negatives
     if job.smoke:
         seconds, clips, negatives = 8.0, 3, 2
@@ -184,10 +208,8 @@ def drawn_clips(folder: Path, clips: int, seed: int, config: SyntheticConfig) ->
 
 def raw_bpm(wave: Array) -> float:
     """Rate of a wave whatever its confidence; NaN where there is none."""
-    broad = bandpass_runs(wave, FPS, WAVE_BAND_HZ, LEAST_SECONDS)
-    if not np.isfinite(broad).any() or np.nanstd(broad) < 1e-9:
-        return np.nan
-    return read_rate(broad, FPS).bpm
+    rate = rate_of(wave, FPS)
+    return np.nan if rate is None else rate.bpm
 
 
 def _summary(scores: Scores, silent: Scores, store: ClipStore) -> dict[str, object]:
@@ -263,12 +285,12 @@ def _page(report: dict[str, object], job: EvaluateJob) -> str:
     ]
     if not isinstance(synthetic, dict):
         raise ValueError("report['synthetic'] must be a table")
-    lines += _table(
+    lines += markdown_table(
         ["model", *COLUMNS], [[name, *_cells(rows["all"])] for name, rows in synthetic.items()]
     )
     lines += ["", "### By heart rate and skin", ""]
     groups = [*BANDS, *SKINS]
-    lines += _table(
+    lines += markdown_table(
         ["model", *groups],
         [
             [name, *(f"{rows[group].get('MAE', '')} (n {rows[group]['n']})" for group in groups)]
@@ -277,7 +299,7 @@ def _page(report: dict[str, object], job: EvaluateJob) -> str:
     )
     lines += ["", f"### Doubled rates, and {job.negatives} clips without a pulse", ""]
     extra = ("doubled below 60", "no reading without a pulse")
-    lines += _table(
+    lines += markdown_table(
         ["model", *extra],
         [[name, *(str(rows[e]) for e in extra)] for name, rows in synthetic.items()],
     )
@@ -301,16 +323,11 @@ def _real_table(rows: list[dict[str, object]], models: Sequence[str]) -> list[st
             shown = f"{value / row['speed']:.1f}" if isinstance(value, float) else "none"  # type: ignore[operator]
             line.append(f"{shown} ({row[f'{name} quality']})")
         cells.append(line)
-    return _table(["clip", "speed", *models], cells)
+    return markdown_table(["clip", "speed", *models], cells)
 
 
 def _cells(row: dict[str, object]) -> list[str]:
     return [str(row.get(column, "")) for column in COLUMNS]
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    return lines + ["| " + " | ".join(row) + " |" for row in rows]
 
 
 if __name__ == "__main__":

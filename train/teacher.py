@@ -11,7 +11,7 @@ import tyro
 from torch import nn
 
 from kdphys.models.teacher import Teacher, TeacherConfig
-from train.datasets import Batch, read_store
+from train.datasets import Batch, read_store, read_stores
 from train.loop import LabelWeights, Run, Schedule, label_loss, train
 from train.processes import join
 from train.smoke import SMOKE_SCHEDULE, smoke_data
@@ -27,8 +27,8 @@ WARM_UP = 15  # frames at the start that do not count
 class TeacherRun:
     """Train the 3D teacher."""
 
-    data: Path = Path("data/train")
-    """Clips to learn from, written by train/synthetic.py."""
+    data: tuple[Path, ...] = (Path("data/train"),)
+    """Folders of clips to learn from, written by train/synthetic.py or train/recordings.py."""
     check: Path = Path("data/check")
     """Clips to validate on."""
     out: Path = Path("runs/teacher")
@@ -52,7 +52,7 @@ def main(config: TeacherRun) -> None:
     if config.smoke:
         with process.main_process_first():
             folder = smoke_data(config.out)
-        config = replace(config, data=folder, check=folder, schedule=SMOKE_SCHEDULE)
+        config = replace(config, data=(folder,), check=folder, schedule=SMOKE_SCHEDULE)
     if config.start:
         config = replace(config, model=read_config(TeacherConfig, config.start))
     teacher = Teacher(config.model)
@@ -64,7 +64,7 @@ def main(config: TeacherRun) -> None:
         Run(
             model=teacher,
             loss=loss,
-            store=read_store(config.data, config.most),
+            store=read_stores(config.data, config.most),
             check=read_store(config.check),
             schedule=config.schedule,
             out=config.out,

@@ -1,0 +1,691 @@
+"""Each data set is written here in its own format, with a drawn face whose pulse is known."""
+
+import csv
+import json
+import tracemalloc
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+from xml.etree import ElementTree
+
+import cv2
+import h5py
+import numpy as np
+import pytest
+import tyro
+from numpy.typing import NDArray
+from scipy import io
+
+from kdphys.metrics import mae
+from kdphys.video import Frame
+from tests._films import write_video
+from tests._media import write_video as write_avi
+from train.benchmark import (
+    BenchmarkJob,
+    draw_bland_altman,
+    interval_by_people,
+    run_benchmark,
+    toolbox_bpm,
+)
+from train.datasets import read_store, read_stores, whole_batch
+from train.distill import DistillRun
+from train.evaluate import EvaluateJob
+from train.evaluate import main as evaluate
+from train.labels import Trace, label_on_grid, rate_between, rate_of
+from train.matlab import frames_of, read_v5_video, read_v73_frames
+from train.recordings import (
+    LOADERS,
+    Recording,
+    RecordingsJob,
+    check_split,
+    cut_clips,
+    draw_folder,
+    people_of,
+    read_cohface,
+    read_folder,
+    read_mmpd,
+    read_pure,
+    read_scamps,
+    read_ubfc,
+    split_people,
+    write_clips,
+)
+from train.recordings import main as cut_data_set
+from train.smoke import SMOKE_SCHEDULE
+from train.synthetic import Film, SyntheticConfig, SyntheticJob, make_film, write_dataset
+from train.teacher import TeacherRun
+from train.teacher import main as train_teacher
+
+BPM = 84.0
+FPS = 30.0
+LEAD_S = 0.5  # a sensor that is switched on before the camera
+Array = NDArray[np.float64]
+
+
+@pytest.fixture(scope="module")
+def film() -> Film:
+    """Eleven seconds of a still drawn face at 84 bpm, 30 times a second."""
+    off = ("codec", "timing", "rhythm", "talk", "express", "blink")
+    return make_film(
+        4,
+        SyntheticConfig(
+            11.0, difficulty=0.0, negatives=0.0, side=96, view=2.0, fps=FPS, bpm=BPM, off=off
+        ),
+    )
+
+
+def heard(film: Film, hz: float, lead_s: float = 0.0) -> tuple[Array, Array]:
+    """What a sensor of its own rate says, from `lead_s` before the first frame to the last one."""
+    times = np.arange(-lead_s, film.time_s[-1], 1 / hz)
+    return times, np.interp(times, film.pulse.time_s, film.pulse.values)
+
+
+# The sets, written as their owners do ------------------------------------------------------------
+
+
+def write_ubfc_2(root: Path, film: Film) -> None:
+    folder = root / "DATASET_2" / "subject12"
+    folder.mkdir(parents=True)
+    write_avi(folder / "vid.avi", film.pictures, film.time_s, "rawvideo", "bgr24")
+    times, wave = heard(film, 29.5)
+    rows = (wave, np.full(len(times), BPM), times)
+    text = "\n".join("  ".join(f"{x: .7e}" for x in row) for row in rows)
+    (folder / "ground_truth.txt").write_text(text + "\n")
+
+
+def write_ubfc_1(root: Path, film: Film) -> None:
+    folder = root / "DATASET_1" / "5-gt"
+    folder.mkdir(parents=True)
+    write_avi(folder / "vid.avi", film.pictures, film.time_s, "rawvideo", "bgr24")
+    times, wave = heard(film, 62.1)
+    lines = [f"{1000 * t:.0f},84,98,{x:.5f}" for t, x in zip(times, wave, strict=True)]
+    (folder / "gtdump.xmp").write_text("\n".join(lines) + "\n")
+
+
+def write_pure(root: Path, film: Film) -> None:
+    start = 1_392_643_993_642_815_000
+    folder = root / "07-02"
+    (folder / "07-02").mkdir(parents=True)
+    stamps = [start + round(time_s * 1e9) for time_s in film.time_s]
+    for stamp, picture in zip(stamps, film.pictures, strict=True):
+        path = folder / "07-02" / f"Image{stamp}.png"
+        cv2.imwrite(str(path), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    times, wave = heard(film, 60.0, LEAD_S)
+    packages = [
+        {
+            "Timestamp": start + round(t * 1e9),
+            "Value": {"pulseRate": 84, "o2saturation": 98, "signalStrength": 5, "waveform": x},
+        }
+        for t, x in zip(times, wave, strict=True)
+    ]
+    images = [{"Timestamp": stamp, "Value": 0} for stamp in stamps]
+    (folder / "07-02.json").write_text(json.dumps({"/FullPackage": packages, "/Image": images}))
+
+
+def write_cohface(root: Path, film: Film) -> None:
+    folder = root / "31" / "2"
+    folder.mkdir(parents=True)
+    write_avi(folder / "data.avi", film.pictures, film.time_s, "mjpeg", "yuvj420p")
+    times, wave = heard(film, 256.0)
+    with h5py.File(folder / "data.hdf5", "w") as file:
+        file["pulse"], file["respiration"], file["time"] = wave, np.zeros_like(wave), times
+
+
+def write_mmpd(root: Path, film: Film, *, packed: bool = True) -> None:
+    folder = root / "subject9"
+    folder.mkdir(parents=True)
+    wave = np.interp(film.time_s, film.pulse.time_s, film.pulse.values)
+    labels = {"light": "LED-low", "motion": "Watching Videos", "exercise": "False"}
+    io.savemat(
+        folder / "p9_3.mat",
+        {
+            **labels,
+            "video": np.stack(film.pictures).astype(np.float32) / 255,
+            "GT_ppg": wave[None],
+            "skin_color": 5,
+            "gender": "female",
+        },
+        do_compression=packed,
+    )
+
+
+def write_scamps(root: Path, film: Film) -> None:
+    root.mkdir(parents=True, exist_ok=True)
+    wave = np.interp(film.time_s, film.pulse.time_s, film.pulse.values)
+    with h5py.File(root / "P000042.mat", "w") as file:
+        file["RawFrames"] = np.stack(film.pictures).transpose(3, 2, 1, 0) / 255
+        file["d_ppg"] = wave[:, None]
+
+
+def write_folder(root: Path, film: Film) -> None:
+    root.mkdir(parents=True, exist_ok=True)
+    write_video(root / "mary_at rest.mp4", film.pictures, film.time_s)
+    with (root / "mary_at rest.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(("time_s", "wave", "bpm"))
+        writer.writerows((t, x, BPM) for t, x in zip(*heard(film, 100.0, LEAD_S), strict=True))
+
+
+class Written(NamedTuple):
+    """How a set is written and read, and what is known about its one recording."""
+
+    write: Callable[[Path, Film], None]
+    read: Callable[[Path], list[Recording]]
+    subject: str
+    activity: str | None = None
+    skin_tone: str | None = None
+    light: str | None = None
+    rated: bool = False
+
+
+SETS = {
+    "ubfc 1": Written(write_ubfc_1, read_ubfc, "ubfc/5-gt", "still", rated=True),
+    "ubfc 2": Written(write_ubfc_2, read_ubfc, "ubfc/subject12", "game", rated=True),
+    "pure": Written(write_pure, read_pure, "pure/07", "talking", rated=True),
+    "cohface": Written(write_cohface, read_cohface, "cohface/31", "still", light="daylight"),
+    "mmpd": Written(write_mmpd, read_mmpd, "mmpd/p9", "walking", "Fitzpatrick 5", "LED-low"),
+    "scamps": Written(write_scamps, read_scamps, "scamps/P000042"),
+    "folder": Written(write_folder, read_folder, "folder/mary", "at rest", rated=True),
+}
+
+
+@pytest.fixture(scope="module", params=list(SETS))
+def known(request, film, tmp_path_factory) -> tuple[Written, Recording]:
+    written = SETS[request.param]
+    root = tmp_path_factory.mktemp("sets") / "root"
+    written.write(root, film)
+    (recording,) = written.read(root)
+    return written, recording
+
+
+def test_a_recording_knows_its_person_and_its_labels(known):
+    written, recording = known
+    for name in ("subject", "activity", "skin_tone", "light"):
+        assert getattr(recording, name) == getattr(written, name)
+
+
+def test_frames_are_upright_rgb_at_their_own_times(known, film):
+    frames = list(known[1].frames())
+    assert len(frames) == len(film.pictures)
+    # AVI and MP4 round a stamp to their own clock, PURE to nanoseconds of a large number.
+    np.testing.assert_allclose([f.time_s for f in frames], film.time_s, atol=2e-3)
+    for frame, picture in zip(frames[::60], film.pictures[::60], strict=True):
+        assert frame.rgb.shape == picture.shape
+        # Lossy codecs move single pixels; a swap of colours or axes moves the mean far more.
+        assert np.abs(frame.rgb.astype(float) - picture).mean() < 4
+
+
+def green(frames: list[Frame]) -> Array:
+    """Mean green of the middle of each frame, relative to its mean."""
+    light = np.array([frame.rgb[30:66, 30:66, 1].mean() for frame in frames])
+    return light / light.mean() - 1
+
+
+def test_the_contact_wave_has_the_known_rate_and_stays_with_the_frames(known, film):
+    written, recording = known
+    frames = list(recording.frames())
+    assert recording.wave is not None
+    steps = int(frames[-1].time_s * FPS)
+    label = label_on_grid(recording.wave, steps, FPS)
+    rate = rate_of(label, FPS)
+    assert rate is not None
+    assert rate.bpm == pytest.approx(film.truth.bpm, abs=1.0)  # one 10 s window
+    times = np.array([frame.time_s for frame in frames])
+    shown = Trace(times, -green(frames))  # blood darkens
+    seen = label_on_grid(shown, steps, FPS)
+    both = np.isfinite(seen) & np.isfinite(label)
+    shifts = range(-8, 9)
+    inner = np.flatnonzero(both)[10:-10]
+    likeness = [np.corrcoef(seen[inner], label[inner + shift])[0, 1] for shift in shifts]
+    assert abs(shifts[int(np.argmax(likeness))]) <= 1  # a frame
+    assert max(likeness) > 0.9
+    if written.rated:
+        assert recording.rate is not None
+        assert set(recording.rate.values) == {BPM}
+
+
+def test_every_set_that_can_be_asked_for_is_tested_here():
+    assert {written.read for written in SETS.values()} == set(LOADERS.values())
+
+
+# MATLAB files -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("packed", [True, False])
+@pytest.mark.parametrize("kind", [np.float64, np.float32, np.uint8])
+def test_a_version_5_video_is_read_as_it_was_written(tmp_path, packed, kind):
+    pictures = np.random.default_rng(0).integers(0, 256, (70, 5, 7, 3), dtype=np.uint8)
+    video = pictures if kind == np.uint8 else (pictures / 255).astype(kind)
+    held = {"first": "a word", "x": np.arange(3.0), "video": video, "after": 1}
+    io.savemat(tmp_path / "a.mat", held, do_compression=packed)
+    found = list(frames_of(read_v5_video(tmp_path / "a.mat", "video")))
+    np.testing.assert_array_equal(found, pictures)
+
+
+def test_a_version_5_video_of_doubles_is_never_held_as_doubles(tmp_path):
+    video = np.full((200, 96, 96, 3), 0.5)
+    io.savemat(tmp_path / "a.mat", {"video": video}, do_compression=True)
+    tracemalloc.start()
+    read_v5_video(tmp_path / "a.mat", "video")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < video.nbytes / 4  # an eighth are the 8-bit pictures, the rest is what is unpacked
+
+
+def test_both_layouts_of_a_version_7_3_video_are_told_apart(tmp_path):
+    pictures = np.random.default_rng(0).integers(0, 256, (6, 4, 5, 3), dtype=np.uint8)
+    with h5py.File(tmp_path / "a.mat", "w") as file:
+        file["time first"] = pictures.transpose(3, 2, 1, 0)
+        file["time last"] = pictures.transpose(0, 3, 2, 1) / 255
+    for name in ("time first", "time last"):
+        np.testing.assert_array_equal(list(read_v73_frames(tmp_path / "a.mat", name, 6)), pictures)
+
+
+def test_pictures_outside_0_to_1_are_refused(tmp_path):
+    io.savemat(tmp_path / "a.mat", {"video": np.full((3, 2, 2, 3), 7.0)})
+    with pytest.raises(ValueError, match=r"from 7 to 7; they must lie in \[0, 1\]"):
+        read_v5_video(tmp_path / "a.mat", "video")
+
+
+# Malformed trees ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dataset", list(LOADERS))
+def test_a_folder_without_the_data_set_says_what_is_needed(tmp_path, dataset):
+    with pytest.raises(FileNotFoundError, match="are needed; give the folder"):
+        LOADERS[dataset](tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("dataset", ["ubfc", "pure", "cohface", "mmpd", "scamps"])
+def test_an_empty_folder_holds_no_data_set(tmp_path, dataset):
+    with pytest.raises(FileNotFoundError, match="holds none of them"):
+        LOADERS[dataset](tmp_path)
+
+
+def test_two_copies_of_a_recording_are_refused(tmp_path, film):
+    write_scamps(tmp_path / "a", film)
+    write_scamps(tmp_path / "b", film)
+    with pytest.raises(ValueError, match="holds P000042 twice"):
+        read_scamps(tmp_path)
+
+
+def _cut_truth(root: Path) -> None:
+    path = next(root.rglob("ground_truth.txt"))
+    path.write_text("\n".join(path.read_text().splitlines()[:2]))
+
+
+def _spoil_truth(root: Path) -> None:
+    next(root.rglob("ground_truth.txt")).write_text("pulse\n1 2 3\n")
+
+
+def _uneven_json(root: Path) -> None:
+    next(root.rglob("07-02.json")).write_text('{"/Image": []}')
+
+
+def _lose_pulse(root: Path) -> None:
+    with h5py.File(next(root.rglob("data.hdf5")), "a") as file:
+        del file["pulse"]
+
+
+def _bare_csv(root: Path) -> None:
+    next(root.rglob("*.csv")).write_text("seconds,wave\n0,1\n")
+
+
+def _worded_csv(root: Path) -> None:
+    next(root.rglob("*.csv")).write_text("time_s,wave\n0,high\n")
+
+
+def _not_matlab(root: Path) -> None:
+    next(root.rglob("*.mat")).write_bytes(b"no MATLAB file" * 30)
+
+
+def _no_video(suffix: str) -> Callable[[Path], None]:
+    def lose(root: Path) -> None:
+        for path in root.rglob(f"*{suffix}"):
+            path.unlink()
+
+    return lose
+
+
+@pytest.mark.parametrize(
+    ("name", "spoil", "error", "words"),
+    [
+        ("ubfc 2", _cut_truth, ValueError, "2 rows of .* it must have 3 rows"),
+        ("ubfc 2", _spoil_truth, ValueError, "can't be read as numbers"),
+        ("ubfc 2", _no_video(".avi"), FileNotFoundError, r"0 files vid\*\.avi"),
+        ("pure", _uneven_json, ValueError, "needs /FullPackage"),
+        ("pure", _no_video(".png"), FileNotFoundError, "holds no pictures"),
+        ("cohface", _lose_pulse, ValueError, r"\['respiration', 'time'\] and no pulse"),
+        ("cohface", _no_video(".avi"), FileNotFoundError, "data.avi is missing"),
+        ("mmpd", _not_matlab, ValueError, "must be a MATLAB file of version 5"),
+        ("scamps", _not_matlab, ValueError, "no MATLAB file of version 7.3"),
+        ("folder", _bare_csv, ValueError, r"columns \['seconds', 'wave'\]; it needs"),
+        ("folder", _worded_csv, ValueError, "a value that is no number"),
+        ("folder", _no_video(".csv"), FileNotFoundError, r"at rest\.csv is missing"),
+    ],
+)
+def test_a_damaged_data_set_says_what_is_wrong_with_it(tmp_path, film, name, spoil, error, words):
+    SETS[name].write(tmp_path, film)
+    spoil(tmp_path)
+    with pytest.raises(error, match=words):
+        SETS[name].read(tmp_path)
+
+
+# Labels -------------------------------------------------------------------------------------------
+
+
+def test_a_repeated_or_missing_stamp_is_left_out():
+    trace = Trace.of([0, 1, 1, 2, 1.5, np.nan, 3], [1, 2, 9, 3, 9, 9, np.nan])
+    assert trace.time_s.tolist() == [0, 1, 2]
+    assert trace.values.tolist() == [1, 2, 3]
+
+
+def test_a_loss_of_the_sensor_stays_a_loss():
+    times = np.concatenate([np.arange(0, 10, 0.02), np.arange(12, 22, 0.02)])
+    label = label_on_grid(Trace(times, np.sin(2 * np.pi * 1.2 * times)), 30 * 30, FPS)
+    at = np.arange(len(label)) / FPS
+    assert np.isnan(label[(at > 10.05) & (at < 11.95)]).all()
+    assert np.isnan(label[at > 22.05]).all()
+    assert np.isfinite(label[(at < 9.9) | ((at > 12.05) & (at < 21.9))]).all()
+
+
+def test_breathing_is_not_part_of_the_label():
+    times = np.arange(0.0, 30.0, 1 / 64)
+    beat = np.sin(2 * np.pi * 1.2 * times)
+    both = label_on_grid(Trace(times, beat + 5 * np.sin(2 * np.pi * 0.25 * times)), 900, FPS)
+    alone = label_on_grid(Trace(times, beat), 900, FPS)
+    # 0.25 Hz lies more than an octave below the band: a filter of order 2, run twice, leaves 3 %.
+    assert np.abs(both - alone)[90:-90].max() < 0.2
+
+
+def test_a_disturbed_part_of_the_label_has_no_rate_and_the_others_keep_theirs():
+    times = np.arange(0.0, 40.0, 1 / 64)
+    wave = np.sin(2 * np.pi * 1.2 * times) + 0.5 * np.sin(2 * np.pi * 2.4 * times)
+    noise = np.random.default_rng(0).standard_normal(len(times))
+    wave[(times > 14) & (times < 26)] = 3 * noise[(times > 14) & (times < 26)]
+    rate = rate_of(label_on_grid(Trace(times, wave), 1200, FPS), FPS)
+    assert rate is not None
+    assert rate_between(rate, 15, 25) is None
+    # One 10 s window; its interpolated peak is good to a tenth of its 0.5 bpm grid.
+    assert rate_between(rate, 2, 12) == pytest.approx(72, abs=0.1)
+    assert rate_between(rate, 29, 39) == pytest.approx(72, abs=0.1)
+    assert rate_between(rate, 2, 39) is None
+
+
+# Clips for training -------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory) -> Path:
+    """A data set of one's own: two drawn people, 11 s each."""
+    folder = tmp_path_factory.mktemp("drawn")
+    draw_folder(folder, ("anna", "ben"), 11.0)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def written(drawn, tmp_path_factory) -> Path:
+    """Its clips."""
+    out = tmp_path_factory.mktemp("clips")
+    write_clips(RecordingsJob(dataset="folder", root=drawn, out=out, test_share=0.5))
+    return out
+
+
+def test_clips_carry_the_face_its_wave_and_its_rate(written, drawn):
+    store = read_store(written / "train")
+    (truth,) = store.truths
+    assert store.pixels[0].shape == (1, 300, 36, 36, 3)
+    assert store.waves.mean() == pytest.approx(0, abs=1e-5)
+    assert store.waves.std() == pytest.approx(1, abs=1e-4)
+    (recording,) = [r for r in read_folder(drawn) if r.subject == truth["subject"]]
+    assert recording.wave is not None
+    expected = label_on_grid(recording.wave, 300, FPS)
+    assert np.corrcoef(expected, store.waves[0])[0, 1] > 0.9999
+
+
+@pytest.mark.parametrize("lost", [0, 7])
+def test_label_and_crops_of_a_clip_belong_to_the_same_moment(film, lost):
+    beat = film.pulse.at(film.time_s)[:, None, None, None]
+    lit = np.clip(np.rint(np.stack(film.pictures) * (1 + 0.03 * beat)), 0, 255).astype(np.uint8)
+    lit[:lost] = 128  # nobody is in view yet
+
+    def frames() -> Iterator[Frame]:
+        for picture, time_s in zip(lit, film.time_s, strict=True):
+            yield Frame(picture, time_s - film.time_s[0], None)
+
+    recording = Recording("lit", "folder/lit", frames, Trace(*heard(film, 100.0, LEAD_S)))
+    (clip,) = cut_clips(recording, 10.0)
+    light = clip.pixels[:, 9:27, 9:27, 1].mean((1, 2))
+    shown = label_on_grid(Trace(np.arange(300) / FPS, light), 300, FPS)
+    fine = np.arange(30, 260, 0.1)
+    likeness = [
+        np.corrcoef(
+            np.interp(fine + k, np.arange(300), clip.wave), np.interp(fine, np.arange(300), shown)
+        )[0, 1]
+        for k in np.arange(-2, 2.05, 0.1)
+    ]
+    assert max(likeness) > 0.99
+    # Half a step of 30 Hz where the first frames show no face, else rounding.
+    assert abs(np.argmax(likeness) * 0.1 - 2) <= (0.6 if lost else 0.15)
+    assert clip.truth.start_s == pytest.approx(lost / FPS, abs=10 / FPS)
+
+
+def test_nobody_is_on_both_sides(written):
+    train, test = people_of(written / "train"), people_of(written / "test")
+    assert len(train | test) == 2
+    assert not train & test
+    check_split(train, test)
+    with pytest.raises(ValueError, match=r"1 people are on both sides .*folder/"):
+        check_split(train, train | test)
+
+
+def test_clips_that_are_there_are_kept(written, drawn):
+    before = (written / "train" / "0000.npz").stat().st_mtime_ns
+    job = RecordingsJob(dataset="folder", root=drawn, out=written, test_share=0.5)
+    write_clips(job)
+    assert (written / "train" / "0000.npz").stat().st_mtime_ns == before
+    with pytest.raises(ValueError, match="holds clips of another command"):
+        write_clips(RecordingsJob(dataset="folder", root=drawn, out=written, test_share=0))
+
+
+def some_recordings(people: str) -> list[Recording]:
+    return [
+        Recording(f"{person}{index}", person, lambda: iter(()), None)
+        for index in range(3)
+        for person in people
+    ]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_split_parts_people_and_loses_nothing(seed):
+    everything = some_recordings("abcdefghij")
+    train, test = split_people(everything, 0.2, seed)
+    assert len({one.subject for one in test}) == 2
+    assert not {one.subject for one in train} & {one.subject for one in test}
+    assert sorted(one.name for one in train + test) == sorted(one.name for one in everything)
+
+
+def test_one_person_can_not_be_split():
+    with pytest.raises(ValueError, match="leave nobody to train on"):
+        split_people(some_recordings("a"), 0.2, 0)
+    assert split_people(some_recordings("a"), 0.0, 0)[1] == []
+
+
+def test_a_recording_without_a_wave_can_not_be_trained_on(drawn):
+    (recording, _) = read_folder(drawn)
+    bare = Recording("anna", "folder/anna", recording.frames, None)
+    with pytest.raises(ValueError, match="has rates but no wave"):
+        cut_clips(bare, 10.0)
+
+
+def test_a_clip_whose_sensor_shows_no_steady_pulse_is_left_out(drawn):
+    (recording, _) = read_folder(drawn)
+    assert recording.wave is not None
+    rng = np.random.default_rng(0)
+    values: Array = rng.standard_normal(len(recording.wave.time_s))
+    noise = Trace(recording.wave.time_s, values)
+    assert cut_clips(Recording("anna", "folder/anna", recording.frames, noise), 10.0) == []
+
+
+# Several folders ----------------------------------------------------------------------------------
+
+
+def write_shard(folder: Path, number: int, marks: list[int], frames: int = 8) -> Path:
+    folder.mkdir(exist_ok=True)
+    np.savez(
+        folder / f"{number:04d}.npz",
+        pixels=np.stack([np.full((frames, 2, 2, 3), mark, np.uint8) for mark in marks]),
+        wave=np.stack([np.full(frames, mark, np.float32) for mark in marks]),
+        truth=np.array([json.dumps({"bpm": mark}) for mark in marks]),
+    )
+    return folder
+
+
+def test_shards_of_any_size_are_joined_in_order(tmp_path):
+    write_shard(tmp_path / "a", 0, [1, 2, 3])
+    write_shard(tmp_path / "a", 1, [4])
+    write_shard(tmp_path / "b", 0, [5, 6])
+    store = read_stores((tmp_path / "a", tmp_path / "b"))
+    assert [int(store.clip(i)[0, 0, 0, 0]) for i in range(len(store))] == [1, 2, 3, 4, 5, 6]
+    assert store.bpm.tolist() == store.waves[:, 0].tolist() == [1, 2, 3, 4, 5, 6]
+    assert whole_batch(store, range(2, 5)).bpm.tolist() == [3, 4, 5]
+    fewer = read_stores((tmp_path / "a", tmp_path / "b"), most=2)
+    assert [int(fewer.clip(i)[0, 0, 0, 0]) for i in range(len(fewer))] == [1, 2, 5, 6]
+
+
+def test_one_folder_is_what_it_was_and_two_have_a_digest_of_their_own(tmp_path):
+    one, other = (write_shard(tmp_path / name, 0, [mark]) for name, mark in (("a", 1), ("b", 2)))
+    assert read_stores((one,)).sha256 == read_store(one).sha256
+    assert read_stores((one, other)).sha256 != read_stores((other, one)).sha256
+
+
+def test_clips_of_two_lengths_are_not_mixed(tmp_path):
+    folders = (write_shard(tmp_path / "a", 0, [1]), write_shard(tmp_path / "b", 0, [1], frames=9))
+    with pytest.raises(ValueError, match=r"a 8 x 2, .*b 9 x 2; write them with the same length"):
+        read_stores(folders)
+    with pytest.raises(ValueError, match="names no folder"):
+        read_stores(())
+
+
+def test_training_takes_several_folders_one_after_the_other():
+    for run in (TeacherRun, DistillRun):
+        found = tyro.cli(run, args=["--data", "data/train", "data/ubfc/train"])
+        assert found.data == (Path("data/train"), Path("data/ubfc/train"))
+        assert tyro.cli(run, args=[]).data == (Path("data/train"),)
+
+
+@pytest.mark.slow
+def test_the_teacher_learns_from_drawn_and_recorded_clips_together(written, tmp_path):
+    drawn_clips = tmp_path / "synthetic"
+    write_dataset(SyntheticJob(out=drawn_clips, clips=2, workers=1))
+    run = TeacherRun(
+        data=(drawn_clips, written / "train"),
+        check=written / "test",
+        out=tmp_path / "run",
+        schedule=SMOKE_SCHEDULE,
+    )
+    train_teacher(run)
+    facts = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert facts["clips"] == 3
+    assert (tmp_path / "run" / "model.safetensors").exists()
+
+
+@pytest.mark.slow
+def test_the_script_cuts_clips_from_its_own_smoke_data(tmp_path):
+    cut_data_set(RecordingsJob(out=tmp_path, smoke=True))
+    for side in ("train", "test"):
+        assert len(read_store(tmp_path / side)) == 1
+
+
+# The test on a real data set ----------------------------------------------------------------------
+
+
+def test_a_data_set_is_evaluated_from_end_to_end(drawn, tmp_path, capsys):
+    job = EvaluateJob(out=tmp_path, dataset="folder", root=drawn, models=("student", "green"))
+    evaluate(job)
+    page = (tmp_path / "folder.md").read_text()
+    assert page in capsys.readouterr().out
+    for words in (
+        "MAE",
+        "RMSE",
+        "MAPE %",
+        "r",
+        "SNR dB",
+        "MAE, toolbox protocol",
+        "## By activity",
+    ):
+        assert words in page
+    assert "By skin tone" not in page
+    report = json.loads((tmp_path / "folder.json").read_text())
+    (line, _) = report["tables"]["all"]
+    assert line["recordings"] == line["people"] == 2
+    value, low, high = line["figures"]["MAE"]
+    assert low <= value <= high < 2  # still, well lit, drawn faces
+    assert {one["subject"] for one in report["outcomes"]} == {"folder/anna", "folder/ben"}
+    picture = ElementTree.parse(tmp_path / "folder_student.svg").getroot()
+    assert len(picture.findall("{http://www.w3.org/2000/svg}circle")) == 2
+
+
+def test_what_belongs_to_a_data_set_comes_with_one(drawn, tmp_path):
+    with pytest.raises(ValueError, match="name it as dataset"):
+        EvaluateJob(root=drawn)
+    with pytest.raises(ValueError, match="needs --root"):
+        evaluate(EvaluateJob(out=tmp_path, dataset="pure"))
+
+
+def test_people_that_training_saw_are_not_tested(drawn, written, tmp_path):
+    job = BenchmarkJob("folder", drawn, tmp_path, ("green",), trained_on=(written / "train",))
+    with pytest.raises(ValueError, match="on both sides"):
+        run_benchmark(job)
+    job = BenchmarkJob(
+        "folder", drawn, tmp_path, ("green",), written / "test", (written / "train",)
+    )
+    outcomes = run_benchmark(job)
+    assert {one.recording.subject for one in outcomes} == people_of(written / "test")
+
+
+def test_a_recording_without_a_face_is_an_outcome_too(film, tmp_path):
+    grey = [np.full_like(picture, 128) for picture in film.pictures]
+    write_video(tmp_path / "wall.mp4", grey, film.time_s)
+    (tmp_path / "wall.csv").write_text("time_s,bpm\n0,70\n1,0\n2,72\n")
+    (outcome,) = run_benchmark(BenchmarkJob("folder", tmp_path, tmp_path / "out", ("green",)))
+    assert outcome.refused is not None
+    assert "No face was found in wall" in outcome.refused
+    assert outcome.true_bpm == 71  # an oximeter's 0 is no rate
+
+
+@pytest.mark.parametrize("bpm", [50.0, 71.3, 120.0])
+def test_the_toolbox_protocol_reads_the_bin_of_its_spectrum(bpm):
+    times = np.arange(300) / FPS
+    bin_bpm = 60 * FPS / 512
+    found = toolbox_bpm(np.sin(2 * np.pi * bpm / 60 * times) + 3 * times, FPS)
+    assert found / bin_bpm == pytest.approx(round(found / bin_bpm), abs=1e-9)
+    assert abs(found - bpm) <= bin_bpm
+    assert np.isnan(toolbox_bpm(np.zeros(100), FPS))
+
+
+def test_recordings_of_one_person_do_not_narrow_the_interval():
+    rng = np.random.default_rng(0)
+    error = rng.standard_normal(10)
+    true = np.full(10, 70.0)
+    people = list("abcdefghij")
+    once = interval_by_people(mae, true + error, true, people, np.random.default_rng(1))
+    five = interval_by_people(
+        mae,
+        np.tile(true + error, 5),
+        np.tile(true, 5),
+        people * 5,
+        np.random.default_rng(1),
+    )
+    assert once == pytest.approx(five)
+    alone = interval_by_people(mae, true + error, true, ["a"] * 10, np.random.default_rng(1))
+    assert np.isnan(alone).all()
+
+
+def test_the_picture_shows_every_pair_with_both_rates():
+    found, true = np.array([70.0, 80.0, np.nan]), np.array([72.0, 79.0, 60.0])
+    picture = draw_bland_altman(found, true, "a < b")
+    root = ElementTree.fromstring(picture)
+    assert picture.count("<circle") == 2
+    assert "bias -0.50" in picture
+    assert root.tag.endswith("svg")

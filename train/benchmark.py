@@ -1,0 +1,550 @@
+"""Heart rates against a contact sensor: `python train/evaluate.py --dataset ubfc --root DIR`.
+
+A recording is measured by the same path as any video; its truth is the rate that the contact wave
+shows over the same seconds, read by the same estimator. Errors count whatever the confidence, as in
+the literature, and beside them stands the share for which a reading would have been shown. People,
+not recordings, are drawn for the intervals: recordings of one person are not independent.
+
+The column "MAE, toolbox protocol" reads both waves as the public toolbox does (Liu et al. 2023,
+arXiv 2210.00716): detrended, 0.75 to 2.5 Hz, and the highest bin of an FFT of the next power of
+two, not interpolated. Its bins are 3.5 bpm wide at 10 s and 0.9 bpm at 60 s, so it calls small
+errors none. Pictures are after Bland & Altman (1986, doi 10.1016/S0140-6736(86)90837-8).
+"""
+
+import json
+import logging
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from scipy import linalg, signal
+
+from kdphys.errors import KDPhysError
+from kdphys.metrics import mae, mape, pearson, rmse, wave_snr_db
+from kdphys.pipeline import Measurement, compare
+from kdphys.pulse import runs
+from kdphys.runtime import FPS
+from kdphys.vitals import LEAST_SECONDS
+from train.labels import Array, label_on_grid, rate_of
+from train.recordings import Dataset, Recording, check_split, people_of, read_recordings
+
+logger = logging.getLogger(__name__)
+
+TOOLBOX_BAND_HZ = (0.75, 2.5)
+TOOLBOX_SMOOTHNESS = 100.0
+DRAWS, LEVEL = 2000, 0.95
+
+Measure = Callable[[Array, Array], float]
+
+
+@dataclass(frozen=True)
+class BenchmarkJob:
+    """Test models on a real data set."""
+
+    dataset: Dataset
+    """Which set."""
+    root: Path | None
+    """Where it lies."""
+    out: Path
+    """Folder for the tables and pictures."""
+    models: tuple[str, ...]
+    """Which models."""
+    people: Path | None = None
+    """Folder of clips whose people are tested; all otherwise."""
+    trained_on: tuple[Path, ...] = ()
+    """Folders of clips whose people must not be tested."""
+    most: int | None = None
+    """Measure no more than this many recordings."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one model said about one recording; NaN where it said nothing."""
+
+    recording: Recording
+    model: str
+    true_bpm: float
+    """What the contact sensor says over the same seconds."""
+    bpm: float = math.nan
+    """Rate whatever its confidence."""
+    given_bpm: float = math.nan
+    """Rate that is shown."""
+    quality: float = 0.0
+    """Confidence in [0, 1]."""
+    snr_db: float = math.nan
+    """Power of the wave at the true rate and its harmonics over the rest."""
+    toolbox_bpm: float = math.nan
+    """Rate by the toolbox protocol."""
+    toolbox_true_bpm: float = math.nan
+    """Rate of the contact wave by the toolbox protocol."""
+    refused: str | None = None
+    """Why the recording can't be measured."""
+
+
+class Estimate(NamedTuple):
+    """A figure with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        """Give it as a table shows it."""
+        if not math.isfinite(self.value):
+            return ""
+        if not math.isfinite(self.low):
+            return f"{self.value:.2f}"
+        return f"{self.value:.2f} ({self.low:.2f} to {self.high:.2f})"
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a table: a model on a group of recordings."""
+
+    model: str
+    group: str
+    recordings: int
+    people: int
+    readings: float
+    """Share of the recordings for which a rate is shown."""
+    figures: dict[str, Estimate]
+    """By the name of the column."""
+
+
+def run_benchmark(job: BenchmarkJob) -> list[Outcome]:
+    """Measure a data set; print and write its tables and pictures.
+
+    Args:
+        job: What to do.
+
+    Returns:
+        Every single outcome.
+
+    Raises:
+        ValueError: Models were trained on people of this test, or nobody is left to test.
+    """
+    outcomes: list[Outcome] = []
+    for recording in chosen_recordings(job):
+        found = measure_recording(recording, job.models)
+        outcomes += found
+        words = ", ".join(f"{one.model} {one.bpm:.1f}" for one in found)
+        logger.info("%s: true %.1f, %s", recording.name, found[0].true_bpm, words)
+    job.out.mkdir(parents=True, exist_ok=True)
+    tables = {
+        kind: [line for model in job.models for line in summarise(outcomes, model, kind)]
+        for kind in ("all", "activity", "skin tone", "light")
+    }
+    page = _page(job, tables, outcomes)
+    print(page)
+    (job.out / f"{job.dataset}.md").write_text(page)
+    (job.out / f"{job.dataset}.json").write_text(_as_json(job, tables, outcomes))
+    for model in job.models:
+        own = [one for one in outcomes if one.model == model]
+        read, true = (np.array(x) for x in zip(*((o.bpm, o.true_bpm) for o in own), strict=True))
+        picture = draw_bland_altman(read, true, f"{model} on {job.dataset}")
+        (job.out / f"{job.dataset}_{model}.svg").write_text(picture)
+    return outcomes
+
+
+def chosen_recordings(job: BenchmarkJob) -> list[Recording]:
+    """Read the recordings to test on, none of people that training has seen.
+
+    Raises:
+        ValueError: Someone is on both sides, or nobody is left.
+    """
+    recordings = read_recordings(job.dataset, job.root)
+    if job.people:
+        wanted = people_of(job.people)
+        recordings = [one for one in recordings if one.subject in wanted]
+        if not recordings:
+            raise ValueError(
+                f"{job.people} holds nobody of {job.root}; give the test folder that "
+                f"train/recordings.py wrote for {job.dataset}"
+            )
+    seen = {person for folder in job.trained_on for person in people_of(folder)}
+    check_split(seen, {one.subject for one in recordings})
+    return recordings[: job.most]
+
+
+def measure_recording(recording: Recording, models: Sequence[str]) -> list[Outcome]:
+    """Measure one recording with every model; a refusal is an outcome too.
+
+    Args:
+        recording: What to measure.
+        models: Their names.
+
+    Returns:
+        One outcome a model.
+    """
+    try:
+        found = compare(Path(recording.name), models, frames=recording.frames())
+    except KDPhysError as error:
+        truth = _sensor_bpm(recording, math.inf)
+        return [Outcome(recording, model, truth, refused=str(error)) for model in models]
+    return [_compared(recording, model, measurement) for model, measurement in found.items()]
+
+
+def _compared(recording: Recording, model: str, found: Measurement) -> Outcome:
+    """Read a wave, and the contact wave over the same seconds."""
+    wave = found.wave.astype(np.float64)
+    truth, toolbox_truth = _sensor_bpm(recording, len(wave) / FPS), math.nan
+    if recording.wave is not None:
+        label = label_on_grid(recording.wave, len(wave), FPS)
+        label[~np.isfinite(wave)] = np.nan
+        wave[~np.isfinite(label)] = np.nan
+        rate = rate_of(label, FPS)
+        truth = math.nan if rate is None else rate.bpm
+        toolbox_truth = toolbox_bpm(label, FPS)
+    rate = rate_of(wave, FPS)
+    heart = found.vitals.heart_rate
+    return Outcome(
+        recording=recording,
+        model=model,
+        true_bpm=truth,
+        bpm=math.nan if rate is None else rate.bpm,
+        given_bpm=math.nan if heart.value is None else heart.value,
+        quality=heart.quality,
+        snr_db=_snr_db(wave, truth),
+        toolbox_bpm=toolbox_bpm(wave, FPS),
+        toolbox_true_bpm=toolbox_truth,
+    )
+
+
+def _sensor_bpm(recording: Recording, seconds: float) -> float:
+    """Mean rate of the first seconds as the set gives it; NaN where it gives none."""
+    if recording.rate is None:
+        return math.nan
+    rates = recording.rate.values[recording.rate.time_s <= seconds]
+    rates = rates[rates > 0]  # an oximeter says 0 where it has no reading
+    return float(rates.mean()) if len(rates) else math.nan
+
+
+def toolbox_bpm(wave: Array, fps: float) -> float:
+    """Heart rate by the toolbox protocol: the highest bin of a coarse FFT.
+
+    Detrending is after Tarvainen et al. (2002, doi 10.1109/10.979357).
+
+    Args:
+        wave: Pulse wave, of which the longest stretch without a gap is read. Shape (T,).
+        fps: Sampling rate in Hz.
+
+    Returns:
+        The rate; NaN below 6 s of wave.
+    """
+    heard = _longest(wave, fps)
+    if heard is None:
+        return math.nan
+    sos = signal.butter(2, TOOLBOX_BAND_HZ, btype="bandpass", fs=fps, output="sos")
+    kept = signal.sosfiltfilt(sos, heard - _trend(heard))
+    points = 1 << (len(kept) - 1).bit_length()
+    hz, power = np.fft.rfftfreq(points, 1 / fps), np.abs(np.fft.rfft(kept, points))
+    inside = (hz >= TOOLBOX_BAND_HZ[0]) & (hz <= TOOLBOX_BAND_HZ[1])
+    return float(60 * hz[inside][power[inside].argmax()])
+
+
+def _trend(wave: Array) -> Array:
+    """The smoothest curve through a wave: (1 + s^2 D'D)^-1, D the second differences."""
+    bands = np.zeros((3, len(wave)))
+    bands[0, 2:] = 1
+    bands[1, 1:] = -4
+    bands[1, [1, -1]] = -2
+    bands[2] = 6
+    bands[2, [1, -2]] = 5
+    bands[2, [0, -1]] = 1
+    bands *= TOOLBOX_SMOOTHNESS**2
+    bands[2] += 1
+    return np.asarray(linalg.solveh_banded(bands, wave), np.float64)
+
+
+def _snr_db(wave: Array, bpm: float) -> float:
+    heard = _longest(wave, FPS)
+    if heard is None or not math.isfinite(bpm) or np.ptp(heard) == 0:
+        return math.nan
+    return wave_snr_db(heard, FPS, bpm)
+
+
+def _longest(wave: Array, fps: float) -> Array | None:
+    """The longest stretch of a wave without a gap, of at least `LEAST_SECONDS`."""
+    found = runs(wave, fps, LEAST_SECONDS)
+    return wave[max(found, key=lambda run: run.stop - run.start)] if found else None
+
+
+# Tables -------------------------------------------------------------------------------------------
+
+
+def summarise(outcomes: Sequence[Outcome], model: str, kind: str) -> list[Line]:
+    """Sum up what a model said, for each group of recordings that has a label.
+
+    Args:
+        outcomes: Of all models.
+        model: Whose.
+        kind: "all", "activity", "skin tone" or "light".
+
+    Returns:
+        One line a group, sorted by name; none where nothing is labelled.
+    """
+    groups: dict[str, list[Outcome]] = {}
+    for one in outcomes:
+        label = {
+            "all": "all",
+            "activity": one.recording.activity,
+            "skin tone": one.recording.skin_tone,
+            "light": one.recording.light,
+        }[kind]
+        if one.model == model and label:
+            groups.setdefault(label, []).append(one)
+    return [_line(model, name, groups[name]) for name in sorted(groups)]
+
+
+def _line(model: str, group: str, outcomes: Sequence[Outcome]) -> Line:
+    people = [one.recording.subject for one in outcomes]
+    true, bpm, given, snr, coarse, coarse_true = np.array(
+        [
+            (o.true_bpm, o.bpm, o.given_bpm, o.snr_db, o.toolbox_bpm, o.toolbox_true_bpm)
+            for o in outcomes
+        ]
+    ).T
+    columns: dict[str, tuple[Measure, Array, Array]] = {
+        "MAE": (mae, bpm, true),
+        "RMSE": (rmse, bpm, true),
+        "MAPE %": (mape, bpm, true),
+        "r": (pearson, bpm, true),
+        "SNR dB": (_mean, snr, true),
+        "MAE of readings": (mae, given, true),
+        "MAE, toolbox protocol": (mae, coarse, coarse_true),
+    }
+    return Line(
+        model=model,
+        group=group,
+        recordings=len(outcomes),
+        people=len(set(people)),
+        readings=float(np.isfinite(given).mean()),
+        figures={name: _estimate(*column, people) for name, column in columns.items()},
+    )
+
+
+def _estimate(measure: Measure, found: Array, true: Array, people: Sequence[str]) -> Estimate:
+    """A figure with its interval; the same people are drawn for every figure and model."""
+    low, high = interval_by_people(measure, found, true, people, np.random.default_rng(0))
+    return Estimate(measure(found, true), low, high)
+
+
+def interval_by_people(
+    measure: Measure, found: Array, true: Array, people: Sequence[str], rng: np.random.Generator
+) -> tuple[float, float]:
+    """Bootstrap interval of a measure, people drawn with replacement with all their recordings.
+
+    After Field & Welsh (2007), doi 10.1111/j.1467-9868.2007.00593.x.
+
+    Args:
+        measure: One of `kdphys.metrics`.
+        found: What was read. Shape (N,).
+        true: What was true. Shape (N,).
+        people: Whose recording each is. Length N.
+        rng: Source of randomness.
+
+    Returns:
+        Lower and upper end of the 95 % interval; NaN below two people.
+    """
+    names, whose = np.unique(np.asarray(people), return_inverse=True)
+    if len(names) < 2:
+        return math.nan, math.nan
+    rows = [np.flatnonzero(whose == person) for person in range(len(names))]
+    values = []
+    for picks in rng.integers(0, len(names), (DRAWS, len(names))):
+        drawn = np.concatenate([rows[pick] for pick in picks])
+        values.append(measure(found[drawn], true[drawn]))
+    finite = np.array(values)[np.isfinite(values)]
+    if not len(finite):
+        return math.nan, math.nan
+    low, high = np.quantile(finite, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)
+
+
+def _mean(found: Array, _true: Array) -> float:
+    known = found[np.isfinite(found)]
+    return float(known.mean()) if len(known) else math.nan
+
+
+def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of a Markdown table."""
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    return lines + ["| " + " | ".join(row) + " |" for row in rows]
+
+
+def _page(job: BenchmarkJob, tables: dict[str, list[Line]], outcomes: Sequence[Outcome]) -> str:
+    """The tables as Markdown."""
+    refused = [one for one in outcomes if one.refused and one.model == job.models[0]]
+    known = {one.recording.name for one in outcomes if math.isfinite(one.true_bpm)}
+    everyone = {one.recording.name for one in outcomes}
+    lines = [
+        f"# {job.dataset}",
+        "",
+        f"Made by `python train/evaluate.py --dataset {job.dataset} --root DIR`. Errors in bpm",
+        "whatever the confidence, with 95 % bootstrap intervals over people; readings are what is",
+        "shown. The last column is the public toolbox's protocol (see train/benchmark.py): figures",
+        "of other papers are made like it, and it can't see errors within a bin of its spectrum.",
+        f"{len(known)} of {len(everyone)} recordings have a usable label; {len(refused)} could",
+        "not be measured.",
+        "",
+    ]
+    for kind, table in tables.items():
+        if not table:
+            continue
+        if kind != "all":
+            lines += ["", f"## By {kind}", ""]
+        lines += markdown_table(
+            ["model", kind, "recordings", "people", "readings", *table[0].figures],
+            [
+                [
+                    line.model,
+                    line.group,
+                    str(line.recordings),
+                    str(line.people),
+                    f"{100 * line.readings:.0f} %",
+                    *map(str, line.figures.values()),
+                ]
+                for line in table
+            ],
+        )
+    pictures = [f"![Bland-Altman, {m}]({job.dataset}_{m}.svg)" for m in job.models]
+    return "\n".join([*lines, "", *pictures]) + "\n"
+
+
+def _as_json(job: BenchmarkJob, tables: dict[str, list[Line]], outcomes: Sequence[Outcome]) -> str:
+    """The tables and every single outcome."""
+    report = {
+        "dataset": job.dataset,
+        "tables": {
+            kind: [
+                {
+                    "model": line.model,
+                    kind: line.group,
+                    "recordings": line.recordings,
+                    "people": line.people,
+                    "readings": _number(line.readings),
+                    "figures": {
+                        name: [_number(value) for value in figure]
+                        for name, figure in line.figures.items()
+                    },
+                }
+                for line in table
+            ]
+            for kind, table in tables.items()
+        },
+        "outcomes": [
+            {
+                "recording": one.recording.name,
+                "subject": one.recording.subject,
+                "model": one.model,
+                "true_bpm": _number(one.true_bpm),
+                "bpm": _number(one.bpm),
+                "given_bpm": _number(one.given_bpm),
+                "quality": _number(one.quality),
+                "snr_db": _number(one.snr_db),
+                "toolbox_bpm": _number(one.toolbox_bpm),
+                "toolbox_true_bpm": _number(one.toolbox_true_bpm),
+                "refused": one.refused,
+            }
+            for one in outcomes
+        ],
+    }
+    return json.dumps(report, indent=1) + "\n"
+
+
+def _number(value: float) -> float | None:
+    return round(value, 3) if math.isfinite(value) else None
+
+
+# Picture ------------------------------------------------------------------------------------------
+
+WIDTH, HEIGHT, EDGE = 640, 420, 60  # of the picture and its margins, in pixels
+STEPS = (1, 2, 5, 10, 20, 50, 100)
+
+
+def draw_bland_altman(found: Array, true: Array, title: str) -> str:
+    """Draw differences over means, with the bias and the limits of agreement, as SVG.
+
+    Args:
+        found: Rates that were read. Shape (N,).
+        true: True rates. Shape (N,).
+        title: What stands above.
+
+    Returns:
+        The text of an SVG file; pairs without both rates are left out.
+    """
+    both = np.isfinite(found) & np.isfinite(true)
+    mean, off = (found[both] + true[both]) / 2, found[both] - true[both]
+    bias = float(off.mean()) if len(off) else 0.0
+    spread = 1.96 * float(off.std(ddof=1)) if len(off) > 1 else 0.0
+    reach = max(5.0, 1.1 * max(map(abs, (bias - spread, bias + spread, *off.tolist()))))
+    x_axis = _Axis(
+        *((mean.min() - 5, mean.max() + 5) if len(mean) else (40, 180)), EDGE, WIDTH - 20
+    )
+    y_axis = _Axis(-reach, reach, HEIGHT - EDGE, 40)
+    marks = [_tick(x_axis.at(x), HEIGHT - EDGE + 18, x, "middle") for x in x_axis.ticks()]
+    marks += [_tick(EDGE - 8, y_axis.at(y) + 4, y, "end") for y in y_axis.ticks()]
+    lines = [
+        _level(y_axis.at(bias), f"bias {bias:+.2f}", ""),
+        _level(y_axis.at(bias + spread), f"+1.96 SD {bias + spread:+.2f}", "6 4"),
+        _level(y_axis.at(bias - spread), f"-1.96 SD {bias - spread:+.2f}", "6 4"),
+    ]
+    dots = [
+        f'<circle cx="{x_axis.at(x):.1f}" cy="{y_axis.at(y):.1f}" r="4" fill="#1f5f8b" '
+        'fill-opacity="0.6"/>'
+        for x, y in zip(mean.tolist(), off.tolist(), strict=True)
+    ]
+    return "\n".join(
+        [
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
+            'font-family="sans-serif" font-size="12">',
+            f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>',
+            f'<text x="{EDGE}" y="24" font-size="15">{escape(title)}, {len(off)} recordings</text>',
+            f'<path d="M{EDGE} 40V{HEIGHT - EDGE}H{WIDTH - 20}" fill="none" stroke="black"/>',
+            *marks,
+            *lines,
+            *dots,
+            f'<text x="{WIDTH / 2}" y="{HEIGHT - 18}" text-anchor="middle">mean of video and '
+            "sensor in bpm</text>",
+            f'<text transform="translate(16 {HEIGHT / 2}) rotate(-90)" text-anchor="middle">video '
+            "minus sensor in bpm</text>",
+            "</svg>\n",
+        ]
+    )
+
+
+class _Axis(NamedTuple):
+    """From numbers to pixels."""
+
+    low: float
+    high: float
+    start: float
+    stop: float
+
+    def at(self, value: float) -> float:
+        """Place a number."""
+        share = (value - self.low) / (self.high - self.low)
+        return self.start + share * (self.stop - self.start)
+
+    def ticks(self) -> list[float]:
+        """Round numbers on the axis, at most eight."""
+        span = self.high - self.low
+        step = next((step for step in STEPS if span / step <= 8), STEPS[-1])
+        first = math.ceil(self.low / step)
+        return [float(step * k) for k in range(first, math.floor(self.high / step) + 1)]
+
+
+def _tick(x: float, y: float, value: float, anchor: str) -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{value:g}</text>'
+
+
+def _level(y: float, words: str, dashes: str) -> str:
+    """A line across the picture with words on it."""
+    return (
+        f'<path d="M{EDGE} {y:.1f}H{WIDTH - 20}" stroke="#b03a2e" stroke-dasharray="{dashes}"/>'
+        f'<text x="{WIDTH - 22}" y="{y - 4:.1f}" text-anchor="end" fill="#b03a2e">{words}</text>'
+    )

@@ -1,0 +1,641 @@
+"""Real recordings with a contact sensor: read where they lie, and cut into clips for training.
+
+`python train/recordings.py --dataset ubfc --root DIR --out data/ubfc` writes data/ubfc/train and
+data/ubfc/test, which train/teacher.py and train/distill.py take like synthetic clips. The sets are
+not ours to pass on; their owners hand them out on request:
+
+* UBFC-rPPG: Bobbia et al. (2019), doi 10.1016/j.patrec.2017.10.017
+* PURE: Stricker et al. (2014), doi 10.1109/ROMAN.2014.6926392
+* COHFACE: Heusch et al. (2017), arXiv 1709.00962
+* MMPD: Tang et al. (2023), arXiv 2302.03840
+* SCAMPS: McDuff et al. (2022), arXiv 2206.04197
+
+Frames are read one at a time and timed by their own stamps. MMPD and SCAMPS store none: they are a
+number of frames, one sample of the wave for each, at the rate that their papers give.
+"""
+
+import csv
+import json
+import logging
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import h5py
+import numpy as np
+import tyro
+from numpy.typing import NDArray
+from scipy import io
+
+from kdphys.errors import VideoError
+from kdphys.runtime import FPS
+from kdphys.stream import FaceStream
+from kdphys.video import Frame, find_videos, read_frames
+from train.labels import Array, Trace, label_on_grid, rate_between, rate_of
+from train.matlab import frames_of, read_v5_video, read_v73_frames
+from train.synthetic import SyntheticConfig, make_film
+
+logger = logging.getLogger(__name__)
+
+Dataset = Literal["ubfc", "pure", "cohface", "mmpd", "scamps", "folder"]
+
+MMPD_FPS = SCAMPS_FPS = 30.0
+PURE_ACTIVITIES = {
+    "01": "steady",
+    "02": "talking",
+    "03": "slow translation",
+    "04": "fast translation",
+    "05": "small rotation",
+    "06": "medium rotation",
+}
+COHFACE_LIGHT = {"0": "lamp", "1": "lamp", "2": "daylight", "3": "daylight"}
+NANOSECOND = 1e-9
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One video of one person with what a contact sensor said."""
+
+    name: str
+    """Unique in its set."""
+    subject: str
+    """Who it is, unique over all sets."""
+    frames: Callable[[], Iterator[Frame]]
+    """Reads the video anew; no more than a few frames are held in memory, but for MMPD."""
+    wave: Trace | None
+    """Contact pulse wave that rises with blood volume, any unit; none where only rates exist."""
+    rate: Trace | None = None
+    """Heart rate in bpm as the set gives it."""
+    activity: str | None = None
+    """What the person did."""
+    skin_tone: str | None = None
+    """As the set labels it."""
+    light: str | None = None
+    """What light there was."""
+
+
+# The sets -----------------------------------------------------------------------------------------
+
+
+def read_ubfc(root: Path) -> list[Recording]:
+    """Recordings of UBFC-rPPG: DATASET_1, DATASET_2, or a folder that holds both.
+
+    In DATASET_2, ground_truth.txt has three rows: wave, rate, time in seconds. In DATASET_1,
+    gtdump.xmp has four columns: time in milliseconds, rate, oxygen saturation, wave.
+    """
+    recordings = []
+    for path in sorted([*root.rglob("ground_truth.txt"), *root.rglob("gtdump.xmp")]):
+        second = path.name == "ground_truth.txt"
+        numbers = _read_numbers(path, "" if second else ",")
+        if (len(numbers) if second else numbers.shape[1]) < (3 if second else 4):
+            raise ValueError(
+                f"{path} holds {numbers.shape[0]} rows of {numbers.shape[1]} numbers; it must have "
+                f"{'3 rows' if second else '4 columns'}: copy it again"
+            )
+        wave, rate, time_s = numbers[:3] if second else numbers.T[[3, 1, 0]]
+        time_s = time_s if second else time_s / 1000
+        videos = sorted(path.parent.glob("vid*.avi"))
+        if len(videos) != 1:
+            raise FileNotFoundError(
+                f"{path.parent} holds {len(videos)} files vid*.avi beside {path.name}; there must "
+                "be one: copy the folder again"
+            )
+        recordings.append(
+            Recording(
+                name=path.parent.name,
+                subject=f"ubfc/{path.parent.name}",
+                frames=partial(read_frames, videos[0]),
+                wave=Trace.of(time_s, wave),
+                rate=Trace.of(time_s, rate),
+                activity="game" if second else "still",
+            )
+        )
+    return _found(recordings, root, "subjectN/ground_truth.txt (or gtdump.xmp) and vid.avi")
+
+
+def read_pure(root: Path) -> list[Recording]:
+    """Recordings of PURE: NN-MM/NN-MM.json, and pictures named by nanoseconds in NN-MM/NN-MM."""
+    recordings = []
+    for path in sorted(root.rglob("[0-9][0-9]-[0-9][0-9].json")):
+        subject, activity = path.stem.split("-")
+        pictures = _pure_pictures(path)
+        start = int(pictures[0].stem.removeprefix("Image"))
+        try:
+            packages = json.loads(path.read_text())["/FullPackage"]
+            stamps = [int(package["Timestamp"]) - start for package in packages]
+            wave = [float(package["Value"]["waveform"]) for package in packages]
+            rate = [float(package["Value"]["pulseRate"]) for package in packages]
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"{path} can't be used ({error!r}); it needs /FullPackage with Timestamp and Value "
+                "of waveform and pulseRate: copy it again"
+            ) from error
+        time_s = np.array(stamps) * NANOSECOND
+        recordings.append(
+            Recording(
+                name=path.stem,
+                subject=f"pure/{subject}",
+                frames=partial(_read_pictures, pictures),
+                wave=Trace.of(time_s, wave),
+                rate=Trace.of(time_s, rate),
+                activity=PURE_ACTIVITIES.get(activity),
+            )
+        )
+    return _found(recordings, root, "NN-MM/NN-MM.json and NN-MM/NN-MM/Image*.png")
+
+
+def read_cohface(root: Path) -> list[Recording]:
+    """Recordings of COHFACE: N/M/data.avi and data.hdf5 with pulse and time."""
+    recordings = []
+    for path in sorted(root.rglob("data.hdf5")):
+        subject, session = path.parts[-3:-1]
+        with h5py.File(path) as file:
+            pulse, time_s = (_dataset(file, name, path) for name in ("pulse", "time"))
+        recordings.append(
+            Recording(
+                name=f"{subject}-{session}",
+                subject=f"cohface/{subject}",
+                frames=partial(read_frames, _there(path.with_name("data.avi"))),
+                wave=Trace.of(time_s, pulse),
+                activity="still",
+                light=COHFACE_LIGHT.get(session),
+            )
+        )
+    return _found(recordings, root, "N/M/data.hdf5 and data.avi")
+
+
+def read_mmpd(root: Path) -> list[Recording]:
+    """Recordings of MMPD, full or mini: subjectN/pN_M.mat."""
+    labels = ("GT_ppg", "light", "motion", "skin_color")
+    recordings = []
+    for path in sorted(root.rglob("p*_*.mat")):
+        try:
+            held = io.loadmat(path, variable_names=labels)
+            wave, light, motion, skin = (np.asarray(held[name]).ravel() for name in labels)
+        except (KeyError, NotImplementedError, ValueError, OSError) as error:
+            raise ValueError(
+                f"{path} can't be used ({error}); it must be a MATLAB file of version 5 with "
+                f"video, {', '.join(labels)}: download it again"
+            ) from error
+        activity = "Walking" if motion[0] == "Watching Videos" else str(motion[0])
+        recordings.append(
+            Recording(
+                name=path.stem,
+                subject=f"mmpd/{path.stem.split('_')[0]}",
+                frames=partial(_read_mmpd_frames, path),
+                wave=Trace.of(np.arange(len(wave)) / MMPD_FPS, wave),
+                activity=activity.strip().lower(),
+                skin_tone=f"Fitzpatrick {int(skin[0])}",
+                light=str(light[0]).strip(),
+            )
+        )
+    return _found(recordings, root, "subjectN/pN_M.mat")
+
+
+def read_scamps(root: Path) -> list[Recording]:
+    """Recordings of SCAMPS: PNNNNNN.mat of version 7.3 with Xsub or RawFrames, and d_ppg."""
+    recordings = []
+    for path in sorted(root.rglob("P[0-9]*.mat")):
+        try:
+            with h5py.File(path) as file:
+                wave = _dataset(file, "d_ppg", path)
+                video = next((name for name in ("RawFrames", "Xsub") if name in file), None)
+        except OSError as error:
+            raise ValueError(
+                f"{path} is no MATLAB file of version 7.3; download it again"
+            ) from error
+        if video is None:
+            raise ValueError(f"{path} holds neither RawFrames nor Xsub; download it again")
+        recordings.append(
+            Recording(
+                name=path.stem,
+                subject=f"scamps/{path.stem}",
+                frames=partial(_read_scamps_frames, path, video, len(wave)),
+                wave=Trace.of(np.arange(len(wave)) / SCAMPS_FPS, wave),
+            )
+        )
+    return _found(recordings, root, "PNNNNNN.mat")
+
+
+def read_folder(root: Path) -> list[Recording]:
+    """Recordings of one's own: PERSON_ACTIVITY.mp4 with PERSON_ACTIVITY.csv beside it.
+
+    The CSV has a header that names `time_s`, seconds since the first frame, and `wave` or `bpm` or
+    both. Everything up to the first underscore is the person; a name without one is a person too.
+    """
+    if not root.is_dir():
+        return _found([], root, "PERSON_ACTIVITY.mp4 and PERSON_ACTIVITY.csv")
+    recordings = []
+    for video in find_videos(root):
+        columns = _read_columns(_there(video.with_suffix(".csv")))
+        wave, rate = (
+            Trace.of(columns["time_s"], columns[name]) if name in columns else None
+            for name in ("wave", "bpm")
+        )
+        person, _, activity = video.stem.partition("_")
+        recordings.append(
+            Recording(
+                name=video.stem,
+                subject=f"folder/{person}",
+                frames=partial(read_frames, video),
+                wave=wave,
+                rate=rate,
+                activity=activity or None,
+            )
+        )
+    return recordings
+
+
+LOADERS: dict[Dataset, Callable[[Path], list[Recording]]] = {
+    "ubfc": read_ubfc,
+    "pure": read_pure,
+    "cohface": read_cohface,
+    "mmpd": read_mmpd,
+    "scamps": read_scamps,
+    "folder": read_folder,
+}
+
+
+def _found(recordings: list[Recording], root: Path, needed: str) -> list[Recording]:
+    """Refuse a folder without a single recording."""
+    if not recordings:
+        state = "holds none of them" if root.is_dir() else "is no folder"
+        raise FileNotFoundError(
+            f"{root} {state}: {needed} are needed; give the folder in which they lie as --root"
+        )
+    twice = [name for name, count in Counter(one.name for one in recordings).items() if count > 1]
+    if twice:
+        raise ValueError(f"{root} holds {twice[0]} twice; give one copy of the data set as --root")
+    return recordings
+
+
+def _there(path: Path) -> Path:
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing; copy it into {path.parent}")
+    return path
+
+
+def _read_numbers(path: Path, delimiter: str) -> Array:
+    """Read rows of numbers. Shape (rows, columns)."""
+    try:
+        return np.loadtxt(path, delimiter=delimiter or None, ndmin=2)
+    except ValueError as error:
+        raise ValueError(f"{path} can't be read as numbers ({error}): copy it again") from error
+
+
+def _read_columns(path: Path) -> dict[str, list[float]]:
+    """Read the named columns of a CSV file."""
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    names = set(rows[0]) if rows else set()
+    if "time_s" not in names or not names & {"wave", "bpm"}:
+        raise ValueError(
+            f"{path} has the columns {sorted(map(str, names))}; it needs a header with time_s, "
+            "and wave or bpm"
+        )
+    try:
+        return {
+            name: [float(row[name]) for row in rows] for name in names & {"time_s", "wave", "bpm"}
+        }
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path} holds a value that is no number ({error}): correct it") from error
+
+
+def _dataset(file: h5py.File, name: str, path: Path) -> Array:
+    """Read a wave of an HDF5 file. Shape (N,)."""
+    held = file.get(name)
+    if not isinstance(held, h5py.Dataset):
+        raise ValueError(f"{path} holds {sorted(file)} and no {name}; copy it again")
+    return np.asarray(held, np.float64).ravel()
+
+
+def _pure_pictures(path: Path) -> tuple[Path, ...]:
+    """Pictures that belong to a JSON file of PURE, in the order of their stamps."""
+    named = [*path.with_suffix("").glob("Image*.png"), *path.parent.glob("Image*.png")]
+    stamped = [picture for picture in named if picture.stem.removeprefix("Image").isdigit()]
+    if not stamped:
+        raise FileNotFoundError(
+            f"{path.with_suffix('')} holds no pictures Image<nanoseconds>.png; unpack them there"
+        )
+    return tuple(sorted(stamped, key=lambda picture: int(picture.stem.removeprefix("Image"))))
+
+
+def _read_pictures(pictures: Sequence[Path]) -> Iterator[Frame]:
+    """Read pictures one by one, timed by the nanoseconds in their names."""
+    start = int(pictures[0].stem.removeprefix("Image"))
+    for path in pictures:
+        picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
+        if picture is None:
+            raise VideoError(f"{path} can't be read as a picture: copy it again.")
+        rgb = np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
+        yield Frame(rgb, (int(path.stem.removeprefix("Image")) - start) * NANOSECOND, None)
+
+
+def _read_mmpd_frames(path: Path) -> Iterator[Frame]:
+    return _evenly(frames_of(read_v5_video(path, "video")), MMPD_FPS)
+
+
+def _read_scamps_frames(path: Path, name: str, count: int) -> Iterator[Frame]:
+    return _evenly(read_v73_frames(path, name, count), SCAMPS_FPS)
+
+
+def _evenly(pictures: Iterable[NDArray[np.uint8]], fps: float) -> Iterator[Frame]:
+    for index, rgb in enumerate(pictures):
+        yield Frame(rgb, index / fps, None)
+
+
+# People -------------------------------------------------------------------------------------------
+
+
+def split_people(
+    recordings: Sequence[Recording], test_share: float, seed: int
+) -> tuple[list[Recording], list[Recording]]:
+    """Part recordings into those for training and those for tests, person by person.
+
+    Args:
+        recordings: All of them.
+        test_share: Share of the people that is kept for tests.
+        seed: Which people.
+
+    Returns:
+        Both parts, in the order given.
+
+    Raises:
+        ValueError: One side would be left without people.
+    """
+    people = sorted({recording.subject for recording in recordings})
+    tested = math.ceil(test_share * len(people) - 1e-9)
+    if tested == len(people):
+        raise ValueError(
+            f"{len(people)} people with test_share={test_share} leave nobody to train on; add "
+            "people, or set test_share to 0"
+        )
+    kept = set(np.random.default_rng(seed).permutation(people)[:tested].tolist())
+    train = [one for one in recordings if one.subject not in kept]
+    test = [one for one in recordings if one.subject in kept]
+    check_split({one.subject for one in train}, {one.subject for one in test})
+    return train, test
+
+
+def check_split(train: set[str], test: set[str]) -> None:
+    """Refuse a split that has seen its test people in training.
+
+    Raises:
+        ValueError: Someone is on both sides.
+    """
+    both = sorted(train & test)
+    if both:
+        raise ValueError(
+            f"{len(both)} people are on both sides of the split ({', '.join(both[:3])}, ...); "
+            "test on people that training never saw"
+        )
+
+
+def people_of(folder: Path) -> set[str]:
+    """Tell whose clips a folder holds, by its manifest; nobody's for synthetic clips.
+
+    Raises:
+        FileNotFoundError: There is no manifest.
+    """
+    manifest = folder / "manifest.json"
+    if not manifest.exists():
+        raise FileNotFoundError(f"{manifest} is missing; give a folder of clips")
+    return set(json.loads(manifest.read_text()).get("people", ()))
+
+
+# Clips --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ClipTruth:
+    """What is known about a real clip."""
+
+    bpm: float
+    """Heart rate that the contact wave shows in this clip."""
+    dataset: str
+    subject: str
+    recording: str
+    start_s: float
+    """Time of its first crop in the recording."""
+    activity: str | None
+    skin_tone: str | None
+    light: str | None
+
+
+@dataclass(frozen=True)
+class RealClip:
+    """Crops with the contact wave at the same times."""
+
+    pixels: NDArray[np.uint8]
+    """Face crops on an even grid of 30 Hz. Shape (T, S, S, 3)."""
+    wave: NDArray[np.float32]
+    """Contact wave, zero mean and unit standard deviation. Shape (T,)."""
+    truth: ClipTruth
+
+
+def cut_clips(recording: Recording, seconds: float) -> list[RealClip]:
+    """Cut a recording into clips as the measuring path sees them.
+
+    Args:
+        recording: What to cut.
+        seconds: Length of a clip.
+
+    Returns:
+        Clips one after the other, of stretches in which the face was in view all the time and the
+        sensor shows a steady pulse.
+
+    Raises:
+        ValueError: The recording has no wave.
+        VideoError: Its video can't be read.
+    """
+    if recording.wave is None:
+        raise ValueError(
+            f"{recording.name} has rates but no wave; training needs a wave, train/evaluate.py not"
+        )
+    frames = round(seconds * FPS)
+    stretches = _face_stretches(recording.frames())
+    steps = max((first + len(pixels) for first, pixels in stretches), default=0)
+    label = label_on_grid(recording.wave, steps, FPS)
+    rate = rate_of(label, FPS)
+    if rate is None:
+        return []
+    clips = []
+    for first, pixels in stretches:
+        for start in range(0, len(pixels) - frames + 1, frames):
+            step = first + start
+            wave = label[step : step + frames]
+            bpm = rate_between(rate, step / FPS, (step + frames) / FPS)
+            if bpm is None or not np.isfinite(wave).all():
+                continue
+            truth = ClipTruth(
+                bpm=bpm,
+                dataset=recording.subject.partition("/")[0],
+                subject=recording.subject,
+                recording=recording.name,
+                start_s=step / FPS,
+                activity=recording.activity,
+                skin_tone=recording.skin_tone,
+                light=recording.light,
+            )
+            standard = ((wave - wave.mean()) / wave.std()).astype(np.float32)
+            clips.append(RealClip(pixels[start : start + frames], standard, truth))
+    return clips
+
+
+def _face_stretches(frames: Iterator[Frame]) -> list[tuple[int, NDArray[np.uint8]]]:
+    """Crops of each stretch without a gap, with the grid step of the first; shapes (n, S, S, 3).
+
+    The grid begins with the first frame, or, where that shows no face, within half a step of it.
+    """
+    faces = FaceStream()
+    stretches: list[tuple[int, list[NDArray[np.uint8]]]] = []
+    for frame in frames:
+        crops = faces.push(frame.rgb, frame.time_s)
+        if crops is None:
+            continue
+        if crops.opens or not stretches:
+            stretches.append((crops.first_step, []))
+        stretches[-1][1].extend(crops.pixels)
+    return [(first, np.stack(pixels)) for first, pixels in stretches if pixels]
+
+
+@dataclass(frozen=True)
+class RecordingsJob:
+    """Cut a real data set into clips for training."""
+
+    dataset: Dataset = "folder"
+    """Which set; `folder` is PERSON_ACTIVITY.mp4 with PERSON_ACTIVITY.csv, whose columns are time_s
+    and wave."""
+    root: Path | None = None
+    """Where it lies."""
+    out: Path = Path("data/real")
+    """Folder for the clips, in train/ and test/; recordings already there are kept, so a stopped
+    run goes on."""
+    test_share: float = 0.2
+    """Share of the people whose clips go to test/; nobody is in both."""
+    seed: int = 0
+    """Which people."""
+    seconds: float = 10.0
+    """Length of a clip."""
+    smoke: bool = False
+    """Two short films of drawn people instead of a data set, to see that it runs to its end."""
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        if not 0 <= self.test_share < 1:
+            raise ValueError(f"test_share={self.test_share} must lie in [0, 1)")
+        if self.seconds < 6:
+            raise ValueError(f"seconds={self.seconds} must be at least 6, to hold a heart rate")
+
+
+def read_recordings(dataset: Dataset, root: Path | None) -> list[Recording]:
+    """Read what recordings a data set holds; their videos are read later.
+
+    Raises:
+        FileNotFoundError: It is not there.
+        ValueError: It is not what it should be.
+    """
+    if root is None:
+        raise ValueError(f"dataset={dataset} needs --root, the folder in which it lies")
+    return LOADERS[dataset](root)
+
+
+def write_clips(job: RecordingsJob) -> None:
+    """Write a shard for each recording, and a manifest, for each side of the split.
+
+    Raises:
+        ValueError: The folder holds clips that another command made.
+    """
+    recordings = read_recordings(job.dataset, job.root)
+    parts = split_people(recordings, job.test_share, job.seed)
+    for name, part in zip(("train", "test"), parts, strict=True):
+        if part:
+            _write_side(job, job.out / name, part)
+
+
+def _write_side(job: RecordingsJob, folder: Path, recordings: list[Recording]) -> None:
+    """Write the clips of some recordings."""
+    folder.mkdir(parents=True, exist_ok=True)
+    _claim(job, folder, recordings)
+    written = 0
+    for index, recording in enumerate(recordings):
+        name = folder / f"{index:04d}.npz"
+        if name.exists():
+            continue
+        clips = cut_clips(recording, job.seconds)
+        logger.info("%s %s: %d clips", folder.name, recording.name, len(clips))
+        if clips:
+            _write_shard(name, clips)
+            written += len(clips)
+    logger.info("%s: %d new clips", folder, written)
+
+
+def _claim(job: RecordingsJob, folder: Path, recordings: list[Recording]) -> None:
+    """Write the manifest first, so that clips of two commands never mix in one folder."""
+    manifest = {
+        "config": {"dataset": job.dataset, "seconds": job.seconds},
+        "people": sorted({recording.subject for recording in recordings}),
+        "recordings": [recording.name for recording in recordings],
+    }
+    path = folder / "manifest.json"
+    if path.exists() and json.loads(path.read_text()) != manifest:
+        raise ValueError(
+            f"{folder} holds clips of another command; remove it or write to another folder"
+        )
+    path.write_text(json.dumps(manifest, indent=1) + "\n")
+
+
+def _write_shard(path: Path, clips: list[RealClip]) -> None:
+    unfinished = path.with_suffix(".part.npz")
+    np.savez(
+        unfinished,
+        pixels=np.stack([clip.pixels for clip in clips]),
+        wave=np.stack([clip.wave for clip in clips]),
+        truth=np.array([json.dumps(asdict(clip.truth)) for clip in clips]),
+    )
+    unfinished.replace(path)
+
+
+def draw_folder(folder: Path, people: Sequence[str], seconds: float) -> None:
+    """Write films of drawn people with their pulse, as a data set of the kind `folder`.
+
+    Args:
+        folder: Where to.
+        people: Their names.
+        seconds: Length of a film.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    off = ("codec", "timing", "rhythm", "talk")
+    for seed, person in enumerate(people):
+        config = SyntheticConfig(
+            seconds, difficulty=0.0, negatives=0.0, side=160, view=2.2, fps=25.0, off=off
+        )
+        film = make_film(seed, config)
+        np.savez(
+            folder / f"{person}_sitting.npz", frames=np.stack(film.pictures), time_s=film.time_s
+        )
+        with (folder / f"{person}_sitting.csv").open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(("time_s", "wave"))
+            since = film.pulse.time_s - film.time_s[0]
+            heard = since >= 0
+            writer.writerows(zip(since[heard][::4], film.pulse.values[heard][::4], strict=True))
+
+
+def main(job: RecordingsJob) -> None:
+    """Do the job."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    if job.smoke:
+        root = job.out / "drawn"
+        draw_folder(root, ("anna", "ben"), 11.0)
+        job = replace(job, dataset="folder", root=root, test_share=0.5)
+    write_clips(job)
+
+
+if __name__ == "__main__":
+    main(tyro.cli(RecordingsJob))
