@@ -392,7 +392,8 @@ def test_a_loss_of_the_sensor_stays_a_loss():
 def test_breathing_is_not_part_of_the_label():
     times = np.arange(0.0, 30.0, 1 / 64)
     beat = np.sin(2 * np.pi * 1.2 * times)
-    both = label_on_grid(Trace(times, beat + 5 * np.sin(2 * np.pi * 0.25 * times)), 900, FPS)
+    drift = np.sin(2 * np.pi * 0.25 * times) * 5.0
+    both = label_on_grid(Trace(times, beat + drift), 900, FPS)
     alone = label_on_grid(Trace(times, beat), 900, FPS)
     # 0.25 Hz lies more than an octave below the band: a filter of order 2, run twice, leaves 3 %.
     assert np.abs(both - alone)[90:-90].max() < 0.2
