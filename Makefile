@@ -2,7 +2,10 @@
 # make test   format, lint, types, import contracts and all tests, the browser's too
 # make lint   the same without the tests
 # make train  data, teacher, student, export and results, each command printed as it runs;
-#             FACES=DIR takes a part of the synthetic heads from the portraits in DIR
+#             FACES=DIR takes a part of the synthetic heads from the portraits in DIR, PULSES=DIR
+#             a part of the pulses from recordings of fingers
+# make study  what each part of the distillation is worth, which operator over time is best, how
+#             hard the synthetic world is: hours; FACES and PULSES as for train
 # make bench  what teacher and student cost on this machine
 #
 # Each sets up .venv by itself, and again when a list of requirements has changed.
@@ -11,10 +14,14 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .DEFAULT_GOAL := app
-.PHONY: app test lint train bench chromium
+.PHONY: app test lint train study bench chromium
 
 FACES ?=# folder of portraits that lend their looks to a part of the synthetic heads
-HEADS = $(if $(FACES),--config.faces $(FACES))
+PULSES ?=# folder of pulse recordings that lend their waves to a part of the clips
+SOURCES ?=# a sentence for the model cards: where those came from, and under which licence
+TELL = $(if $(SOURCES),--sources "$(SOURCES)")
+LENT = $(if $(FACES),--faces $(FACES)) $(if $(PULSES),--pulses $(PULSES))
+WORLD = --config.rates log $(subst --,--config.,$(LENT))
 
 PIP := .venv/bin/python -m pip
 PIP_VERSION := 26.3
@@ -39,14 +46,21 @@ lint: .venv/.dev
 train: .venv/.train
 	set -x
 	export MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=4000000000 MALLOC_TOP_PAD_=268435456 # halves the time
-	$(PYTHON) train/synthetic.py --out data/train --clips 2200 --seed 0 --config.rates log $(HEADS)
-	$(PYTHON) train/synthetic.py --out data/check --clips 96 --seed 900000 --config.rates log $(HEADS)
-	$(PYTHON) train/teacher.py --out runs/teacher --schedule.steps 1500
-	$(PYTHON) train/distill.py --out runs/student --teacher runs/teacher --schedule.steps 1500
-	$(PYTHON) train/export.py --model teacher --run runs/teacher --out weights/teacher
-	$(PYTHON) train/export.py --model student --run runs/student --out weights/student
-	$(PYTHON) train/confidence.py $(if $(FACES),--faces $(FACES))
-	$(PYTHON) train/evaluate.py --out docs/results $(if $(FACES),--faces $(FACES))
+	$(PYTHON) train/synthetic.py --out data/train --clips 1600 --seed 0 $(WORLD)
+	$(PYTHON) train/synthetic.py --out data/check --clips 96 --seed 900000 $(WORLD)
+	$(PYTHON) train/teacher.py --out runs/teacher --schedule.steps 1000
+	$(PYTHON) train/distill.py --out runs/student --teacher runs/teacher --schedule.steps 2500
+	$(PYTHON) train/export.py --model teacher --run runs/teacher --out weights/teacher $(TELL)
+	$(PYTHON) train/export.py --model student --run runs/student --out weights/student $(TELL)
+	$(PYTHON) train/confidence.py $(LENT)
+	$(PYTHON) train/evaluate.py --out docs/results $(LENT)
+
+study: .venv/.train
+	set -x
+	export MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=4000000000 MALLOC_TOP_PAD_=268435456
+	$(PYTHON) train/operators.py
+	$(PYTHON) train/ablate.py $(LENT)
+	$(PYTHON) train/realism.py $(LENT)
 
 bench: .venv/.app
 	$(PYTHON) -m kdphys bench

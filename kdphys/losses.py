@@ -114,18 +114,19 @@ def dilate(wave: Tensor, target: Tensor, *, tolerance: float, gamma: float = 0.0
 def attention_transfer(student: Tensor, teacher: Tensor) -> Tensor:
     """Distance between where two networks look, frame by frame.
 
-    Each network's map is the sum over channels of its squared features, L2-normalised over space
-    (Zagoruyko & Komodakis, 2017, arXiv 1612.03928).
+    A network's look is the sum over channels of its squared features, of unit length over space
+    (attention transfer; Zagoruyko & Komodakis, 2017, arXiv 1612.03928).
 
     Args:
         student: Features. Shape (B, T, C, H, W).
-        teacher: Features at the same frame rate and size. Shape (B, T, D, H, W).
+        teacher: Looks, at least 0, at the same frame rate and size. Shape (B, T, H, W).
 
     Returns:
-        Loss in [0, 4]. Shape (B,).
+        Loss in [0, 2]: neither look has negative parts. Shape (B,).
     """
-    looks = [F.normalize(x.square().sum(2).flatten(2), dim=2) for x in (student, teacher)]
-    return (looks[0] - looks[1]).square().sum(2).mean(1)
+    own = F.normalize(student.square().sum(2).flatten(2), dim=2)
+    theirs = F.normalize(teacher.flatten(2), dim=2)
+    return (own - theirs).square().sum(2).mean(1)
 
 
 def standardise(wave: Tensor) -> Tensor:

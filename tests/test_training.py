@@ -17,13 +17,18 @@ from kdphys.models.student import Student
 from kdphys.models.teacher import Teacher
 from kdphys.runtime import StudentModel, TeacherModel
 from tests._tiny_run import SHORT, STORE, PlugPulledError, train_student
-from train.datasets import Batch
-from train.distill import Distillation, DistillRun, DistillWeights, read_teacher, trust
+from train.card import model_card
+from train.datasets import Batch, Cut
+from train.distill import Distillation, DistillRun, DistillWeights, Pupil, read_teacher, trust
 from train.export import ExportJob, fitted
+from train.hints import read_hints, work_out
 from train.loop import check
 
 ROOT = Path(__file__).parent.parent
-SCRIPTS = ("synthetic", "recordings", "teacher", "distill", "export", "evaluate", "calibrate")
+SCRIPTS = (
+    "synthetic", "recordings", "teacher", "distill", "export", "evaluate", "calibrate", "ablate",
+    "operators", "realism",
+)  # fmt: skip
 # Two minutes on two idle cores are promised; other work may run beside the tests.
 BOUND_S = 280
 
@@ -55,6 +60,19 @@ def test_synthetic_runs_to_its_end(tmp_path):
     sheet = tmp_path / "sheet.png"
     run_script("synthetic", "--sheet", sheet, "--clips", 1)
     assert sheet.stat().st_size > 1000
+    assert sheet.with_stem("sheet-waves").stat().st_size > 1000
+
+
+@pytest.mark.slow
+def test_studies_run_to_their_end(tmp_path):
+    folders = {"ablate": ("--runs", tmp_path / "a"), "operators": ("--runs", tmp_path / "o")}
+    for name, words in {**folders, "realism": ()}.items():
+        run_script(name, "--smoke", "--out", tmp_path, *words)
+    for name in ("ablation", "operators", "realism"):
+        json.loads((tmp_path / f"{name}.json").read_text())
+    assert "| labels alone |" in (tmp_path / "ablation.md").read_text()
+    assert "| recurrent, 36 x 36 |" in (tmp_path / "operators.md").read_text()
+    assert "| MMPD, published | 12.4 | 13.7 | |" in (tmp_path / "realism.md").read_text()
 
 
 @pytest.mark.slow
@@ -165,23 +183,32 @@ def test_a_check_gives_finite_scores():
     assert all(np.isfinite(value) for value in scores.values())
 
 
-def distilled(weights: DistillWeights) -> tuple[dict[str, Tensor], Student]:
-    torch.manual_seed(0)
-    student = Student().train()
-    loss = Distillation(DistillRun(distill=weights), student, Teacher())
-    clip = torch.from_numpy(STORE.pixels[0][-2:, :80]).permute(0, 1, 4, 2, 3).float() / 255
+def a_batch(frames: int, **other: Tensor) -> Batch:
+    """The last two clips of the store, the second without a pulse, as cut from their beginning."""
+    cuts = tuple(Cut(index, np.arange(frames, dtype=float), mirrored=False) for index in (-2, -1))
+    clip = torch.from_numpy(STORE.pixels[0][-2:, :frames]).permute(0, 1, 4, 2, 3).float() / 255
     bpm = torch.from_numpy(STORE.bpm[-2:])
-    wave = torch.from_numpy(STORE.waves[-2:, :80])
-    return loss(student, Batch(clip, wave, bpm, (bpm > 0).float())), student
+    wave = torch.from_numpy(STORE.waves[-2:, :frames])
+    return replace(Batch(clip, wave, bpm, (bpm > 0).float(), cuts), **other)
+
+
+def distilled(weights: DistillWeights) -> dict[str, Tensor]:
+    torch.manual_seed(0)
+    hints = work_out(Teacher().eval(), STORE)
+    loss = Distillation(DistillRun(distill=weights), hints)
+    return loss(Pupil(Student(), hints.traits.shape[2]).train(), a_batch(80))
+
+
+TAUGHT = ("wave", "dilate", "attention", "traits")
 
 
 def test_the_teacher_is_followed_only_where_there_is_a_pulse():
-    parts, _ = distilled(DistillWeights())
-    assert {"pearson", "spectral", "error", "silence", "wave", "dilate", "attention"} == set(parts)
+    parts = distilled(DistillWeights())
+    assert {"pearson", "spectral", "error", "silence", *TAUGHT} == set(parts)
     for name, part in parts.items():
         assert part.shape == (2,), name
         assert torch.isfinite(part).all(), name
-    for name in ("wave", "dilate", "attention"):
+    for name in TAUGHT:
         assert parts[name][1] == 0  # the second clip has no pulse
 
 
@@ -203,28 +230,74 @@ def test_a_teacher_is_followed_as_far_as_it_is_right_and_ahead():
     assert followed(-true, own=-1.0) == 0
 
 
-def test_learning_from_the_teacher_reaches_the_student_and_leaves_the_teacher_alone():
+def test_learning_from_the_teacher_reaches_the_whole_student():
     torch.manual_seed(0)
-    student, teacher = Student().train(), Teacher()
-    loss = Distillation(DistillRun(), student, teacher)
-    before = {name: tensor.clone() for name, tensor in teacher.state_dict().items()}
-    clip = torch.from_numpy(STORE.pixels[0][:2, :80]).permute(0, 1, 4, 2, 3).float() / 255
-    bpm = torch.from_numpy(STORE.bpm[:2])
-    batch = Batch(clip, teacher.eval()(clip).detach(), bpm, torch.ones(2))  # a teacher to trust
-    parts = loss(student, batch)
-    (parts["wave"] + parts["dilate"] + parts["attention"]).sum().backward()
-    moved = [name for name, weight in student.named_parameters() if weight.grad is not None]
-    assert "stages.0.0.weight" in moved
-    assert "head.weight" in moved
-    assert all(weight.grad is None for weight in teacher.parameters())
-    for name, tensor in teacher.state_dict().items():
-        assert torch.equal(tensor, before[name]), name
+    hints = work_out(Teacher().eval(), STORE)
+    pupil = Pupil(Student(), hints.traits.shape[2]).train()
+    taught = torch.from_numpy(hints.waves[-2:, :80])  # a teacher to trust
+    batch = a_batch(80, wave=taught, alive=torch.ones(2))
+    parts = Distillation(DistillRun(), hints)(pupil, batch)
+    for name in TAUGHT:
+        pupil.zero_grad()
+        parts[name].sum().backward(retain_graph=True)
+        moved = {name for name, weight in pupil.named_parameters() if weight.grad is not None}
+        assert "student.stages.0.0.weight" in moved, name
+        assert ("student.head.weight" in moved) == (name in ("wave", "dilate")), name
+        assert ("project.weight" in moved) == (name == "traits"), name
 
 
 def test_a_part_that_weighs_nothing_costs_nothing():
-    parts, _ = distilled(DistillWeights(wave=0, dilate=0, attention=0))
-    for name in ("wave", "dilate", "attention"):
+    parts = distilled(DistillWeights(wave=0, dilate=0, attention=0, traits=0))
+    for name in TAUGHT:
         assert not parts[name].any()
+
+
+def test_hints_are_cut_mirrored_and_retimed_as_the_clip_is():
+    torch.manual_seed(0)
+    hints = work_out(Teacher().eval(), STORE)
+    frames = STORE.waves.shape[1]
+    whole = Cut(1, np.arange(frames, dtype=float), mirrored=False)
+    wave, looks, traits = hints.of([whole])
+    np.testing.assert_array_equal(wave[0], hints.waves[1])
+    np.testing.assert_array_equal(looks[0], hints.looks[1].astype(np.float32))
+    assert traits.shape == (1, hints.traits.shape[2], frames)
+    # Each of the traits belongs to the middle of four frames.
+    _, _, middles = hints.of([Cut(1, np.array([1.5, 5.5, 9.5]), mirrored=False)])
+    np.testing.assert_array_equal(middles[0].T, hints.traits[1][:3].astype(np.float32))
+    slow = Cut(1, np.arange(40) / 2 + 7, mirrored=True)
+    slow_wave, slow_looks, slow_traits = hints.of([slow])
+    np.testing.assert_allclose(slow_wave[0, ::2], wave[0, 7:27], atol=1e-6)
+    np.testing.assert_array_equal(slow_looks[0, ::2], looks[0, 7:27].flip(2))
+    np.testing.assert_allclose(slow_traits[0, :, ::2], traits[0, :, 7:27], atol=1e-5)
+
+
+def test_hints_are_worked_out_once_for_a_teacher_and_its_clips(tmp_path, monkeypatch):
+    torch.manual_seed(0)
+    teacher = Teacher().eval()
+    save_file(teacher.state_dict(), tmp_path / "model.safetensors")
+    first = read_hints(teacher, tmp_path / "model.safetensors", STORE, tmp_path)
+    monkeypatch.setattr("train.hints.work_out", None)
+    again = read_hints(teacher, tmp_path / "model.safetensors", STORE, tmp_path)
+    np.testing.assert_array_equal(first.waves, again.waves)
+    np.testing.assert_array_equal(first.traits, again.traits)
+    other = replace(STORE, sha256="other clips")
+    with pytest.raises(TypeError):  # not found, so they would have to be worked out
+        read_hints(teacher, tmp_path / "model.safetensors", other, tmp_path)
+
+
+def test_the_card_tells_what_the_clips_took_from_others():
+    manifest: dict[str, object] = {
+        "name": "kdphys-student",
+        "model": "student",
+        "cost": {"parameters": 1, "macs_per_frame": 1},
+        "run": {"clips": 5, "data": [{"config": {"faces": None}}]},
+    }
+    assert "All heads and pulses are drawn; no person was filmed." in model_card(manifest)
+    recipe = {"config": {"faces": "DIR", "portrait_share": 0.6, "pulses": None}}
+    run = {"clips": 5, "data": [recipe]}
+    card = model_card(manifest | {"run": run, "sources": "Portraits by A (CC0)."})
+    assert "60 % of the heads take their looks from portraits; no person's face was filmed" in card
+    assert "Portraits by A (CC0)." in card
 
 
 def test_a_missing_teacher_says_how_to_train_one(tmp_path):

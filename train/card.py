@@ -26,8 +26,8 @@ CARD = """---
 ## Data and training
 
 {clips} synthetic clips drawn by KDPhys' own generator: heads with a known pulse, seen through
-changing light, motion, camera noise and video compression. No person was filmed. {taught} The whole
-run (schedule, losses' weights, seed, sha256 of the data, versions) is in manifest.json under `run`.
+changing light, motion, camera noise and video compression. {lent}{taught} The whole run (schedule,
+losses' weights, seed, recipe and sha256 of the data, versions) is in manifest.json under `run`.
 
 ## Results
 
@@ -129,11 +129,31 @@ def model_card(
         macs=cost["macs_per_frame"],
         load=load.format(model=model, repository=repository),
         clips=run.get("clips", "No"),
+        lent=_lent(run, str(manifest.get("sources", ""))),
         taught=TAUGHT[model],
         results=f"{_scores(scores)}\n{ELSEWHERE}" if scores else ELSEWHERE,
         reliability=_reliability(table) if isinstance(table, list) else "",
         skins=_skins(scores) if scores else "",
     )
+
+
+def _lent(run: dict[str, object], sources: str) -> str:
+    """What the clips took from portraits and recordings, and where those came from."""
+    recipes = cast(list[dict[str, dict[str, object]]], run.get("data", []))
+    taken = []
+    for folder, share, words in (
+        ("faces", "portrait_share", "of the heads take their looks from portraits"),
+        ("pulses", "pulse_share", "of the pulses are recordings of fingers"),
+    ):
+        shares = [
+            float(str(recipe["config"][share]))
+            for recipe in recipes
+            if recipe.get("config", {}).get(folder)
+        ]
+        taken += [f"{100 * max(shares):.0f} % {words}"] if shares else []
+    if not taken:
+        return "All heads and pulses are drawn; no person was filmed. "
+    return f"{' and '.join(taken)}; no person's face was filmed. {sources + ' ' if sources else ''}"
 
 
 def _front(name: str, scores: dict[str, object] | None) -> str:

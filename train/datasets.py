@@ -17,6 +17,17 @@ FPS = 30.0
 
 
 @dataclass(frozen=True)
+class Cut:
+    """Which part of which clip was taken, and how."""
+
+    index: int
+    """Place of the clip in its store."""
+    times: NDArray[np.float64]
+    """Frames of the clip, between its own where it is retimed. Shape (T,)."""
+    mirrored: bool
+
+
+@dataclass(frozen=True)
 class Batch:
     """Clips as the networks take them, with their truth."""
 
@@ -28,6 +39,8 @@ class Batch:
     """Heart rate; 0 where there is no pulse. Shape (B,)."""
     alive: Tensor
     """1 where there is a pulse, 0 where there is none. Shape (B,)."""
+    cuts: tuple[Cut, ...] = ()
+    """Where each clip comes from; empty for whole clips."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +57,8 @@ class ClipStore:
     """What else is known about each clip."""
     sha256: str
     """Digest of the waves and truths: which data this is."""
+    recipes: tuple[dict[str, object], ...] = ()
+    """What made the clips of each folder: its manifest."""
 
     def __len__(self) -> int:
         return len(self.waves)
@@ -86,7 +101,9 @@ def read_store(folder: Path, most: int | None = None) -> ClipStore:
     truths = truths[:most]
     bpm = np.array([truth["bpm"] or 0.0 for truth in truths], np.float32)
     wave = np.concatenate(waves)[:most]
-    return ClipStore(tuple(pixels), wave, bpm, tuple(truths), digest.hexdigest())
+    manifest = folder / "manifest.json"
+    recipe = json.loads(manifest.read_text()) if manifest.exists() else {}
+    return ClipStore(tuple(pixels), wave, bpm, tuple(truths), digest.hexdigest(), (recipe,))
 
 
 def read_stores(folders: Sequence[Path], most: int | None = None) -> ClipStore:
@@ -123,6 +140,7 @@ def read_stores(folders: Sequence[Path], most: int | None = None) -> ClipStore:
         bpm=np.concatenate([store.bpm for store in stores]),
         truths=tuple(truth for store in stores for truth in store.truths),
         sha256=hashlib.sha256("".join(store.sha256 for store in stores).encode()).hexdigest(),
+        recipes=tuple(recipe for store in stores for recipe in store.recipes),
     )
 
 
@@ -143,10 +161,11 @@ def draw_batch(
     """
     chosen = rng.integers(0, len(store), clips)
     drawn = [_draw_clip(store, int(index), rng, frames, vary=vary) for index in chosen]
+    cuts = tuple(cut for _, cut, _ in drawn)
     clip = torch.from_numpy(np.stack([pixels for pixels, _, _ in drawn])).permute(0, 1, 4, 2, 3)
     bpm = torch.tensor([bpm for _, _, bpm in drawn], dtype=torch.float32)
-    wave = torch.from_numpy(np.stack([wave for _, wave, _ in drawn]))
-    return Batch(clip.contiguous(), wave, bpm, (bpm > 0).float())
+    wave = torch.from_numpy(np.stack([_wave_at(store.waves[cut.index], cut.times) for cut in cuts]))
+    return Batch(clip.contiguous(), wave, bpm, (bpm > 0).float(), cuts)
 
 
 def whole_batch(store: ClipStore, indices: range) -> Batch:
@@ -169,27 +188,29 @@ def _shards(store: ClipStore) -> Iterator[NDArray[np.uint8]]:
 
 def _draw_clip(
     store: ClipStore, index: int, rng: np.random.Generator, frames: int, *, vary: bool
-) -> tuple[NDArray[np.float32], NDArray[np.float32], float]:
-    """One clip, its wave and its rate, cut to `frames`."""
-    pixels, wave, bpm = store.clip(index), store.waves[index], float(store.bpm[index])
-    speed = _draw_speed(rng, bpm, len(wave) / frames) if vary else 1.0
-    start = rng.uniform(0, len(wave) - 1 - speed * (frames - 1))
+) -> tuple[NDArray[np.float32], Cut, float]:
+    """One clip, where it was cut to `frames`, and its rate."""
+    pixels, bpm = store.clip(index), float(store.bpm[index])
+    whole = len(pixels)
+    speed = _draw_speed(rng, bpm, whole / frames) if vary else 1.0
+    start = rng.uniform(0, whole - 1 - speed * (frames - 1))
     times = np.arange(frames) * speed + (start if speed != 1 else round(start))
-    first = np.minimum(times.astype(int), len(wave) - 2)
+    first = np.minimum(times.astype(int), whole - 2)
     if speed == 1:
         cut = pixels[first].astype(np.float32)
     else:
         share = (times - first).astype(np.float32)[:, None, None, None]
         cut = pixels[first] * (1 - share) + pixels[first + 1] * share
     cut /= 255
+    mirrored = vary and rng.uniform() < 0.5
     if vary:
-        cut = cut[:, :, ::-1] if rng.uniform() < 0.5 else cut
+        cut = cut[:, :, ::-1] if mirrored else cut
         gain = np.exp(rng.normal(0, 0.1, 3)) * np.exp(rng.normal(0, 0.15))
         cut = np.clip(cut * gain.astype(np.float32), 0, 1)
         if rng.uniform() < 0.3:  # more sensor noise, as independent as it gets
             sigma = np.float32(rng.uniform(0, 0.004))
             cut = cut + sigma * rng.standard_normal(cut.shape, dtype=np.float32)
-    return np.ascontiguousarray(cut), _wave_at(wave, times), bpm * speed
+    return np.ascontiguousarray(cut), Cut(index, times, mirrored), bpm * speed
 
 
 def _draw_speed(rng: np.random.Generator, bpm: float, most: float) -> float:

@@ -1,10 +1,10 @@
 """Teach the student to follow the teacher: `python train/distill.py --teacher runs/teacher`.
 
 The student learns from the label, from the teacher's wave (negative Pearson and DILATE) and from
-where the teacher looks: attention-guided 3D-to-2D feature transfer, the teacher's maps at the
-student's own frame rate, so that every student frame has a teacher map. That much is the idea of
-KDPhys (arXiv 2601.00714), which does not publish its recipe: layers, weights and the gate that
-keeps a wrong teacher from being copied are ours.
+attention-guided 3D-to-2D feature transfer: where the teacher looks in every frame, and the features
+that its attention over space and time gathered, both at the student's own frame rate. That much is
+the idea of KDPhys (arXiv 2601.00714), which does not publish its recipe: layers, weights and the
+gate that keeps a wrong teacher from being copied are ours.
 """
 
 import logging
@@ -20,15 +20,8 @@ from kdphys.losses import attention_transfer, dilate, negative_pearson, standard
 from kdphys.models.student import Student, StudentConfig
 from kdphys.models.teacher import Teacher, TeacherConfig
 from train.datasets import Batch, read_store, read_stores
-from train.loop import (
-    LabelWeights,
-    Run,
-    Schedule,
-    aligned,
-    bf16_is_native,
-    label_loss,
-    train,
-)
+from train.hints import Hints, read_hints, work_out
+from train.loop import WEIGHTS, LabelWeights, Run, Schedule, aligned, label_loss, train
 from train.processes import join
 from train.smoke import SMOKE_SCHEDULE, smoke_data
 from train.teacher import config_json, read_config
@@ -48,6 +41,8 @@ class DistillWeights:
     """DILATE against the teacher's wave."""
     attention: float = 0.5
     """Attention transfer between the last maps of one grid size."""
+    traits: float = 0.1
+    """Squared distance of the features after attention and time, through a linear layer."""
     alpha: float = 0.5
     """Share of DILATE's shape term; the rest is its time term."""
     gamma: float = 0.1
@@ -82,45 +77,56 @@ class DistillRun:
     """A few steps on a few clips with an untrained teacher, to see that it runs to its end."""
 
 
+class Pupil(nn.Module):
+    """A student with the layer by which its features are compared with the teacher's.
+
+    Only training needs it; the student alone is kept.
+    """
+
+    def __init__(self, student: Student, traits: int) -> None:
+        super().__init__()
+        self.student = student
+        self.project = nn.Linear(student.config.temporal, traits)
+
+    def forward(self, clip: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Wave (B, T), learned maps (B, T, C, H, W), features in the teacher's terms (B, D, T)."""
+        seen = self.student.describe(clip)
+        return seen.wave, seen.maps, self.project(seen.traits.transpose(1, 2)).transpose(1, 2)
+
+
 class Distillation:
-    """The loss of a student that has a teacher; call it with the model to run and a batch.
+    """The loss of a student that has a teacher; call it with the pupil to run and a batch.
 
     Args:
         config: Weights of the parts.
-        student: The student itself, whose maps are read while the model runs.
-        teacher: Whom to follow; none for labels alone.
+        hints: What the teacher says about the clips; with none, on labels alone, the pupil is the
+            student itself.
     """
 
-    def __init__(self, config: DistillRun, student: Student, teacher: Teacher | None) -> None:
+    def __init__(self, config: DistillRun, hints: Hints | None) -> None:
         self.config = config
-        self.teacher = teacher.eval().requires_grad_(requires_grad=False) if teacher else None
-        self.maps = torch.empty(0)
-        student.stages[-1].register_forward_hook(self._keep_maps)
+        self.hints = hints
 
-    def __call__(self, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
+    def __call__(self, pupil: nn.Module, batch: Batch) -> dict[str, Tensor]:
         """Weigh label, imitation and transfer; each part of shape (B,)."""
         lag = self.config.model.lag
-        said = model(batch.clip)
+        if self.hints is None:
+            return label_loss(pupil(batch.clip), batch, lag, WARM_UP, self.config.label)
+        said, maps, traits = pupil(batch.clip)
         parts = label_loss(said, batch, lag, WARM_UP, self.config.label)
-        if self.teacher is None:
-            return parts
-        maps = self.maps.unflatten(0, batch.clip.shape[:2]).float()  #            (B, T, C, H, W)
-        device, quick = batch.clip.device.type, bf16_is_native()
-        with torch.no_grad(), torch.autocast(device, torch.bfloat16, enabled=quick):
-            taught, teacher_maps, _ = self.teacher.describe(batch.clip)
-        taught, teacher_maps = taught.float(), teacher_maps.transpose(1, 2).float()
+        device = batch.clip.device
+        taught, looks, wanted = (hint.to(device) for hint in self.hints.of(batch.cuts))
         own, true = aligned(said.detach(), batch.wave, lag, WARM_UP)
         gate = batch.alive * trust(taught, batch.wave, 1 - negative_pearson(own, true))
         follow, lead = aligned(said, taught, lag, WARM_UP)
         weights = self.config.distill
-        looks = attention_transfer(maps, teacher_maps)
+        frames = traits.shape[2]
+        apart = traits[:, :, lag + WARM_UP :].float() - wanted[:, :, WARM_UP : frames - lag]
         parts["wave"] = weights.wave * gate * negative_pearson(follow, lead)
         parts["dilate"] = weights.dilate * gate * self._dilate(follow, lead)
-        parts["attention"] = weights.attention * gate * looks
+        parts["attention"] = weights.attention * gate * attention_transfer(maps.float(), looks)
+        parts["traits"] = weights.traits * gate * apart.square().mean((1, 2))
         return parts
-
-    def _keep_maps(self, _module: nn.Module, _inputs: tuple[Tensor, ...], maps: Tensor) -> None:
-        self.maps = maps
 
     def _dilate(self, follow: Tensor, lead: Tensor) -> Tensor:
         """DILATE at half the frame rate: the pulse has nothing above 7 Hz to lose. Shape (B,)."""
@@ -172,24 +178,32 @@ def main(config: DistillRun) -> None:
     """Distill as configured."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     process = join()
-    torch.manual_seed(config.schedule.seed)
     if config.smoke:
         with process.main_process_first():
             folder = smoke_data(config.out)
         config = replace(
             config, data=(folder,), check=folder, teacher=None, schedule=SMOKE_SCHEDULE
         )
-        teacher = Teacher()
-    else:
-        teacher = read_teacher(config.teacher) if config.teacher else None
     if config.start:
         config = replace(config, model=read_config(StudentConfig, config.start))
+    store = read_stores(config.data, config.most)
+    hints = None
+    if config.smoke:
+        hints = work_out(Teacher().eval(), store)
+    elif config.teacher:
+        teacher = read_teacher(config.teacher).eval()
+        with process.main_process_first():
+            hints = read_hints(
+                teacher.to(process.device), config.teacher / WEIGHTS, store, config.out.parent
+            )
+    torch.manual_seed(config.schedule.seed)
     student = Student(config.model)
     train(
         Run(
             model=student,
-            loss=Distillation(config, student, teacher.to(process.device) if teacher else None),
-            store=read_stores(config.data, config.most),
+            learner=Pupil(student, hints.traits.shape[2]) if hints else None,
+            loss=Distillation(config, hints),
+            store=store,
             check=read_store(config.check),
             schedule=config.schedule,
             out=config.out,

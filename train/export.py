@@ -47,6 +47,9 @@ class ExportJob:
     """Which of the two it is."""
     out: Path | None = None
     """Folder to write; weights/<model> unless given."""
+    sources: str = ""
+    """Where portraits and pulse recordings that the clips took from came from, and under which
+    licence: a sentence for the model card."""
     smoke: bool = False
     """Export an untrained model, to see that it runs to its end."""
     push: str | None = None
@@ -188,6 +191,7 @@ def describe(
         "model": job.model,
         "license": "MIT",
         "training": "synthetic faces made by KDPhys",
+        "sources": job.sources,
         "sha256": {file: sha256(made / file) for file in files},
         "cost": {
             "parameters": sum(weight.numel() for weight in model.parameters()),

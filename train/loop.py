@@ -6,7 +6,7 @@ import platform
 import subprocess
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from dataclasses import asdict, dataclass, is_dataclass
 from importlib.metadata import version
 from pathlib import Path
 
@@ -83,6 +83,8 @@ class Run:
     """Frames by which the model's wave comes late."""
     start: Path | None = None
     """Folder whose model.safetensors the model begins with; none begins with random weights."""
+    learner: nn.Module | None = None
+    """The model with layers that only training needs, for the loss; none is the model."""
 
 
 def label_loss(
@@ -130,24 +132,25 @@ def train(run: Run) -> None:
     torch.set_num_threads(plan.threads)
     set_seed(plan.seed)
     accelerator = _accelerator(plan)
-    optimizer = torch.optim.AdamW(run.model.parameters(), lr=plan.rate, weight_decay=0.01)
+    learner = run.learner or run.model
+    optimizer = torch.optim.AdamW(learner.parameters(), lr=plan.rate, weight_decay=0.01)
     cycle = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, plan.rate, total_steps=plan.steps + 1, pct_start=0.15
     )
     if run.start:
         run.model.load_state_dict(load_file(run.start / WEIGHTS), strict=True)
-    share_batch_norms(run.model)
-    model, optimizer, cycle = accelerator.prepare(run.model, optimizer, cycle)
+    share_batch_norms(learner)
+    learner, optimizer, cycle = accelerator.prepare(learner, optimizer, cycle)
     start = _open(run, accelerator)
     began = time.monotonic()
     for step in range(start, plan.steps):
-        model.train()
+        learner.train()
         drawn = np.random.default_rng((plan.seed, step))
         batch = draw_batch(run.store, drawn, plan.batch, plan.frames)
-        parts = run.loss(model, _share(batch, accelerator))
+        parts = run.loss(learner, _share(batch, accelerator))
         loss = torch.stack([part.mean() for part in parts.values()]).sum()
         accelerator.backward(loss)
-        accelerator.clip_grad_norm_(model.parameters(), 1.0)
+        accelerator.clip_grad_norm_(learner.parameters(), 1.0)
         optimizer.step()
         cycle.step()
         optimizer.zero_grad()
@@ -203,9 +206,12 @@ def _save(run: Run, accelerator: Accelerator, step: int) -> None:
 def _share(batch: Batch, accelerator: Accelerator) -> Batch:
     """This process's part of a batch, on its device."""
     clips = len(batch.bpm) // accelerator.num_processes
-    first = clips * accelerator.process_index
-    parts = [getattr(batch, field.name)[first : first + clips] for field in fields(batch)]
-    return Batch(*(part.to(accelerator.device) for part in parts))
+    mine = slice(clips * accelerator.process_index, clips * (accelerator.process_index + 1))
+    clip, wave, bpm, alive = (
+        whole[mine].to(accelerator.device)
+        for whole in (batch.clip, batch.wave, batch.bpm, batch.alive)
+    )
+    return Batch(clip, wave, bpm, alive, batch.cuts[mine])
 
 
 def _averaged(parts: Mapping[str, Tensor]) -> dict[str, float]:
@@ -272,6 +278,7 @@ def record_run(run: Run, processes: int) -> None:
     facts = {
         "config": asdict(run.config),
         "data_sha256": run.store.sha256,
+        "data": [_without_folders(recipe) for recipe in run.store.recipes],
         "clips": len(run.store),
         "start_sha256": sha256(run.start / WEIGHTS) if run.start else None,
         "parameters": sum(weight.numel() for weight in run.model.parameters()),
@@ -282,6 +289,15 @@ def record_run(run: Run, processes: int) -> None:
         "machine": platform.machine(),
     }
     (run.out / "run.json").write_text(json.dumps(facts, indent=1, default=str) + "\n")
+
+
+def _without_folders(recipe: dict[str, object]) -> dict[str, object]:
+    """A recipe that says of a folder that there was one, not where."""
+    config = recipe.get("config")
+    if not isinstance(config, dict):
+        return recipe
+    places = {name: "DIR" for name in ("faces", "pulses") if config.get(name)}
+    return {**recipe, "config": {**config, **places}}
 
 
 def _git_commit() -> str | None:

@@ -12,7 +12,7 @@ Oord et al. (2016, arXiv 1609.03499).
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -54,8 +54,19 @@ class StudentState(NamedTuple):
     frames: Tensor
     """The last `reach` frames, in [0, 1]. Shape (B, reach, 3, S, S)."""
     features: Tensor
-    """Past inputs of the stages over time, one after the other.
-    Shape (B, temporal, 2 * sum(dilations))."""
+    """What each stage over time remembers, one after the other: the dilated convolutions their
+    past inputs. Shape (B, temporal, N); N = 2 * sum(dilations)."""
+
+
+class StudentDescription(NamedTuple):
+    """What the student makes of a clip, and how it came to it."""
+
+    wave: Tensor
+    """Pulse wave; its sample t belongs to frame t - lag. Shape (B, T)."""
+    maps: Tensor
+    """Learned maps of each frame. Shape (B, T, C, H, W)."""
+    traits: Tensor
+    """Features after the stages over time, as late as the wave. Shape (B, C, T)."""
 
 
 class Student(nn.Module):
@@ -93,8 +104,8 @@ class Student(nn.Module):
     def start(self, frame: Tensor) -> StudentState:
         """Return the state of a camera that has shown nothing but `frame`. Shape (B, 3, S, S)."""
         frames = frame.unsqueeze(1).expand(-1, self.config.reach, -1, -1, -1)
-        past = 2 * sum(self.config.dilations)
-        return StudentState(frames, frame.new_zeros(len(frame), self.config.temporal, past))
+        past = frame.new_zeros(len(frame), self.config.temporal, sum(self._remembered()))
+        return StudentState(frames, past)
 
     def run(self, clip: Tensor, state: StudentState) -> tuple[Tensor, StudentState]:
         """Go on from a state.
@@ -107,15 +118,22 @@ class Student(nn.Module):
             The wave, shape (B, T), and the state after it.
         """
         frames = torch.cat([state.frames, clip], 1)
-        maps = self.see(frames)
-        signal = self.gather(self.pool(maps).flatten(2)).transpose(1, 2)  #       (B, C, T)
-        kept = []
-        for stage, past in zip(self.times, self._split(state.features), strict=True):
-            padded = torch.cat([past, signal], 2)
-            kept.append(padded[:, :, -past.shape[2] :])
-            signal = stage(signal, padded)
-        wave = self.head(signal.transpose(1, 2)).squeeze(2)  #                     (B, T)
-        return wave, StudentState(frames[:, -self.config.reach :], torch.cat(kept, 2))
+        traits, past = self._follow(self.see(frames), state)
+        return self._wave(traits), StudentState(frames[:, -self.config.reach :], past)
+
+    def describe(self, clip: Tensor) -> StudentDescription:
+        """Estimate the wave, and show what a teacher's maps and features compare with.
+
+        Args:
+            clip: As for `forward`.
+
+        Returns:
+            The wave and what led to it.
+        """
+        state = self.start(clip[:, 0])
+        maps = self.see(torch.cat([state.frames, clip], 1))
+        traits, _ = self._follow(maps, state)
+        return StudentDescription(self._wave(traits), maps, traits)
 
     def see(self, frames: Tensor) -> Tensor:
         """Feature maps of each frame but the first `reach`.
@@ -145,8 +163,22 @@ class Student(nn.Module):
         """Mean of the maps under each attention map. Shape (B, T, regions, C)."""
         return self.look(maps).flatten(3) @ maps.flatten(3).transpose(2, 3)
 
-    def _split(self, features: Tensor) -> tuple[Tensor, ...]:
-        return features.split([2 * step for step in self.config.dilations], 2)
+    def _follow(self, maps: Tensor, state: StudentState) -> tuple[Tensor, Tensor]:
+        """Features over time, shape (B, C, T), and what the next call must know of them."""
+        signal = self.gather(self.pool(maps).flatten(2)).transpose(1, 2)  #       (B, C, T)
+        kept = []
+        pasts = state.features.split(self._remembered(), 2)
+        for stage, past in zip(self.times, pasts, strict=True):
+            signal, past = stage(signal, past)
+            kept.append(past)
+        return signal, torch.cat(kept, 2)
+
+    def _remembered(self) -> list[int]:
+        """How many columns of the state belong to each stage over time."""
+        return [cast(_TimeStage, stage).remembers for stage in self.times]
+
+    def _wave(self, traits: Tensor) -> Tensor:
+        return self.head(traits.transpose(1, 2)).squeeze(2)
 
 
 CHANGE_GAIN = 100.0  # brings a pulse of 0.5 % to about 0.5
@@ -165,10 +197,21 @@ class _TimeStage(nn.Module):
 
     def __init__(self, width: int, step: int) -> None:
         super().__init__()
+        self.remembers = 2 * step
         self.mix = nn.Conv1d(width, 2 * width, 3, dilation=step, bias=False)
         self.norm = nn.BatchNorm1d(2 * width)
         self.out = nn.Conv1d(width, width, 1)
 
-    def forward(self, signal: Tensor, padded: Tensor) -> Tensor:
-        """Add what the past says to `signal`, shape (B, C, T); `padded` starts 2 steps earlier."""
-        return signal + self.out(F.glu(self.norm(self.mix(padded)), 1))
+    def forward(self, signal: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
+        """Add what the past says to a signal.
+
+        Args:
+            signal: Shape (B, C, T).
+            past: The last `remembers` samples before it. Shape (B, C, remembers).
+
+        Returns:
+            The new signal, and what is past after it.
+        """
+        padded = torch.cat([past, signal], 2)
+        said = self.out(F.glu(self.norm(self.mix(padded)), 1))
+        return signal + said, padded[:, :, -self.remembers :]

@@ -6,6 +6,7 @@ design, since KDPhys (arXiv 2601.00714) does not publish its own.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -35,6 +36,19 @@ class TeacherConfig:
             raise ValueError(f"widths={self.widths} must end in a multiple of heads={self.heads}")
         if self.baseline % 2 == 0:
             raise ValueError(f"baseline={self.baseline} must be odd")
+
+
+class Description(NamedTuple):
+    """What the teacher makes of a clip, and how it came to it."""
+
+    wave: Tensor
+    """Pulse wave. Shape (B, T)."""
+    maps: Tensor
+    """Early feature maps at full frame rate. Shape (B, C, T, S / 4, S / 4)."""
+    share: Tensor
+    """Where the attention over space looks, summing to 1. Shape (B, T / 4, H, W)."""
+    traits: Tensor
+    """Features after the attention over time. Shape (B, C, T / 4)."""
 
 
 class Teacher(nn.Module):
@@ -68,17 +82,16 @@ class Teacher(nn.Module):
         Returns:
             Pulse wave, about unit standard deviation where the pulse is clear. Shape (B, T).
         """
-        return self.describe(clip)[0]
+        return self.describe(clip).wave
 
-    def describe(self, clip: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Estimate the wave, and show the maps that a student may learn from.
+    def describe(self, clip: Tensor) -> Description:
+        """Estimate the wave, and show what a student may learn from.
 
         Args:
             clip: As for `forward`.
 
         Returns:
-            Wave, shape (B, T); feature maps at full frame rate, shape (B, C, T, S/4, S/4); where
-            the attention over space looks, shape (B, T/4, H, W), summing to 1.
+            The wave and what led to it.
         """
         x = self.wide(self.stem(self._normalise(clip)))  #               (B, C2, T, S/2, S/2)
         early = self.early(F.avg_pool3d(x, (1, 2, 2)))  #                (B, C2, T, S/4, S/4)
@@ -86,10 +99,11 @@ class Teacher(nn.Module):
         x = self.late(F.avg_pool3d(x, (2, 2, 2)))  #                     (B, C3, T/4, S/8, S/8)
         share = self.attention(x).flatten(3).softmax(3)  #               (B, 1, T/4, H*W)
         signal = (x.flatten(3) * share).sum(3)  #                        (B, C3, T/4)
-        signal = self.over_time(signal.transpose(1, 2)).transpose(1, 2)
-        signal = F.interpolate(signal, scale_factor=4.0, mode="linear")
+        traits = self.over_time(signal.transpose(1, 2)).transpose(1, 2)
+        signal = F.interpolate(traits, scale_factor=4.0, mode="linear")
         fine = torch.cat([self.smooth(signal), early.mean((3, 4))], 1)
-        return self.head(fine).squeeze(1), early, share.squeeze(1).unflatten(2, x.shape[3:])
+        wave = self.head(fine).squeeze(1)
+        return Description(wave, early, share.squeeze(1).unflatten(2, x.shape[3:]), traits)
 
     def _normalise(self, clip: Tensor) -> Tensor:
         """Relative change of each pixel against its steady colour, and the look of the face."""

@@ -1,0 +1,31 @@
+"""The operators over time that the student is compared with can stream as it does."""
+
+import pytest
+import torch
+
+from train.operators import ARMS, _build, _cost
+
+
+@pytest.mark.parametrize("name", ARMS)
+def test_every_operator_gives_the_same_wave_frame_by_frame_as_at_once(name):
+    student = _build(name, 0).train()
+    clip = torch.rand(1, 70, 3, 36, 36, generator=torch.Generator().manual_seed(0))
+    student(clip)  # so that the batch norms have seen something
+    student.eval()
+    with torch.no_grad():
+        whole = student(clip)
+        state, pieces = student.start(clip[:, 0]), []
+        for start, stop in ((0, 1), (1, 2), (2, 40), (40, 70)):
+            wave, state = student.run(clip[:, start:stop], state)
+            pieces.append(wave)
+    # Sums are taken in another order; float32.
+    assert torch.allclose(torch.cat(pieces, 1), whole, rtol=0, atol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")  # torch's own
+@pytest.mark.parametrize("name", ["recurrent, 36 x 36", "shifted, 36 x 36"])
+def test_every_operator_can_be_exported_and_timed(name):
+    cost = _cost(_build(name, 0))
+    assert cost["parameters"] < 230_000
+    assert cost["ms a frame"] > 0
