@@ -20,12 +20,13 @@ from kdphys.hub import load_weights
 from kdphys.models.student import StudentConfig
 from kdphys.runtime import Model, StudentModel, TeacherModel
 from train import distill
+from train.benchmark import markdown_table
 from train.datasets import ClipStore
 from train.distill import DistillRun, DistillWeights
-from train.evaluate import TEST_SEED, drawn_clips, raw_bpm, wave_of
+from train.evaluate import raw_bpm, unseen_clips, wave_of
 from train.export import ExportJob
 from train.export import main as export
-from train.loop import WEIGHTS, Schedule
+from train.loop import Schedule
 from train.smoke import SMOKE_SCHEDULE, smoke_data
 from train.synthetic import SyntheticConfig
 
@@ -98,9 +99,7 @@ def main(job: AblationJob) -> None:
         pulses=job.pulses,
         people="test",
     )
-    pulsing = drawn_clips(job.test / "pulsing", job.clips, TEST_SEED, config)
-    config = replace(config, negatives=1.0)
-    silent = drawn_clips(job.test / "silent", job.negatives, TEST_SEED + 10_000, config)
+    pulsing, silent = unseen_clips(job.test, job.clips, job.negatives, config)
     table: dict[str, list[dict[str, float]]] = {}
     for name in job.arms:
         table[name] = []
@@ -120,8 +119,9 @@ def main(job: AblationJob) -> None:
 def trained(job: AblationJob, name: str, seed: int) -> Path:
     """Train one arm with one seed, unless that is done; return the folder of its weights."""
     run = job.runs / f"{_slug(name)}-{seed}"
+    out = run / "weights"
     weights, model = ARMS[name]
-    if not (run / WEIGHTS).exists():
+    if not (out / "manifest.json").exists():
         distill.main(
             DistillRun(
                 data=(job.data,),
@@ -133,8 +133,8 @@ def trained(job: AblationJob, name: str, seed: int) -> Path:
                 schedule=replace(job.schedule, seed=seed),
             )
         )
-    export(ExportJob(run=run, model="student", out=run / "weights"))
-    return run / "weights"
+        export(ExportJob(run=run, model="student", out=out))
+    return out
 
 
 def score_arm(model: Model, pulsing: ClipStore, silent: ClipStore) -> dict[str, float]:
@@ -170,17 +170,16 @@ def _page(table: Mapping[str, list[dict[str, float]]], job: AblationJob) -> str:
         f"{job.negatives} without a pulse; mean ± standard deviation over seeds {job.seeds}.",
         "Errors in bpm, whatever the confidence.",
         "",
-        "| learned from | " + " | ".join(columns) + " |",
-        "|---" * (len(columns) + 1) + "|",
     ]
+    cells = []
     for name, rows in table.items():
-        cells = []
+        line = [name]
         for column in columns:
             values = np.array([row[column] for row in rows])
             spread = f" ± {values.std(ddof=1):.3g}" if len(values) > 1 else ""
-            cells.append(f"{values.mean():.3g}{spread}")
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+            line.append(f"{values.mean():.3g}{spread}")
+        cells.append(line)
+    return "\n".join([*lines, *markdown_table(["learned from", *columns], cells)]) + "\n"
 
 
 if __name__ == "__main__":

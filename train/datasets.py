@@ -70,6 +70,30 @@ class ClipStore:
         return self.pixels[shard][index - ends[shard]]  # from the end of the shard
 
 
+def write_shard(
+    path: Path,
+    pixels: Sequence[NDArray[np.uint8]],
+    waves: Sequence[NDArray[np.float32]],
+    truths: Sequence[dict[str, object]],
+) -> None:
+    """Write clips to a file that is there whole or not at all.
+
+    Args:
+        path: File to write, an .npz.
+        pixels: Crops of each clip, all of one shape (T, S, S, 3).
+        waves: What the network should say of each. Shape (T,).
+        truths: What else is known about each.
+    """
+    unfinished = path.with_suffix(".part.npz")
+    np.savez(
+        unfinished,
+        pixels=np.stack(pixels),
+        wave=np.stack(waves),
+        truth=np.array([json.dumps(truth) for truth in truths]),
+    )
+    unfinished.replace(path)
+
+
 def read_store(folder: Path, most: int | None = None) -> ClipStore:
     """Read the shards that `train/synthetic.py` or `train/recordings.py` wrote.
 

@@ -115,9 +115,7 @@ def main(job: EvaluateJob) -> None:
         pulses=job.pulses,
         people="test",
     )
-    pulsing = drawn_clips(job.data / "pulsing", clips, TEST_SEED, config)
-    config = replace(config, negatives=1.0)
-    silent = drawn_clips(job.data / "silent", negatives, TEST_SEED + 10_000, config)
+    pulsing, silent = unseen_clips(job.data, clips, negatives, config)
     job.out.mkdir(parents=True, exist_ok=True)
     synthetic = {}
     for name in job.models:
@@ -198,6 +196,15 @@ def replay(folder: Path, models: Sequence[str]) -> list[dict[str, object]]:
             rows.append(row)
             logger.info("%s", row)
     return rows
+
+
+def unseen_clips(
+    folder: Path, clips: int, negatives: int, config: SyntheticConfig
+) -> tuple[ClipStore, ClipStore]:
+    """Clips with and without a pulse, of seeds that nothing else takes."""
+    pulsing = drawn_clips(folder / "pulsing", clips, TEST_SEED, config)
+    silent = replace(config, negatives=1.0)
+    return pulsing, drawn_clips(folder / "silent", negatives, TEST_SEED + 10_000, silent)
 
 
 def drawn_clips(folder: Path, clips: int, seed: int, config: SyntheticConfig) -> ClipStore:

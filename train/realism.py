@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 
 from kdphys.errors import KDPhysError
 from kdphys.runtime import FPS, open_model
-from kdphys.stream import FaceStream
 from kdphys.video import find_videos, read_frames
 from train.evaluate import raw_bpm, wave_of
+from train.recordings import face_stretches
 from train.synthetic import SyntheticClip, SyntheticConfig, make_clip
 
 logger = logging.getLogger(__name__)
@@ -139,22 +139,16 @@ def _drawn_liveliness(config: SyntheticConfig, seed: int) -> list[float]:
 
 
 def _real_liveliness(path: Path) -> list[list[float]]:
-    """Of each 10 s of a real clip; empty where no face stays that long."""
-    faces, stretches = FaceStream(), [[]]
+    """Of each 10 s of a real clip; empty where no face stays that long, or it can't be read."""
     try:
-        for frame in read_frames(path):
-            crops = faces.push(frame.rgb, frame.time_s)
-            if crops is None:
-                continue
-            if crops.opens:
-                stretches.append([])
-            stretches[-1].extend(crops.pixels)
+        stretches = face_stretches(read_frames(path))
     except KDPhysError as error:
         logger.info("%s", error)
+        return []
     frames = round(PIECE_S * FPS)
     return [
-        liveliness(np.stack(stretch[start : start + frames]))
-        for stretch in stretches
+        liveliness(stretch[start : start + frames])
+        for _, stretch in stretches
         for start in range(0, len(stretch) - frames + 1, frames)
     ]
 

@@ -36,6 +36,7 @@ from kdphys.errors import VideoError
 from kdphys.runtime import FPS
 from kdphys.stream import FaceStream
 from kdphys.video import Frame, find_videos, read_frames
+from train.datasets import write_shard
 from train.labels import Array, Trace, label_on_grid, rate_between, rate_of
 from train.matlab import frames_of, read_v5_video, read_v73_frames
 from train.synthetic import SyntheticConfig, make_film
@@ -458,7 +459,7 @@ def cut_clips(recording: Recording, seconds: float) -> list[RealClip]:
             f"{recording.name} has rates but no wave; training needs a wave, train/evaluate.py not"
         )
     frames = round(seconds * FPS)
-    stretches = _face_stretches(recording.frames())
+    stretches = face_stretches(recording.frames())
     steps = max((first + len(pixels) for first, pixels in stretches), default=0)
     label = label_on_grid(recording.wave, steps, FPS)
     rate = rate_of(label, FPS)
@@ -487,7 +488,7 @@ def cut_clips(recording: Recording, seconds: float) -> list[RealClip]:
     return clips
 
 
-def _face_stretches(frames: Iterator[Frame]) -> list[tuple[int, NDArray[np.uint8]]]:
+def face_stretches(frames: Iterator[Frame]) -> list[tuple[int, NDArray[np.uint8]]]:
     """Crops of each stretch without a gap, with the grid step of the first; shapes (n, S, S, 3).
 
     The grid begins with the first frame, or, where that shows no face, within half a step of it.
@@ -570,7 +571,12 @@ def _write_side(job: RecordingsJob, folder: Path, recordings: list[Recording]) -
         clips = cut_clips(recording, job.seconds)
         logger.info("%s %s: %d clips", folder.name, recording.name, len(clips))
         if clips:
-            _write_shard(name, clips)
+            write_shard(
+                name,
+                [clip.pixels for clip in clips],
+                [clip.wave for clip in clips],
+                [asdict(clip.truth) for clip in clips],
+            )
             written += len(clips)
     logger.info("%s: %d new clips", folder, written)
 
@@ -588,17 +594,6 @@ def _claim(job: RecordingsJob, folder: Path, recordings: list[Recording]) -> Non
             f"{folder} holds clips of another command; remove it or write to another folder"
         )
     path.write_text(json.dumps(manifest, indent=1) + "\n")
-
-
-def _write_shard(path: Path, clips: list[RealClip]) -> None:
-    unfinished = path.with_suffix(".part.npz")
-    np.savez(
-        unfinished,
-        pixels=np.stack([clip.pixels for clip in clips]),
-        wave=np.stack([clip.wave for clip in clips]),
-        truth=np.array([json.dumps(asdict(clip.truth)) for clip in clips]),
-    )
-    unfinished.replace(path)
 
 
 def draw_folder(folder: Path, people: Sequence[str], seconds: float) -> None:

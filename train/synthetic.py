@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from kdphys.clip import EvenGrid
 from kdphys.crop import FaceBox, crop_face
 from train import faces, portraits, pulses, world
+from train.datasets import write_shard
 from train.portraits import People
 from train.recorded_pulses import draw_recorded_pulse, read_pulses
 from train.sheets import draw_crops, draw_waves
@@ -393,14 +394,12 @@ def _write_shard(job: SyntheticJob, start: int) -> int:
         return start
     seeds = range(job.seed + start, job.seed + min(start + SHARD, job.clips))
     made = [make_clip(seed, job.config) for seed in seeds]
-    unfinished = name.with_suffix(".part.npz")
-    np.savez(
-        unfinished,
-        pixels=np.stack([clip.pixels for clip in made]),
-        wave=np.stack([clip.wave for clip in made]),
-        truth=np.array([json.dumps(asdict(clip.truth)) for clip in made]),
+    write_shard(
+        name,
+        [clip.pixels for clip in made],
+        [clip.wave for clip in made],
+        [asdict(clip.truth) for clip in made],
     )
-    unfinished.replace(name)
     return start
 
 
