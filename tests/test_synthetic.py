@@ -134,9 +134,9 @@ def test_a_factor_that_is_off_leaves_no_trace(seed):
     time_s = np.arange(0, 10, 1 / 30)
 
     def drawn(*off: str) -> tuple[world.Motion, world.Light]:
-        rng = np.random.default_rng(seed)
-        names = frozenset(off)
-        return world.draw_motion(rng, time_s, 1.0, names), world.draw_light(rng, time_s, 1.0, names)
+        streams, names = world.Streams(seed), frozenset(off)
+        motion = world.draw_motion(streams, time_s, 1.0, names)
+        return motion, world.draw_light(streams, time_s, 1.0, names)
 
     motion, light = drawn(*ALL)
     for name in ("x", "y", "roll", "yaw", "pitch", "mouth", "eyes"):
@@ -151,6 +151,31 @@ def test_a_factor_that_is_off_leaves_no_trace(seed):
     assert (changing.face != changing.face[0]).any()
     assert not drawn("blink")[0].eyes.any()
     assert not drawn("talk")[0].mouth.any()
+    # What is left is what it was: the streams of the other parts are not shifted.
+    np.testing.assert_array_equal(drawn("blink", "rhythm")[0].mouth, moving.mouth)
+    np.testing.assert_array_equal(drawn("flicker", "light")[1].shadow, changing.shadow)
+    np.testing.assert_array_equal(drawn("motion", "rhythm", "talk")[0].eyes, moving.eyes)
+
+
+@pytest.mark.parametrize("factor", [name for name in world.FACTORS if name != "timing"])
+def test_films_with_and_without_a_factor_are_a_pair(factor):
+    config = replace(SHORT, difficulty=4.0, negatives=0.5)
+    for seed in range(4):
+        one, other = (make_film(seed, replace(config, off=off)) for off in ((), (factor,)))
+        assert (one.truth.bpm, one.truth.melanin) == (other.truth.bpm, other.truth.melanin)
+        assert one.truth.strength == other.truth.strength
+        np.testing.assert_array_equal(one.pulse.at(one.time_s), other.pulse.at(one.time_s))
+        np.testing.assert_array_equal(one.time_s, other.time_s)
+
+
+def test_what_goes_through_a_codec_is_filmed_larger():
+    films = [make_film(seed, SyntheticConfig(seconds=2.0, difficulty=4.0)) for seed in range(8)]
+    widths = {True: [], False: []}
+    for film in films:
+        widths[film.truth.codec is not None].append(film.pictures[0].shape[1])
+        height = film.boxes[0].y1 - film.boxes[0].y0
+        assert 0.4 < height / film.pictures[0].shape[0] < 0.9
+    assert min(widths[True]) >= 128 >= max(widths[False]) >= 64
 
 
 @pytest.mark.parametrize(

@@ -241,7 +241,7 @@ def _draw_speed(rng: np.random.Generator, bpm: float, most: float) -> float:
     """How much faster a clip is played; half the clips stay as they are."""
     if rng.uniform() < 0.5:
         return 1.0
-    slowest, fastest = 0.7, min(1.4, 0.999 * most)
+    slowest, fastest = 0.65, min(1.75, 0.999 * most)
     if bpm:
         slowest, fastest = max(slowest, LEAST_BPM / bpm), min(fastest, MOST_BPM / bpm)
     return float(rng.uniform(min(slowest, fastest), fastest))

@@ -208,27 +208,27 @@ def _draw_features(
         centre = side * body.eye_x
         socket = _blob(x, y, centre, body.eye_y, 2.1 * size, 1.5 * size)
         image *= (1 - 0.28 * socket)[..., None]
-        white = _disc(x, y, centre, body.eye_y, size, 0.5 * size)
+        white = disc(x, y, centre, body.eye_y, size, 0.5 * size)
         image = _over(image, white, np.array([0.62, 0.6, 0.58]) * rng.uniform(0.6, 1.0))
-        image = _over(image, white * _disc(x, y, centre, body.eye_y, 0.5 * size, 0.5 * size), iris)
-        image = _over(image, _disc(x, y, centre, body.eye_y, 0.2 * size, 0.2 * size), 0.005)
-        lid = _disc(x, y, centre, body.eye_y - 0.45 * size, 1.15 * size, 0.16 * size)
+        image = _over(image, white * disc(x, y, centre, body.eye_y, 0.5 * size, 0.5 * size), iris)
+        image = _over(image, disc(x, y, centre, body.eye_y, 0.2 * size, 0.2 * size), 0.005)
+        lid = disc(x, y, centre, body.eye_y - 0.45 * size, 1.15 * size, 0.16 * size)
         image = _over(image, 0.8 * lid, brow * 0.5)
         arch = y + brow_tilt * (abs(x) - body.eye_x) ** 2 * 4
-        hairs = _disc(x, arch, centre, brow_y, 1.45 * size, rng.uniform(0.2, 0.4) * size)
+        hairs = disc(x, arch, centre, brow_y, 1.45 * size, rng.uniform(0.2, 0.4) * size)
         image = _over(image, 0.85 * hairs, brow)
-        bare *= (1 - _disc(x, y, centre, body.eye_y, 1.1 * size, 0.6 * size)) * (1 - 0.8 * hairs)
+        bare *= (1 - disc(x, y, centre, body.eye_y, 1.1 * size, 0.6 * size)) * (1 - 0.8 * hairs)
     side_of_nose = _blob(x, y, 0.1, 0.1, 0.05, 0.25) + 0.5 * _blob(x, y, -0.1, 0.1, 0.05, 0.25)
     image *= (1 - 0.22 * side_of_nose - 0.25 * _blob(x, y, 0, body.nose_y + 0.12, 0.14, 0.035))[
         ..., None
     ]
     for side in (-1, 1):
-        nostril = _disc(x, y, side * 0.07, body.nose_y + 0.08, 0.035, 0.022)
+        nostril = disc(x, y, side * 0.07, body.nose_y + 0.08, 0.035, 0.022)
         image = _over(image, 0.8 * nostril, skin * 0.15)
     lips = _lips(x, y, body)
     redness = np.array([0.85, rng.uniform(0.35, 0.7), rng.uniform(0.4, 0.75)])
     image = _over(image, lips, skin * redness)
-    image = _over(image, _disc(x, y, 0, body.mouth_y, 0.9 * body.mouth_width, 0.012), skin * 0.25)
+    image = _over(image, disc(x, y, 0, body.mouth_y, 0.9 * body.mouth_width, 0.012), skin * 0.25)
     return image.astype(np.float32), bare * (1 - 0.4 * lips)
 
 
@@ -246,18 +246,18 @@ def _draw_hair(
     )
     strands = (1 + 0.3 * smooth_field(rng, x.shape, (90, 12)))[..., None]
     ears = np.maximum.reduce(
-        [_disc(x, y, side * body.half_width * 1.02, 0.02, 0.1, 0.22) for side in (-1, 1)]
+        [disc(x, y, side * body.half_width * 1.02, 0.02, 0.1, 0.22) for side in (-1, 1)]
     )
     head = _union(front, ears)
     style = rng.uniform()
     if style > 0.1:  # one in ten is bald
         volume = rng.uniform(1.04, 1.25)
         line = rng.uniform(-0.72, -0.5) + rng.uniform(0.0, 0.5) * x**2 * (1 if style < 0.8 else -1)
-        cap = _disc(x, y, 0, -0.12, body.half_width * volume, body.half_height * volume * 0.98)
+        cap = disc(x, y, 0, -0.12, body.half_width * volume, body.half_height * volume * 0.98)
         long = rng.uniform() < 0.4
         sides = _step(abs(x) - body.half_width * rng.uniform(0.8, 0.97), 0.04)
         sides *= _step((1.3 if long else 0.0) - y, 0.1)
-        mane = _disc(x, y, 0, 0.35, body.half_width * 1.3, 1.25) if long else cap
+        mane = disc(x, y, 0, 0.35, body.half_width * 1.3, 1.25) if long else cap
         hair = np.maximum(cap * _step(line - y, 0.05), np.maximum(cap, mane) * sides)
         image = _over(image, hair, colour * strands)
         head, bare = _union(head, hair), bare * (1 - hair)
@@ -296,8 +296,8 @@ def _draw_wear(
         frame = np.zeros(x.shape, np.float32)
         width, height = rng.uniform(0.19, 0.25), rng.uniform(0.13, 0.2)
         for side in (-1, 1):
-            outer = _disc(x, y, side * body.eye_x, body.eye_y, width, height)
-            inner = _disc(x, y, side * body.eye_x, body.eye_y, width - 0.03, height - 0.03)
+            outer = disc(x, y, side * body.eye_x, body.eye_y, width, height)
+            inner = disc(x, y, side * body.eye_x, body.eye_y, width - 0.03, height - 0.03)
             frame = np.maximum(frame, outer - inner)
         bridge = _step(0.1 - abs(x), 0.02) * _step(0.02 - abs(y - body.eye_y), 0.01)
         frame = np.maximum(frame, bridge)
@@ -310,8 +310,8 @@ def _draw_wear(
         bare = bare * (1 - cloth)
     if scarf:
         reach = rng.uniform(0.78, 0.92)
-        inside = _disc(x, y, 0, 0.08, reach * body.half_width, reach * body.half_height)
-        around = _disc(x, y, 0, 0.05, 1.35 * body.half_width, 1.3 * body.half_height)
+        inside = disc(x, y, 0, 0.08, reach * body.half_width, reach * body.half_height)
+        around = disc(x, y, 0, 0.05, 1.35 * body.half_width, 1.3 * body.half_height)
         cloth = np.maximum(around, _step(0.75 - abs(x), 0.1) * _step(y - 0.6, 0.1)) * (1 - inside)
         image = _over(
             image, cloth, _cloth(rng) * (1 + 0.15 * smooth_field(rng, x.shape, 9))[..., None]
@@ -333,7 +333,7 @@ def _make_up(
     for side in (-1, 1):
         cheek = _blob(x, y, side * 0.38, 0.25, 0.22, 0.18)
         image = _over(image, rng.uniform(0, 0.25) * cheek * bare, np.array([0.6, 0.2, 0.2]))
-        lid = _disc(x, y, side * body.eye_x, body.eye_y - 0.1, 1.3 * body.eye_size, 0.06)
+        lid = disc(x, y, side * body.eye_x, body.eye_y - 0.1, 1.3 * body.eye_size, 0.06)
         image = _over(image, rng.uniform(0, 0.5) * lid, 0.3 * rng.uniform(size=3))
     return image, bare * (1 - cover) * (1 - 0.5 * lips)
 
@@ -345,19 +345,19 @@ def _cloth(rng: np.random.Generator) -> NDArray[np.float64]:
 
 
 def _with_open_mouth(image: Map, x: Map, y: Map, body: Anatomy) -> Map:
-    hole = _disc(x, y, 0, body.mouth_y + 0.06, 0.75 * body.mouth_width, 0.1)
+    hole = disc(x, y, 0, body.mouth_y + 0.06, 0.75 * body.mouth_width, 0.1)
     return _over(image, hole, np.array([0.06, 0.015, 0.015])).astype(np.float32)
 
 
 def _with_shut_eyes(image: Map, skin: Map, x: Map, y: Map, body: Anatomy) -> Map:
     for side in (-1, 1):
-        lid = _disc(x, y, side * body.eye_x, body.eye_y, 1.1 * body.eye_size, 0.6 * body.eye_size)
+        lid = disc(x, y, side * body.eye_x, body.eye_y, 1.1 * body.eye_size, 0.6 * body.eye_size)
         image = _over(image, lid, skin * 0.75)
     return image.astype(np.float32)
 
 
 def _lips(x: Map, y: Map, body: Anatomy) -> Map:
-    return _disc(x, y, 0, body.mouth_y, body.mouth_width, 0.075)
+    return disc(x, y, 0, body.mouth_y, body.mouth_width, 0.075)
 
 
 def _depth(x: Map, y: Map, radius: Map, body: Anatomy) -> Map:
@@ -384,7 +384,7 @@ def _step(distance: Map, softness: float) -> Map:
     return np.clip(distance / softness + 0.5, 0, 1).astype(np.float32)
 
 
-def _disc(x: Map, y: Map, x0: float, y0: float, rx: float, ry: float) -> Map:
+def disc(x: Map, y: Map, x0: float, y0: float, rx: float, ry: float) -> Map:
     """1 inside an ellipse, 0 outside, with an edge about a pixel soft. Shape (N, N)."""
     radius: Map = np.sqrt(((x - x0) / rx) ** 2 + ((y - y0) / ry) ** 2)
     pixel = abs(float(x[0, 1] - x[0, 0]))

@@ -36,7 +36,6 @@ NETWORK_FPS = 30.0
 SOURCE_FPS = (15.0, 20.0, 24.0, 25.0, 25.0, 29.97, 30.0, 30.0, 30.0, 60.0)
 CODECS = ("libx264", "libx264", "libx264", "mpeg4", "libvpx", "mjpeg")
 KEY_FRAME_EVERY = (12, 15, 25, 30, 30, 50, 60, 250, 250)
-CODEC_STRENGTH = 1.4  # a real face fills more pixels and so keeps more of its pulse in a codec
 MOST_DIFFICULT = 4.0
 HARDSHIP = 0.15  # of difficulty 1, on the scale of 0 to 1 that the world's factors are drawn on
 SHARD = 50
@@ -56,7 +55,8 @@ class SyntheticConfig:
     negatives: float = 0.12
     """Share of clips without a pulse: photos, masks and the like."""
     side: int | None = None
-    """Side of the filmed square in pixels; none draws 64 to 128 for each clip."""
+    """Side of the filmed square in pixels; none draws 64 to 128 for each clip, and enlarges to 128
+    to 256 what goes through a codec."""
     view: float = 1.6
     """Half the width of the filmed square in face units; a head is about 2 tall."""
     fps: float | None = None
@@ -145,42 +145,43 @@ def make_film(seed: int, config: SyntheticConfig) -> Film:
     Returns:
         The film; the same seed and config give the same film.
     """
-    rng = np.random.default_rng((seed, 20260100))
+    streams = world.Streams(seed)
     off = frozenset(config.off)
-    difficulty = config.difficulty
-    if difficulty is None:
-        difficulty = float(rng.uniform(0, MOST_DIFFICULT))
+    kind = streams.of("kind")
+    difficulty = float(kind.uniform(0, MOST_DIFFICULT))
+    if config.difficulty is not None:
+        difficulty = config.difficulty
     hardship = HARDSHIP * difficulty
-    negative = rng.uniform() < config.negatives
-    side = config.side or 2 * int(rng.integers(32, 65))
-    fps = config.fps or float(rng.choice(SOURCE_FPS))
-    true_s, stamps = _frame_times(rng, config.seconds, fps, hardship, off)
-    pulse = _draw_pulse(rng, config, hardship)
+    negative = kind.uniform() < config.negatives
+    still = kind.uniform() < 0.5 and negative  # a photo on a stand
+    side, wide = 2 * int(kind.integers(32, 65)), 2 * int(kind.integers(64, 129))
+    fps = config.fps or float(kind.choice(SOURCE_FPS))
+    codec, options = _draw_codec(streams.of("codec"), hardship, always=still, off=off)
+    side = config.side or side
+    wide = max(side, wide) if codec and not config.side else side
+    true_s, stamps = _frame_times(streams.of("timing"), config.seconds, fps, hardship, off)
+    pulse = _draw_pulse(streams.of("pulse"), config, hardship)
     x, y = faces.view_grid(side, config.view)
-    face, room = _draw_head(rng, config, x, y)
-    still = negative and rng.uniform() < 0.5  # a photo on a stand
-    codec, options = _draw_codec(rng, hardship, always=still, off=off)
-    strength = 0.0
-    if not negative:
-        strength = _draw_strength(rng, hardship) * (CODEC_STRENGTH if codec else 1)
+    face, room = _draw_head(streams.of("head"), config, x, y)
+    strength = 0.0 if negative else _draw_strength(streams.of("strength"), hardship)
     effort = 0.02 if still else hardship
     frozen = off | ({"talk", "express", "blink"} if still else set())
-    motion = world.draw_motion(rng, true_s, effort, frozen)
-    light = world.draw_light(rng, true_s, effort, off)
-    camera = world.draw_camera(rng, face, hardship, off)
+    motion = world.draw_motion(streams, true_s, effort, frozen)
+    light = world.draw_light(streams, true_s, effort, off)
+    camera = world.draw_camera(streams.of("camera"), face, wide, hardship, off)
     volume = strength * pulse.at(true_s)
     slope = strength * (pulse.at(true_s + 0.01) - pulse.at(true_s - 0.01)) / 0.02
-    room = faces.draw_background(rng, x, y) if room is None else room
+    room = faces.draw_background(streams.of("background"), x, y) if room is None else room
     blood = np.stack([volume, slope], 1)
     hand = None
     if "hand" not in off and not still:
-        hand = world.draw_hand(rng, face, true_s, hardship, config.view)
+        hand = world.draw_hand(streams.of("hand"), face, true_s, hardship, config.view)
     shot = world.Shot(face, room, motion, light, camera, blood, config.view, hand)
-    pictures = list(world.film(rng, shot))
+    pictures = list(world.film(streams.of("film"), shot))
     keys = np.zeros(len(pictures), bool)
     if codec:
         pictures, keys = world.encode(pictures, fps, codec, options)
-    boxes = _draw_boxes(rng, shot, true_s, hardship, off)
+    boxes = _draw_boxes(streams.of("box"), shot, true_s, hardship, off)
     truth = Truth(
         seed=seed,
         bpm=None if negative else pulse.bpm,
@@ -276,16 +277,16 @@ def _draw_codec(
     if "codec" in off or (rng.uniform() > min(0.5, 1.5 * difficulty) and not always):
         return None, {}
     codec = str(rng.choice(CODECS))
-    squeeze = (0.2 + 0.8 * difficulty) * rng.uniform() ** 1.5
+    squeeze = (0.3 + 0.7 * difficulty) * rng.uniform() ** 1.5
     every = str(rng.choice(KEY_FRAME_EVERY))
     if codec == "libx264":
-        crf = f"{1 + 19 * squeeze:.0f}"
+        crf = f"{8 + 20 * squeeze:.0f}"
         return codec, {"crf": crf, "preset": "veryfast", "g": every, "sc_threshold": "0"}
     if codec == "libvpx":
-        crf = f"{4 + 8 * squeeze:.0f}"
-        speed = {"deadline": "realtime", "cpu-used": "8", "b": "3M", "qmin": "0", "qmax": "24"}
+        crf = f"{4 + 20 * squeeze:.0f}"
+        speed = {"deadline": "realtime", "cpu-used": "8", "b": "3M", "qmin": "0", "qmax": "40"}
         return codec, {"crf": crf, "g": every, **speed}
-    quality = f"{1 + 3 * squeeze:.0f}" if codec == "mpeg4" else f"{2 + 4 * squeeze:.0f}"
+    quality = f"{1 + 4 * squeeze:.0f}" if codec == "mpeg4" else f"{2 + 12 * squeeze:.0f}"
     if codec == "mpeg4":
         return codec, {"qmin": quality, "qmax": quality, "g": every}
     return codec, {"qmin": quality, "qmax": quality}
@@ -300,12 +301,12 @@ def _draw_boxes(
 ) -> list[FaceBox]:
     """Follow the head as a smoothing detector does: a little late, a little unsteady."""
     step = float(np.median(np.diff(time_s)))
-    motion, side = shot.motion, len(shot.room)
+    motion, side = shot.motion, shot.camera.side
     pixels_per_unit = side / (2 * shot.view)
     half = rng.uniform(*BOX_HALF) * pixels_per_unit
     middle = rng.normal(0, 0.07, 2) + np.array([0.0, BOX_CENTRE_Y])
     keep = np.exp(-step / rng.uniform(0.03, 0.35))
-    wobble = 0.0 if "box" in off else difficulty * rng.uniform() ** 2 * 0.02
+    wobble = ("box" not in off) * difficulty * rng.uniform() ** 2 * 0.02
     follows = rng.uniform() < 0.8 or "box" in off
     place = np.stack([motion.x, motion.y, motion.scale], 1)
     if not follows:
@@ -418,7 +419,7 @@ def write_video(path: Path, film: Film, quality: int) -> None:
         stream.height, stream.width = film.pictures[0].shape[:2]
         stream.pix_fmt = "yuv420p"
         stream.time_base = stream.codec_context.time_base = Fraction(1, clock)
-        for picture, time_s in zip(film.pictures, film.time_s, strict=True):
+        for picture, time_s in zip(film.pictures, film.time_s - film.time_s[0], strict=True):
             frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
             frame.pts, frame.time_base = round(time_s * clock), Fraction(1, clock)
             sink.mux(stream.encode(frame))

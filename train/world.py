@@ -6,6 +6,7 @@ red, green and blue follows from the skin and the lamp (`train.optics`).
 """
 
 import io
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import cast
@@ -16,7 +17,7 @@ import numpy as np
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from train.faces import Face, Map, smooth_field, view_grid
+from train.faces import Face, Map, disc, smooth_field, view_grid
 
 Track = NDArray[np.float64]
 Picture = NDArray[np.uint8]
@@ -28,6 +29,19 @@ FACTORS = (
 
 
 MUSCLES = 3  # groups that move and crease the face: a smile, raised brows, a frown
+
+
+@dataclass(frozen=True)
+class Streams:
+    """Random numbers of a film: each of its parts has its own, so what one part draws, or whether
+    it is switched off, changes nothing else.
+    """
+
+    seed: int
+
+    def of(self, part: str) -> np.random.Generator:
+        """The stream of a part, from its beginning."""
+        return np.random.default_rng((self.seed, zlib.crc32(part.encode())))
 
 
 @dataclass(frozen=True)
@@ -71,6 +85,9 @@ class Camera:
     """Gaussian blur in pixels."""
     exposure: float
     """Gain that brings the face to its brightness."""
+    side: int
+    """Side of its picture in pixels; even. The scene may be drawn at fewer, then it is enlarged
+    before the camera adds its noise."""
     mosaic: bool = False
     """Whether each pixel sees one colour only, the others being interpolated (Bayer)."""
     halved_colour: bool = False
@@ -105,19 +122,19 @@ class Shot:
     hand: Hand | None = None
 
 
-def draw_motion(
-    rng: np.random.Generator, time_s: Track, difficulty: float, off: frozenset[str]
-) -> Motion:
+def draw_motion(streams: Streams, time_s: Track, difficulty: float, off: frozenset[str]) -> Motion:
     """Draw head pose, talking and blinking over time."""
+    rng = streams.of("motion")
     frames = len(time_s)
     step = float(np.median(np.diff(time_s)))
     size = 0.0 if "motion" in off else difficulty * rng.uniform(0.05, 1.0)
     limits = {"x": 0.22, "y": 0.12, "scale": 0.06, "roll": 0.12, "yaw": 0.35, "pitch": 0.2}
     pose = {}
     for name, limit in limits.items():
-        slow = smooth_noise(rng, frames, step, rng.uniform(0.1, 0.5))
+        slow = smooth_noise(rng, frames, step, np.exp(rng.uniform(np.log(0.1), np.log(0.8))))
         quick = smooth_noise(rng, frames, step, rng.uniform(0.8, 2.5))
         pose[name] = size * limit * (0.35 * slow + 0.06 * quick)
+    rng = streams.of("rhythm")
     if "rhythm" not in off and rng.uniform() < 0.3 * difficulty:  # nodding, walking, music
         hz = rng.uniform(0.3, 3.0)
         wander = 2 * np.pi * hz * time_s + 0.6 * smooth_noise(rng, frames, step, 0.2)
@@ -125,34 +142,36 @@ def draw_motion(
             strength = difficulty * limits[name] * rng.uniform(0.02, 0.35)
             pose[name] = pose[name] + strength * np.sin(wander + rng.uniform(0, 6.28))
     pose["scale"] = np.exp(pose["scale"])
-    muscles, mouth, eyes = _draw_mimics(rng, time_s, difficulty, off)
+    muscles, mouth, eyes = _draw_mimics(streams, time_s, difficulty, off)
     return Motion(**pose, muscles=muscles, mouth=mouth, eyes=eyes)
 
 
 def _draw_mimics(
-    rng: np.random.Generator, time_s: Track, difficulty: float, off: frozenset[str]
+    streams: Streams, time_s: Track, difficulty: float, off: frozenset[str]
 ) -> tuple[Track, Track, Track]:
     """Draw facial muscles (T, MUSCLES), the opening of the mouth (T,) and shut eyes (T,)."""
     frames = len(time_s)
     step = float(np.median(np.diff(time_s)))
     muscles, mouth, eyes = np.zeros((frames, MUSCLES)), np.zeros(frames), np.zeros(frames)
+    rng = streams.of("talk")
     if "talk" not in off and rng.uniform() < 0.2 + 0.4 * difficulty:
         speaking = smooth_noise(rng, frames, step, 0.15) > rng.uniform(-1.0, 0.5)
         mouth = np.clip(0.6 * smooth_noise(rng, frames, step, 3.0), 0, 1) * speaking
+    rng = streams.of("express")
     if "express" not in off and rng.uniform() < 0.15 + 0.5 * difficulty:
         for muscle in range(MUSCLES):
             pull = smooth_noise(rng, frames, step, rng.uniform(0.2, 1.5))
             muscles[:, muscle] = np.clip(pull - rng.uniform(-0.2, 1.5), 0, 1)
+    rng = streams.of("blink")
     if "blink" not in off:
         for moment in np.cumsum(rng.uniform(1.0, 6.0, 1 + int(time_s[-1] / 2))):
             eyes = np.maximum(eyes, np.clip(1.3 - abs(time_s - moment) / 0.09, 0, 1))
     return muscles, mouth, eyes
 
 
-def draw_light(
-    rng: np.random.Generator, time_s: Track, difficulty: float, off: frozenset[str]
-) -> Light:
+def draw_light(streams: Streams, time_s: Track, difficulty: float, off: frozenset[str]) -> Light:
     """Draw illumination over time: colour, drift, a changing screen, flicker, auto exposure."""
+    rng = streams.of("light")
     frames = len(time_s)
     step = float(np.median(np.diff(time_s)))
     change = np.zeros((frames, 3))
@@ -165,11 +184,13 @@ def draw_light(
         if rng.uniform() < 0.3 * difficulty:  # a screen lights the face
             scene = np.searchsorted(np.cumsum(rng.exponential(2.0, 200)), time_s)
             change += rng.uniform(0.003, 0.03) * rng.standard_normal((400, 3))[scene]
+    rng = streams.of("flicker")
     if "flicker" not in off and rng.uniform() < 0.25 * difficulty:  # mains light, aliased
         hz = rng.choice([100.0, 120.0]) + rng.uniform(-0.2, 0.2)
         wave = np.sin(2 * np.pi * hz * time_s + rng.uniform(0, 6.28))
         change += rng.uniform(0.001, 0.015) * wave[:, None]
     gain = np.ones(frames)
+    rng = streams.of("exposure")
     if "exposure" not in off and rng.uniform() < 0.3 * difficulty:
         steps = rng.uniform(0, time_s[-1], int(rng.integers(1, 4)))
         sizes = rng.normal(0, 0.05, len(steps))
@@ -178,20 +199,22 @@ def draw_light(
     if "exposure" not in off and rng.uniform() < 0.2 * difficulty:  # the white balance moves over
         share = 1 / (1 + np.exp(-(time_s - rng.uniform(0, time_s[-1])) / rng.uniform(0.1, 0.6)))
         change += share[:, None] * rng.normal(0, 0.03, 3) * np.array([1, 0.2, 1])
+    rng = streams.of("lamp")
     colour = np.exp(rng.normal(0, 0.12, 3) * np.array([1, 0.5, 1]))
+    rng = streams.of("shadow")
     shadow = rng.uniform(-1.5, 1.5) + difficulty * smooth_noise(rng, frames, step, 0.2)
     exposed = gain[:, None] * colour
     return Light(
         face=np.exp(change) * exposed,
-        room=np.exp(rng.uniform(0, 1) * change) * exposed,
+        room=np.exp(streams.of("room").uniform(0, 1) * change) * exposed,
         shadow=np.full(frames, -9.0) if "shadow" in off else shadow,
     )
 
 
 def draw_camera(
-    rng: np.random.Generator, face: Face, difficulty: float, off: frozenset[str]
+    rng: np.random.Generator, face: Face, side: int, difficulty: float, off: frozenset[str]
 ) -> Camera:
-    """Draw noise, curve, focus and exposure of the camera."""
+    """Draw noise, curve, focus and exposure of a camera whose picture is `side` pixels wide."""
     skin = face.rest[face.perfusion > 0.5]
     level = float(skin.max(1).mean()) if len(skin) else 0.3
     wanted = rng.uniform(0.25, 0.6) * (0.55 + 0.45 * (1 - face.melanin))
@@ -201,8 +224,9 @@ def draw_camera(
         gamma=float(rng.uniform(1.7, 2.4)),
         blur=0.0 if "blur" in off else float(rng.uniform(0, 1.2) * rng.uniform()),
         exposure=wanted / level,
-        mosaic="bayer" not in off and rng.uniform() < 0.5,
-        halved_colour="chroma" not in off and rng.uniform() < 0.5,
+        mosaic=rng.uniform() < 0.5 and "bayer" not in off,
+        halved_colour=rng.uniform() < 0.5 and "chroma" not in off,
+        side=side,
     )
 
 
@@ -215,11 +239,11 @@ def draw_hand(
     x, y = view_grid(len(face.head), view)
     skin = face.rest[face.perfusion > 0.5]
     colour = (np.median(skin, 0) if len(skin) else np.full(3, 0.3)) * rng.uniform(0.7, 1.1)
-    opacity = _blob(x, y, (0, 0), (0.34, 0.38))
+    opacity = disc(x, y, 0, 0, 0.34, 0.38)
     for finger in range(4):  # pointing up
         lean, long = (finger - 1.5) * 0.18, 0.42 - 0.05 * abs(finger - 1.5)
-        opacity = np.maximum(opacity, _blob(x, y, (lean, -0.35 - long / 2), (0.08, long)))
-    opacity = np.maximum(opacity, _blob(x, y, (0.36, -0.05), (0.2, 0.09)))
+        opacity = np.maximum(opacity, disc(x, y, lean, -0.35 - long / 2, 0.08, long))
+    opacity = np.maximum(opacity, disc(x, y, 0.36, -0.05, 0.2, 0.09))
     shade = 1 + 0.1 * smooth_field(rng, x.shape, 6)
     look = np.dstack([colour * shade[..., None], opacity]).astype(np.float32)
     start, stay = rng.uniform(0, time_s[-1]), rng.uniform(0.3, 3.0)
@@ -232,12 +256,6 @@ def draw_hand(
         1,
     )
     return Hand(look, target + path + 0.02 * tremor)
-
-
-def _blob(x: Map, y: Map, at: tuple[float, float], size: tuple[float, float]) -> Map:
-    """1 inside an ellipse, 0 outside, with a soft edge. Shape (N, N)."""
-    radius = np.sqrt(((x - at[0]) / size[0]) ** 2 + ((y - at[1]) / size[1]) ** 2)
-    return np.clip((1 - radius) / 0.15 + 0.5, 0, 1).astype(np.float32)
 
 
 def film(rng: np.random.Generator, shot: Shot) -> Iterator[Picture]:
@@ -258,7 +276,7 @@ def film(rng: np.random.Generator, shot: Shot) -> Iterator[Picture]:
     folds = _draw_folds(rng, face)
     outline = np.dstack([face.head, face.perfusion * face.delay_s])
     pulse_rgb = (face.pulse_rgb * np.exp(rng.normal(0, 0.05, 3))).astype(np.float32)
-    grain = rng.standard_normal(4 * x.size * 3 + 100_003, dtype=np.float32)
+    grain = rng.standard_normal(4 * shot.camera.side**2 * 3 + 100_003, dtype=np.float32)
     for index, (volume, slope) in enumerate(shot.blood):
         fold = _fold(motion.muscles[index], folds)  #                                (N, N, 3)
         maps = _sample_maps(shot, index, (x + fold[..., 0], y + fold[..., 1]))
@@ -398,6 +416,8 @@ def _expose(rng: np.random.Generator, scene: Map, camera: Camera, grain: Map) ->
     """Blur, shot and read noise, tone curve, 8 bits. Shape (N, N, 3)."""
     if camera.blur > 0.3:
         scene = np.asarray(cv2.GaussianBlur(scene, (0, 0), camera.blur), np.float32)
+    if len(scene) != camera.side:
+        scene = np.asarray(cv2.resize(scene, (camera.side, camera.side)), np.float32)
     scene = np.clip(scene * np.float32(camera.exposure), 0, None)
     if camera.mosaic:
         scene = _bayer(scene)
