@@ -33,8 +33,9 @@ MUSCLES = 3  # groups that move and crease the face: a smile, raised brows, a fr
 
 @dataclass(frozen=True)
 class Streams:
-    """Random numbers of a film: each of its parts has its own, so what one part draws, or whether
-    it is switched off, changes nothing else.
+    """Random numbers of a film, for each of its parts its own.
+
+    What one part draws, or whether it is switched off, changes nothing in the others.
     """
 
     seed: int
