@@ -19,7 +19,7 @@ settings.load_profile("kdphys")
 @pytest.fixture(scope="session")
 def recording() -> Recording:
     """Twelve seconds of an easy synthetic face at 72 bpm, not compressed."""
-    return record(8, easy_config())
+    return record(10, easy_config())
 
 
 @pytest.fixture(scope="session")

@@ -607,8 +607,9 @@ def draw_folder(folder: Path, people: Sequence[str], seconds: float) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     off = ("codec", "timing", "rhythm", "talk")
     for seed, person in enumerate(people):
+        bpm = 60.0 + 17 * seed
         config = SyntheticConfig(
-            seconds, difficulty=0.0, negatives=0.0, side=160, view=2.2, fps=25.0, off=off
+            seconds, difficulty=0.0, negatives=0.0, side=160, view=2.2, fps=25.0, bpm=bpm, off=off
         )
         film = make_film(seed, config)
         np.savez(
