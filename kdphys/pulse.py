@@ -20,8 +20,12 @@ GRID_BPM = 0.5  # of the window spectra; peaks are interpolated between its poin
 WAVE_BAND_HZ = (0.3, 8.0)  # kept before any spectrum: no drift, room for harmonics
 HARMONICS = (1, 2, 3)
 STRONGEST_OVERTONE = 9.0  # power of an overtone over its fundamental beyond which it is not one
+USUAL_OVERTONE = 2.2  # beyond this it takes a third line or a locked phase to tell a slow pulse
+LOCKED = 0.95  # of 1: two waves of their own seldom reach 0.9 in three independent windows
+ADRIFT = 0.8  # two lines of one wave, in noise, are seldom below
 OVERTONE_SHARE = 0.5
 MOST_EVIDENCE = 8.0  # nats a single line can give in one window: noise has heavy tails
+TINY = 1e-12
 LOWEST_BPM = 36.0  # noise is looked at from here on
 LOOKS = 1.5 * STEP_S / WINDOW_S  # independent looks at the noise that one more window adds
 FLOOR_REACH_BPM = 70.0
@@ -43,6 +47,8 @@ class WindowSpectra:
     """Frequencies, multiples of `GRID_BPM` from 0. Shape (F,)."""
     power: Array
     """Hann periodograms in squared units of the wave. Shape (N, F)."""
+    phasor: NDArray[np.complex128]
+    """Their Fourier transforms, scaled to give that power. Shape (N, F)."""
 
 
 @dataclass(frozen=True)
@@ -125,9 +131,9 @@ def window_spectra(wave: Array, fps: float, window_s: float = WINDOW_S) -> Windo
     tapered = (windows - windows.mean(1, keepdims=True)) * taper
     highest = HEART_BAND_HZ[1] * 60 * max(HARMONICS)
     bpm = np.arange(0.0, highest + GRID_BPM, GRID_BPM)
-    power = np.abs(_zoom(tapered, fps, len(bpm))) ** 2 / np.sum(taper**2)
-    power[:, bpm > 0.45 * fps * 60] = 0.0
-    return WindowSpectra((starts + length / 2) / fps, bpm, power)
+    phasor = _zoom(tapered, fps, len(bpm)) / np.sqrt(np.sum(taper**2))
+    phasor[:, bpm > 0.45 * fps * 60] = 0.0
+    return WindowSpectra((starts + length / 2) / fps, bpm, np.abs(phasor) ** 2, phasor)
 
 
 def _zoom(windows: Array, fps: float, bins: int) -> NDArray[np.complex128]:
@@ -154,7 +160,10 @@ def track_rate(spectra: WindowSpectra) -> RateTrack:
     states = np.arange(first, last + 1)
     evidence = _evidence(above, spectra.power, states)
     path = states[_best_path(evidence)]
-    path = _right_octave(spectra.power, floor, path)
+    octave = _right_octave(spectra, floor, path)
+    if octave is not path:  # the line there need not be at twice or half to the beat
+        near = np.abs(states - octave[:, None]) <= 10 / GRID_BPM
+        path = states[_best_path(np.where(near, evidence, -MOST_EVIDENCE))]
     far = np.abs(states - path[:, None]) > 10 / GRID_BPM
     far &= np.abs(states - 2 * path[:, None]) > 10 / GRID_BPM  # its own overtone
     others = np.where(far, evidence, -MOST_EVIDENCE)
@@ -170,27 +179,48 @@ def track_rate(spectra: WindowSpectra) -> RateTrack:
     )
 
 
-def _right_octave(power: Array, floor: Array, path: NDArray[np.intp]) -> NDArray[np.intp]:
+def _right_octave(spectra: WindowSpectra, floor: Array, path: NDArray[np.intp]) -> NDArray[np.intp]:
     """Halve or double a path where its lines, averaged over all windows, say so. Shape (N,)."""
-    looks = max(1.0, LOOKS * len(path))
+    power, looks = spectra.power, max(1.0, LOOKS * len(path))
+    sure = 1 + 3 / math.sqrt(looks)
 
-    def halves(rate: NDArray[np.intp]) -> bool:
-        """Tell whether lines at half and one and a half of `rate` make it an overtone."""
+    def lines(rate: NDArray[np.intp]) -> tuple[float, float, float]:
+        """Give the power at `rate` over that at its half, and how sure the odd halves are."""
         first, second, third = (_excess(power, floor, m * rate // 2) for m in (1, 2, 3))
-        sure = 1 + 3 / math.sqrt(looks)
-        return bool(
-            second[0] <= STRONGEST_OVERTONE * first[0]
-            and first[1] + 0.5 * max(third[1] - 1, 0) > sure
-        )
+        return second[0] / max(first[0], TINY), first[1], third[1]
+
+    def is_overtone(rate: NDArray[np.intp]) -> bool:
+        """Tell whether lines at half and one and a half of `rate` make it an overtone."""
+        ratio, first, third = lines(rate)
+        return ratio <= STRONGEST_OVERTONE and first + 0.5 * max(third - 1, 0) > sure
+
+    def is_slow_pulse(rate: NDArray[np.intp], locked: float) -> bool:
+        """Tell whether those lines are a slow pulse, not a slow movement beside a fast one."""
+        ratio, first, third = lines(rate)
+        if ratio <= USUAL_OVERTONE or min(first, third) > sure:
+            return True
+        return looks > 2 and _locked(spectra.phasor, rate // 2) > locked
 
     low, high = (round(edge * 60 / GRID_BPM) for edge in HEART_BAND_HZ)
-    if np.median(path) / 2 >= low and halves(path):
+    if np.median(path) / 2 >= low and is_overtone(path) and is_slow_pulse(path, LOCKED):
         return np.maximum(path // 2, low)
-    if np.median(path) * 2 <= high and not halves(2 * path):
+    if np.median(path) * 2 <= high:
         above = [_excess(power, floor, m * path)[1] for m in (1, 2)]
-        if above[1] > above[0]:
+        movement = looks > 2 and not is_slow_pulse(2 * path, ADRIFT)
+        if above[1] > above[0] and (movement or not is_overtone(2 * path)):
             return np.minimum(2 * path, high)
     return path
+
+
+def _locked(phasor: NDArray[np.complex128], rate: NDArray[np.intp]) -> float:
+    """How steady the phase of an overtone is to that of its fundamental at grid indices `rate`.
+
+    The bicoherence without its weights: 1 where both are of one wave, less where one is a wave of
+    its own (Kim & Powers, 1979, DOI 10.1109/TPS.1979.4317207).
+    """
+    windows = np.arange(len(rate))
+    both = phasor[windows, rate] ** 2 * phasor[windows, 2 * rate].conj()
+    return float(np.abs(np.mean(both / np.maximum(np.abs(both), TINY))))
 
 
 def _excess(power: Array, floor: Array, rate: NDArray[np.intp]) -> tuple[float, float]:

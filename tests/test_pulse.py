@@ -45,6 +45,21 @@ def test_a_pure_tone_in_noise_is_not_halved(bpm, seed):
     assert mean_rate(wave, 30.0) == pytest.approx(true, abs=2.0)  # noise moves the peak
 
 
+def test_a_slow_movement_near_half_the_rate_seldom_halves_it():
+    right = 0
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        bpm, off = rng.uniform(90, 175), rng.uniform(-4, 4)
+        wave, true = pulse_wave(bpm, 30.0, 30.0, overtone=0.0)
+        time_s = np.arange(len(wave)) / 30.0
+        phase = 2 * np.pi * (bpm / 2 + off) / 60 * time_s
+        phase += 0.05 * np.cumsum(rng.standard_normal(len(wave)))  # lost within 13 s
+        # A 25th of the pulse's power, a clear line all the same.
+        wave += 0.2 * np.sqrt(2) * np.sin(phase) + 0.2 * noise(rng, len(wave))
+        right += abs(mean_rate(wave, 30.0) - true) <= 2
+    assert right >= 45  # 27 where one line at half the rate, or its harmonic, is enough
+
+
 def test_a_rate_that_climbs_is_followed():
     wave, _ = pulse_wave(80, 30.0, 60.0, ramp=0.5)  # 60 to 100 bpm in a minute
     track = track_rate(window_spectra(bandpass(wave, 30.0, WAVE_BAND_HZ), 30.0))
