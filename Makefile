@@ -46,7 +46,7 @@ lint: .venv/.dev
 train: .venv/.train
 	set -x
 	export MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=4000000000 MALLOC_TOP_PAD_=268435456 # halves the time
-	$(PYTHON) train/synthetic.py --out data/train --clips 1600 --seed 0 $(WORLD)
+	$(PYTHON) train/synthetic.py --out data/train --clips 1600 --config.seconds 12 $(WORLD)
 	$(PYTHON) train/synthetic.py --out data/check --clips 96 --seed 900000 $(WORLD)
 	$(PYTHON) train/teacher.py --out runs/teacher --schedule.steps 1000
 	$(PYTHON) train/distill.py --out runs/student --teacher runs/teacher --schedule.steps 2500

@@ -280,11 +280,11 @@ def _draw_codec(
     squeeze = (0.3 + 0.7 * difficulty) * rng.uniform() ** 1.5
     every = str(rng.choice(KEY_FRAME_EVERY))
     if codec == "libx264":
-        crf = f"{8 + 20 * squeeze:.0f}"
+        crf = f"{2 + 16 * squeeze:.0f}"
         return codec, {"crf": crf, "preset": "veryfast", "g": every, "sc_threshold": "0"}
     if codec == "libvpx":
-        crf = f"{4 + 20 * squeeze:.0f}"
-        speed = {"deadline": "realtime", "cpu-used": "8", "b": "3M", "qmin": "0", "qmax": "40"}
+        crf = f"{2 + 10 * squeeze:.0f}"
+        speed = {"deadline": "realtime", "cpu-used": "8", "b": "6M", "qmin": "0", "qmax": "20"}
         return codec, {"crf": crf, "g": every, **speed}
     quality = f"{1 + 4 * squeeze:.0f}" if codec == "mpeg4" else f"{2 + 12 * squeeze:.0f}"
     if codec == "mpeg4":
