@@ -35,7 +35,7 @@ app: .venv/.app
 	$(PYTHON) app.py
 
 test: lint chromium
-	$(PYTHON) -m pytest -m "" --durations=15
+	$(PYTHON) -m pytest -m "" --durations=15 --numprocesses 2 --dist loadgroup
 
 lint: .venv/.dev
 	.venv/bin/ruff format --check .

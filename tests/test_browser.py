@@ -14,7 +14,11 @@ from tests._films import easy_config, record, write_video
 from tests._page import browser, served
 from webapp import texts
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.slow,
+    pytest.mark.xdist_group("browser"),  # one server and one browser for all
+]
 
 DESKTOP, PHONE = ViewportSize(width=1280, height=800), ViewportSize(width=390, height=844)
 Scheme = Literal["light", "dark"]

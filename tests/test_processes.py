@@ -54,8 +54,9 @@ def assert_same_run(one: Path, two: Path) -> None:
     logs = read_log(one), read_log(two)
     assert [line.keys() for line in logs[0]] == [line.keys() for line in logs[1]]
     for line, other in zip(*logs, strict=True):
-        # Sums in another order differ in the last bits of float32, and each step adds to that.
-        assert other == pytest.approx(line, rel=1e-3, abs=1e-3, nan_ok=True)
+        # Sums in another order differ in the last bits of float32, and each step adds to that;
+        # what is rounded to three digits may then fall to either side.
+        assert other == pytest.approx(line, rel=1e-3, abs=2e-3, nan_ok=True)
     found, other = weights(one), weights(two)
     assert found.keys() == other.keys()
     away = torch.cat([(found[name] - other[name]).abs().flatten() for name in found])

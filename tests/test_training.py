@@ -100,6 +100,9 @@ def test_export_runs_to_its_end(tmp_path):
     found = load_weights(tmp_path / "weights")
     assert found.manifest["model"] == "student"
     assert not [path for path in tmp_path.iterdir() if path.name.startswith("tmp")]
+    network = (tmp_path / "weights" / "model.onnx").read_bytes()
+    assert str(ROOT).encode() not in network
+    assert b"export.py" not in network
 
 
 @pytest.mark.slow

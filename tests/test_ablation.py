@@ -1,0 +1,43 @@
+"""What the arms of the study of the distillation are scored on, and how."""
+
+from pathlib import Path
+
+import pytest
+
+from kdphys.runtime import open_model
+from tests._films import easy_config, record, write_npz
+from train.ablate import AblationJob, Trials, replayed, score_arm
+from train.evaluate import unseen_clips
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A synthetic face of 72 bpm, 21 s long."""
+    recording = record(10, easy_config(seconds=21.0, fps=15.0))
+    path = tmp_path_factory.mktemp("film") / "face.npz"
+    return write_npz(path, recording.pictures, recording.time_s)
+
+
+@pytest.mark.slow
+def test_a_clip_is_replayed_in_pieces_of_20_seconds_at_their_rates(film):
+    pieces = replayed(film, 72.0)
+    assert [round(bpm, 1) for _, bpm in pieces] == [57.6, 72.0]  # any faster, it ends too soon
+    assert {pixels.shape for pixels, _ in pieces} == {(600, 36, 36, 3)}
+
+
+@pytest.mark.slow
+def test_an_arm_is_scored_on_clips_and_pieces_alike(film, tmp_path):
+    pulsing, silent = unseen_clips(tmp_path, 2, 1, easy_config(seconds=20.0, side=96))
+    pos = open_model("pos")
+    row = score_arm(pos, Trials(pulsing, silent, replayed(film, 72.0)))
+    assert row["MAE"] < 2
+    assert row["within 3"] == row["real within 3"] == row["none without a pulse"] == 1
+    wrong = score_arm(pos, Trials(pulsing, silent, replayed(film, 100.0)))
+    assert wrong["real within 3"] == 0
+    assert "real within 3" not in score_arm(pos, Trials(pulsing, silent, ()))
+
+
+def test_a_real_clip_needs_its_rate():
+    with pytest.raises(ValueError, match="real_bpm"):
+        AblationJob(real=Path("clip.mp4"))
+    assert replayed(None, None) == ()
