@@ -3,15 +3,16 @@
 Every arm is a student trained with the same clips, batches and steps, but for what it learns from,
 with several seeds each; the teacher stands beside them. They are scored on clips of 30 s of people,
 pulses and seeds that training never saw, on clips without a pulse, and with `--real CLIP` on a real
-clip at several speeds. A run that is finished is not done again, so a stopped command goes on.
+clip at several speeds. A finished run is not done again, nor a row of docs/results/ablation.json,
+so a stopped command goes on.
 """
 
-import json
 import logging
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import tyro
@@ -29,9 +30,10 @@ from train.distill import DistillRun, DistillWeights
 from train.evaluate import SPEEDS, raw_bpm, score, unseen_clips, wave_of
 from train.export import ExportJob
 from train.export import main as export
-from train.loop import Schedule
+from train.loop import WEIGHTS, Schedule
 from train.recordings import face_stretches
 from train.smoke import SMOKE_SCHEDULE, smoke_data
+from train.study import Study, common_settings, open_study
 from train.synthetic import SyntheticConfig
 
 logger = logging.getLogger(__name__)
@@ -124,19 +126,24 @@ def main(job: AblationJob) -> None:
         people="test",
     )
     pulsing, silent = unseen_clips(job.test, job.clips, job.negatives, config)
-    tests = Trials(pulsing, silent, replayed(job.real, job.real_bpm))
-    table: dict[str, list[dict[str, float]]] = {}
+    trials = Trials(pulsing, silent, replayed(job.real, job.real_bpm))
+    found = open_study(job.out / "ablation.json", _settings(job))
     for name in job.arms:
-        table[name] = []
         for seed in job.seeds:
-            model = StudentModel(load_weights(trained(job, name, seed)))
-            table[name].append(score_arm(model, tests))
-            logger.info("%s, seed %d: %s", name, seed, table[name][-1])
-    if not job.smoke:
-        table["teacher"] = [score_arm(TeacherModel(load_weights(job.teacher)), tests)]
-    job.out.mkdir(parents=True, exist_ok=True)
-    (job.out / "ablation.json").write_text(json.dumps(table, indent=1) + "\n")
-    (job.out / "ablation.md").write_text(_page(table, job))
+            if found.row(name, seed) is None:
+                model = StudentModel(load_weights(trained(job, name, seed)))
+                found.keep(name, seed, score_arm(model, trials))
+            logger.info("%s, seed %d: %s", name, seed, found.row(name, seed))
+    if not job.smoke and found.row("teacher", 0) is None:
+        found.keep("teacher", 0, score_arm(TeacherModel(load_weights(job.teacher)), trials))
+    (job.out / "ablation.md").write_text(_page(found, job))
+
+
+def _settings(job: AblationJob) -> dict[str, object]:
+    """What all rows of the table have in common."""
+    digest = cast(dict[str, str], load_weights(job.teacher).manifest["sha256"])[WEIGHTS]
+    own = {"teacher": digest, "clips": job.clips, "negatives": job.negatives, "real": job.real_bpm}
+    return common_settings(job.data, job.schedule) | own
 
 
 def trained(job: AblationJob, name: str, seed: int) -> Path:
@@ -173,7 +180,7 @@ def replayed(path: Path | None, bpm: float | None) -> tuple[tuple[NDArray[np.uin
     )
 
 
-def score_arm(model: Model, tests: Trials) -> dict[str, float]:
+def score_arm(model: Model, trials: Trials) -> dict[str, float]:
     """Score a model, whose confidence is not fitted to it but the common default.
 
     Returns:
@@ -181,7 +188,7 @@ def score_arm(model: Model, tests: Trials) -> dict[str, float]:
         share of clips with a reading, its mean error, and the share of clips without a pulse that
         get none; of the pieces of a real clip, the share within 3 bpm.
     """
-    found, true = score(model, tests.pulsing), tests.pulsing.bpm.astype(np.float64)
+    found, true = score(model, trials.pulsing), trials.pulsing.bpm.astype(np.float64)
     errors = np.abs(found.bpm - true)
     row = {
         "MAE": float(errors.mean()),
@@ -189,10 +196,10 @@ def score_arm(model: Model, tests: Trials) -> dict[str, float]:
         "within 3": float((errors <= 3).mean()),
         "readings": float(np.isfinite(found.given).mean()),
         "MAE of readings": mae(found.given, true),
-        "none without a pulse": float(np.isnan(score(model, tests.silent).given).mean()),
+        "none without a pulse": float(np.isnan(score(model, trials.silent).given).mean()),
     }
-    if tests.real:
-        misses = [abs(raw_bpm(wave_of(model, piece)) - bpm) for piece, bpm in tests.real]
+    if trials.real:
+        misses = [abs(raw_bpm(wave_of(model, piece)) - bpm) for piece, bpm in trials.real]
         row["real within 3"] = float((np.array(misses) <= 3).mean())
     return {name: round(value, 3) for name, value in row.items()}
 
@@ -201,15 +208,14 @@ def _slug(name: str) -> str:
     return "".join(letter if letter.isalnum() else "-" for letter in name).strip("-")
 
 
-def _page(table: Mapping[str, list[dict[str, float]]], job: AblationJob) -> str:
-    columns = list(next(iter(table.values()))[0])
+def _page(found: Study, job: AblationJob) -> str:
     lines = [
         "# What each part of the distillation is worth",
         "",
         f"Made by `python train/ablate.py` on {platform.machine()}: {job.schedule.steps} steps of",
         f"{job.schedule.batch} clips; {job.clips} test clips of 30 s at difficulty 1 and",
-        f"{job.negatives} without a pulse; mean ± standard deviation over seeds {job.seeds}.",
-        "Errors in bpm; readings by the confidence that untrained networks get.",
+        f"{job.negatives} without a pulse; mean ± standard deviation over seeds. Errors in bpm;",
+        "readings by the confidence that untrained networks get.",
         "",
     ]
     if job.real_bpm is not None:
@@ -217,15 +223,13 @@ def _page(table: Mapping[str, list[dict[str, float]]], job: AblationJob) -> str:
             f"Real: a clip of {job.real_bpm:g} bpm at speeds {SPEEDS}, pieces of 20 s.",
             "",
         ]
-    cells = []
-    for name, rows in table.items():
-        line = [name]
-        for column in columns:
-            values = np.array([row[column] for row in rows])
-            spread = f" ± {values.std(ddof=1):.3g}" if len(values) > 1 else ""
-            line.append(f"{values.mean():.3g}{spread}")
-        cells.append(line)
-    return "\n".join([*lines, *markdown_table(["learned from", *columns], cells)]) + "\n"
+    cells, columns = [], []
+    for name in (*ARMS, "teacher"):
+        if name in found.arms:
+            seeds, shown = found.lines(name)
+            columns = list(shown)
+            cells.append([name, str(seeds), *shown.values()])
+    return "\n".join([*lines, *markdown_table(["learned from", "seeds", *columns], cells)]) + "\n"
 
 
 if __name__ == "__main__":

@@ -278,7 +278,7 @@ def record_run(run: Run, processes: int) -> None:
     facts = {
         "config": asdict(run.config),
         "data_sha256": run.store.sha256,
-        "data": [_without_folders(recipe) for recipe in run.store.recipes],
+        "data": [without_folders(recipe) for recipe in run.store.recipes],
         "clips": len(run.store),
         "start_sha256": sha256(run.start / WEIGHTS) if run.start else None,
         "parameters": sum(weight.numel() for weight in run.model.parameters()),
@@ -291,7 +291,7 @@ def record_run(run: Run, processes: int) -> None:
     (run.out / "run.json").write_text(json.dumps(facts, indent=1, default=str) + "\n")
 
 
-def _without_folders(recipe: dict[str, object]) -> dict[str, object]:
+def without_folders(recipe: dict[str, object]) -> dict[str, object]:
     """A recipe that says of a folder that there was one, not where."""
     config = recipe.get("config")
     if not isinstance(config, dict):

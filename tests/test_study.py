@@ -1,0 +1,41 @@
+"""Rows of a study that takes several commands."""
+
+import json
+
+from train.loop import Schedule
+from train.study import common_settings, open_study
+
+SETTINGS = {"steps": 10, "schedule": {"rate": 0.003}, "seeds": (0, 1)}
+
+
+def test_rows_of_several_commands_are_kept_together(tmp_path):
+    path = tmp_path / "new" / "study.json"
+    first, second = open_study(path, SETTINGS), open_study(path, SETTINGS)
+    first.keep("all", 0, {"MAE": 1.0})
+    second.keep("all", 1, {"MAE": 3.0})
+    first.keep("labels alone", 0, {"MAE": 7.0})
+    found = open_study(path, SETTINGS)
+    assert found.row("all", 1) == {"MAE": 3.0}
+    assert found.row("all", 2) is None
+    assert found.row("teacher", 0) is None
+    assert found.lines("all") == (2, {"MAE": "2 ± 1.4"})
+    assert found.lines("labels alone") == (1, {"MAE": "7"})
+
+
+def test_rows_that_were_found_otherwise_are_not_mixed_in(tmp_path):
+    path = tmp_path / "study.json"
+    open_study(path, SETTINGS).keep("all", 0, {"MAE": 1.0})
+    other = open_study(path, SETTINGS | {"steps": 20})
+    assert other.row("all", 0) is None
+    other.keep("all", 1, {"MAE": 2.0})
+    assert list(json.loads(path.read_text())["arms"]["all"]) == ["1"]
+
+
+def test_settings_name_no_folder_and_no_seed(tmp_path):
+    config = {"faces": "/home/someone/faces", "seconds": 10.0}
+    (tmp_path / "manifest.json").write_text(json.dumps({"config": config, "seed": 0, "clips": 4}))
+    found = common_settings(tmp_path, Schedule(steps=7, seed=5))
+    assert found == common_settings(tmp_path, Schedule(steps=7, seed=6))
+    assert "someone" not in json.dumps(found)
+    assert json.loads(json.dumps(found))["data"]["clips"] == 4
+    assert json.loads(json.dumps(found))["schedule"]["steps"] == 7

@@ -1,0 +1,73 @@
+"""What several commands of one study found, kept in one JSON file.
+
+A study trains for hours. Its rows are written as soon as they are known, by arm and seed, and a
+later command adds those that are missing; rows that were found otherwise are never mixed with them.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from train.loop import Schedule, without_folders
+
+Row = dict[str, float]
+
+
+@dataclass
+class Study:
+    """Rows of one file, by arm and seed."""
+
+    path: Path
+    """Its file, JSON."""
+    settings: Mapping[str, object]
+    """What all rows have in common, as JSON has it."""
+    arms: dict[str, dict[str, Row]] = field(default_factory=dict)
+    """What was found, by arm, then by seed."""
+
+    def row(self, arm: str, seed: int) -> Row | None:
+        """What an arm found with a seed; None where that is not known yet."""
+        return self.arms.get(arm, {}).get(str(seed))
+
+    def keep(self, arm: str, seed: int, row: Row) -> None:
+        """Add a row and write the file, with what another command added meanwhile."""
+        arms = open_study(self.path, self.settings).arms
+        arms.setdefault(arm, {})[str(seed)] = row
+        self.arms = arms
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = self.path.with_suffix(".part.json")
+        text = json.dumps({"settings": self.settings, "arms": arms}, indent=1)
+        unfinished.write_text(text + "\n")
+        unfinished.replace(self.path)
+
+    def lines(self, arm: str) -> tuple[int, dict[str, str]]:
+        """How many seeds an arm has, and mean ± standard deviation of each figure over them."""
+        rows = list(self.arms[arm].values())
+        shown = {}
+        for name in rows[0]:
+            values = np.array([row[name] for row in rows])
+            spread = f" ± {values.std(ddof=1):.2g}" if len(values) > 1 else ""
+            shown[name] = f"{values.mean():.3g}{spread}"
+        return len(rows), shown
+
+
+def open_study(path: Path, settings: Mapping[str, object]) -> Study:
+    """Read a study; it is empty where the file is not there or was made with other settings."""
+    settings = json.loads(json.dumps(settings, default=str))
+    found = json.loads(path.read_text()) if path.exists() else {}
+    same = isinstance(found, dict) and found.get("settings") == settings
+    return Study(path, settings, found["arms"] if same else {})
+
+
+def common_settings(data: Path, schedule: Schedule) -> dict[str, object]:
+    """What clips a study's networks learn from, and how long.
+
+    Args:
+        data: Folder of clips, with a manifest.
+        schedule: The schedule of every run; the seed is each row's own.
+    """
+    recipe = without_folders(json.loads((data / "manifest.json").read_text()))
+    plan = {name: getattr(schedule, name) for name in ("steps", "batch", "frames", "rate")}
+    return {"data": recipe, "schedule": plan}
