@@ -40,7 +40,7 @@ def skin_mean(pixels: NDArray[np.uint8]) -> Array:
     across = (at[None, :] - ELLIPSE_CENTRE[0]) / ELLIPSE_RADII[0]
     down = (at[:, None] - ELLIPSE_CENTRE[1]) / ELLIPSE_RADII[1]
     inside = (across**2 + down**2 <= 1).astype(np.float32)
-    flat = pixels.reshape(len(pixels), -1, 3).astype(np.float32)
+    flat = pixels.reshape(len(pixels), size * size, 3).astype(np.float32)
     return np.einsum("tpc,p->tc", flat, inside.ravel() / inside.sum()).astype(np.float64)
 
 

@@ -9,7 +9,6 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,7 +20,6 @@ from kdphys.cadence import STILL, Stillness
 from kdphys.classical import skin_mean
 from kdphys.clip import MAX_GAP_S
 from kdphys.errors import NoFaceError, TooShortError, VideoError
-from kdphys.flicker import GREY_LIGHT, is_grey
 from kdphys.runtime import FPS, Model, open_model
 from kdphys.stream import FaceStream
 from kdphys.video import Frame, probe, read_frames
@@ -162,7 +160,14 @@ def compare(
         wave.end()
         values = wave.joined(watch.steps)
         signal_began = time.perf_counter()
-        vitals = _read_vitals(values, opened[name], watch)
+        vitals = measure_vitals(
+            values.astype(np.float64),
+            FPS,
+            calibration=opened[name].calibration,
+            key_times_s=watch.key_times(),
+            colours=watch.colours(),
+            distrust=STILL if watch.is_still else None,
+        )
         now = time.perf_counter()
         network = wave.seconds
         others = sum(other.seconds for other in waves.values()) - network
@@ -171,22 +176,6 @@ def compare(
         )
         results[name] = watch.measurement(name, values, vitals, seconds)
     return results
-
-
-def _read_vitals(wave: NDArray[np.float32], model: Model, watch: "_Watch") -> Vitals:
-    """Read a wave, and again with distrust where its rhythm is not that of blood."""
-    read = partial(
-        measure_vitals,
-        wave.astype(np.float64),
-        FPS,
-        calibration=model.calibration,
-        key_times_s=watch.key_times(),
-    )
-    found = read(distrust=STILL if watch.is_still else None)
-    bpm = found.heart_rate.value
-    if bpm is not None and is_grey(watch.colours(), FPS, bpm):
-        return read(distrust=GREY_LIGHT)
-    return found
 
 
 @dataclass(frozen=True)

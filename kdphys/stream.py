@@ -6,10 +6,12 @@ No thread and no clock of its own: time is the stamp of each frame. The stages a
 
 import math
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kdphys.classical import skin_mean
 from kdphys.clip import EvenGrid
 from kdphys.crop import crop_face
 from kdphys.face import FaceBox, FaceFinder, FaceTracker
@@ -17,6 +19,8 @@ from kdphys.runtime import FPS, SIZE, Model, Session, open_model
 from kdphys.vitals import LEAST_SECONDS, Vitals, measure_vitals
 
 MOST_WINDOW_S = 600.0
+
+Samples = TypeVar("Samples", NDArray[np.float32], NDArray[np.float64])
 
 
 @dataclass(frozen=True)
@@ -114,6 +118,7 @@ class LiveMeter:
         self.every_s = every_s
         self._session: Session = self._model.start()
         self._wave = np.full(round(window_s * FPS), np.nan, np.float32)
+        self._colours = np.full((len(self._wave), 3), np.nan)
         self._end_step = 0
         self._next_s: float | None = None
 
@@ -142,22 +147,31 @@ class LiveMeter:
                 self._session = self._model.start()
                 self._advance_to(crops.first_step)
             self._append(self._session.push(crops.pixels))
+            self._colours = _last(self._colours, skin_mean(crops.pixels))
         if self._next_s is None:
             self._next_s = time_s + self.every_s
         if time_s < self._next_s:
             return None
         self._next_s += self.every_s * (math.floor((time_s - self._next_s) / self.every_s) + 1)
         return measure_vitals(
-            self._wave.astype(np.float64), FPS, calibration=self._model.calibration
+            self._wave.astype(np.float64),
+            FPS,
+            calibration=self._model.calibration,
+            colours=self._colours,
         )
 
     def _advance_to(self, step: int) -> None:
         """Leave a gap up to a grid step."""
         missing = min(max(step - self._end_step, 0), len(self._wave))
         self._append(np.full(missing, np.nan, np.float32))
+        self._colours = _last(self._colours, np.full((missing, 3), np.nan))
         self._end_step = step
 
     def _append(self, wave: NDArray[np.float32]) -> None:
-        if len(wave):
-            self._wave = np.concatenate([self._wave, wave])[-len(self._wave) :]
-            self._end_step += len(wave)
+        self._wave = _last(self._wave, wave)
+        self._end_step += len(wave)
+
+
+def _last(before: Samples, more: Samples) -> Samples:
+    """Samples with more after them, as many as there were."""
+    return np.concatenate([before, more])[len(more) :]

@@ -14,6 +14,7 @@ from scipy import signal
 
 from kdphys.beats import Beats, breathing, find_beats, intervals, rmssd_ms
 from kdphys.cadence import Cadence, find_cadence, remove_locked, wander
+from kdphys.flicker import GREY_LIGHT, is_grey
 from kdphys.pulse import (
     HEART_BAND_HZ,
     WAVE_BAND_HZ,
@@ -155,6 +156,7 @@ def measure_vitals(
     *,
     calibration: Calibration = DEFAULT,
     key_times_s: Array | None = None,
+    colours: Array | None = None,
     distrust: str | None = None,
 ) -> Vitals:
     """Read heart rate, variability and breathing from a pulse wave.
@@ -164,6 +166,8 @@ def measure_vitals(
         fps: Sampling rate in Hz.
         calibration: From features to confidence; the default ignores the amplitude of the wave.
         key_times_s: Times of the video's key frames, on the axis of the wave. Shape (K,).
+        colours: Mean red, green and blue of the face at the same rate, NaN where there is none; a
+            rhythm that they share alike is that of the light. Shape (N, 3).
         distrust: What else speaks against any reading, in words for a person.
 
     Returns:
@@ -179,6 +183,8 @@ def measure_vitals(
     rate, blame = read_rate(kept, fps, calibration), None
     if cadence := find_cadence(key_times_s, len(wave) / fps):
         kept, rate, blame = _beside_cadence(kept, fps, calibration, cadence, rate)
+    if colours is not None and rate.quality >= LEAST_QUALITY and is_grey(colours, fps, rate.bpm):
+        distrust = distrust or GREY_LIGHT
     if distrust:
         rate = replace(rate, quality=rate.quality / 4, qualities=rate.qualities / 4)
         blame = distrust

@@ -5,6 +5,7 @@ import pytest
 
 from kdphys.flicker import is_grey
 from kdphys.pipeline import measure
+from kdphys.vitals import measure_vitals
 from tests._films import Recording, write_npz
 
 FPS = 30.0
@@ -63,6 +64,17 @@ def test_gaps_are_left_out_and_nothing_is_said_of_nothing(rng):
     assert not is_grey(np.full((600, 3), np.nan), FPS, 97)
     assert not is_grey(np.zeros((600, 3)), FPS, 97)
     assert not is_grey(np.empty((0, 3)), FPS, 97)
+
+
+@pytest.mark.parametrize(("light", "blood", "is_given"), [(0.02, 0.0, False), (0.0, 0.008, True)])
+def test_a_clear_wave_is_believed_unless_its_rhythm_is_that_of_the_light(
+    rng, light, blood, is_given
+):
+    wave = np.sin(2 * np.pi * 97 / 60 * np.arange(round(20 * FPS)) / FPS)
+    wave += 0.02 * rng.standard_normal(len(wave))
+    found = measure_vitals(wave, FPS, colours=face(rng, light=light, blood=blood)).heart_rate
+    assert (found.value is not None) == is_given
+    assert ("all colours alike" in (found.reason or "")) != is_given
 
 
 def test_a_lamp_that_swings_over_a_photo_gives_no_reading(recording: Recording, tmp_path):

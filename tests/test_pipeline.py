@@ -294,6 +294,26 @@ class TestLiveMeter:
         assert meter.push(recording.pictures[2], 1.7e9 + 0.5) is None
         assert meter.push(recording.pictures[3], 1.7e9 + 1.5) is not None
 
+    def test_vitals_are_read_beside_the_colours_of_the_face(self, recording, monkeypatch):
+        seen = []
+
+        def read(_wave, _fps, *, colours, **_rest):
+            seen.append(colours.copy())
+
+        monkeypatch.setattr("kdphys.stream.measure_vitals", read)
+        meter = LiveMeter(window_s=6.0)
+        for picture, time_s in zip(
+            recording.pictures[:80], recording.time_s[:80].tolist(), strict=True
+        ):
+            meter.push(picture, time_s)
+        colours = seen[-1]
+        known = np.isfinite(colours).all(1)
+        assert len(colours) == len(meter.wave) == 6 * FPS
+        assert 80 < known.sum() <= 91
+        assert known[-80:].all()
+        assert (colours[known].std(0) < 3).all()
+        assert (np.diff(colours[known].mean(0)) < 0).all()  # skin: red, green, blue
+
     @pytest.mark.parametrize("time_s", [float("nan"), float("inf")])
     def test_a_stamp_that_is_no_number_is_refused(self, recording, time_s):
         with pytest.raises(ValueError, match="time_s="):
