@@ -169,6 +169,17 @@ class FaceTracker:
             self._continue(self._face, rgb, step_s)
         return self._face.box(bridged=self.bridged) if self._face else None
 
+    def reframe(self, scale: float, x: float, y: float) -> None:
+        """Go over to pictures that show another part of the same scene.
+
+        Args:
+            scale: Pixels in the next pictures for each pixel in those before.
+            x: Where the left edge of those before lies in the next, in pixels.
+            y: Where their upper edge lies in the next, in pixels.
+        """
+        if self._face:
+            self._face.reframe(scale, x, y)
+
     def _search(self, rgb: NDArray[np.uint8]) -> None:
         """Look for a first face, or for one after a loss."""
         if self._time_s >= self._next_look_s:
@@ -241,6 +252,11 @@ class _Followed:
         x, y, side = self._anchor + self._offset
         half = side / 2
         return FaceBox(x - half, y - half, x + half, y + half, 0.0 if bridged else self._score)
+
+    def reframe(self, scale: float, x: float, y: float) -> None:
+        """Go over to pictures that show another part of the same scene."""
+        self._anchor = scale * self._anchor + np.array([x, y, 0.0])
+        self._offset, self._goal = scale * self._offset, scale * self._goal
 
     def see(self, rgb: NDArray[np.uint8], found: FaceBox, time_s: float, *, held: bool) -> None:
         """Take in a detection; where the picture did not hold the box, go where it says."""

@@ -16,11 +16,12 @@ from kdphys.clip import EvenGrid
 from kdphys.crop import crop_face
 from kdphys.face import FaceBox, FaceFinder, FaceTracker
 from kdphys.runtime import FPS, SIZE, Model, Session, open_model
+from kdphys.view import View
 from kdphys.vitals import LEAST_SECONDS, Vitals, measure_vitals
 
 MOST_WINDOW_S = 600.0
 
-Samples = TypeVar("Samples", NDArray[np.float32], NDArray[np.float64])
+Real = TypeVar("Real", np.float32, np.float64)
 
 
 @dataclass(frozen=True)
@@ -49,37 +50,52 @@ class FaceStream:
         self._grid = EvenGrid(FPS)
         self._first_s: float | None = None
         self._step = 0
+        self._view: View | None = None
         self.box: FaceBox | None = None
-        """Where the face is in the latest frame; None where there is none."""
+        """Where the face is in the latest frame, or in the camera's picture of which that showed a
+        part; None where there is no face."""
 
     @property
     def faces_seen(self) -> int:
         """Largest number of faces in one picture so far."""
         return self._tracker.faces_seen
 
-    def push(self, rgb: NDArray[np.uint8], time_s: float) -> FaceCrops | None:
+    def push(
+        self, rgb: NDArray[np.uint8], time_s: float, view: View | None = None
+    ) -> FaceCrops | None:
         """Take one frame; give what it adds to the grid, None where there is no face.
 
         Args:
             rgb: Upright frame, 0..255. Shape (H, W, 3).
             time_s: Its stamp, later than the one before.
+            view: Which part of the camera's picture it shows; all of it, as it is, unless given.
 
         Raises:
             ValueError: `time_s` does not increase.
         """
         if self._first_s is None:
             self._first_s = time_s
-        self.box = self._tracker.update(rgb, time_s)
-        if self.box is None or self._tracker.changed:
+        self._show(view)
+        box = self._tracker.update(rgb, time_s)
+        self.box = view.in_camera(box) if box and view else box
+        if box is None or self._tracker.changed:
             self._grid.restart()
-        if self.box is None:
+        if box is None:
             return None
-        crop = crop_face(rgb, self.box, SIZE)
+        crop = crop_face(rgb, box, SIZE)
         pixels = self._grid.push(crop, time_s)
         if self._grid.split:
             self._step = round((self._grid.start_s - self._first_s) * FPS)
         first, self._step = self._step, self._step + len(pixels)
         return FaceCrops(pixels, first, self._grid.split, crop)
+
+    def _show(self, view: View | None) -> None:
+        """Carry what is known of the face over to another view."""
+        if view and self._view and view != self._view:
+            scale = view.scale / self._view.scale
+            x, y = (self._view.x - view.x) * view.scale, (self._view.y - view.y) * view.scale
+            self._tracker.reframe(scale, x, y)
+        self._view = view
 
 
 class LiveMeter:
@@ -127,12 +143,15 @@ class LiveMeter:
         """The last `window_s` of the pulse wave at 30 Hz, NaN without a face. Shape (T,)."""
         return self._wave.copy()
 
-    def push(self, rgb: NDArray[np.uint8], time_s: float) -> Vitals | None:
+    def push(
+        self, rgb: NDArray[np.uint8], time_s: float, view: View | None = None
+    ) -> Vitals | None:
         """Take one frame; give new vitals at most every `every_s`, else None.
 
         Args:
             rgb: Upright frame, 0..255. Shape (H, W, 3).
             time_s: Its stamp in seconds, later than the one before.
+            view: Which part of the camera's picture it shows; all of it, as it is, unless given.
 
         Raises:
             ValueError: `time_s` does not increase, or the frame is no RGB picture of 8 bits.
@@ -141,7 +160,7 @@ class LiveMeter:
             raise ValueError(f"time_s={time_s} must be finite")
         if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or 0 in rgb.shape:
             raise ValueError(f"rgb is {rgb.dtype} of shape {rgb.shape}; it must be uint8 (H, W, 3)")
-        crops = self.faces.push(rgb, time_s)
+        crops = self.faces.push(rgb, time_s, view)
         if crops is not None:
             if crops.opens:
                 self._session = self._model.start()
@@ -172,6 +191,6 @@ class LiveMeter:
         self._end_step += len(wave)
 
 
-def _last(before: Samples, more: Samples) -> Samples:
+def _last(before: NDArray[Real], more: NDArray[Real]) -> NDArray[Real]:
     """Samples with more after them, as many as there were."""
     return np.concatenate([before, more])[len(more) :]
