@@ -5,8 +5,10 @@ No thread and no clock of its own: time is the stamp of each frame. The stages a
 """
 
 import math
-from dataclasses import dataclass
-from typing import TypeVar
+from collections import deque
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +22,13 @@ from kdphys.view import View
 from kdphys.vitals import LEAST_SECONDS, Vitals, measure_vitals
 
 MOST_WINDOW_S = 600.0
+MEMORY_S = 60.0  # heart rate variability and breathing need longer than a heart rate
+
+TOO_FAR_PX = 45.0  # width of a face in the camera's picture
+TOO_DARK, TOO_BRIGHT = 40.0, 235.0  # mean of its brightest colour, 0 to 255
+RECENT_S, RESTLESS = 2.0, 0.25  # how far a face goes in the last seconds, in its widths
+
+Hint = Literal["no face", "face lost", "too far", "too dark", "too bright", "restless"]
 
 Real = TypeVar("Real", np.float32, np.float64)
 
@@ -89,6 +98,10 @@ class FaceStream:
         first, self._step = self._step, self._step + len(pixels)
         return FaceCrops(pixels, first, self._grid.split, crop)
 
+    def step_at(self, time_s: float) -> int:
+        """Grid step before a time."""
+        return 0 if self._first_s is None else math.floor((time_s - self._first_s) * FPS)
+
     def _show(self, view: View | None) -> None:
         """Carry what is known of the face over to another view."""
         if view and self._view and view != self._view:
@@ -96,6 +109,15 @@ class FaceStream:
             x, y = (self._view.x - view.x) * view.scale, (self._view.y - view.y) * view.scale
             self._tracker.reframe(scale, x, y)
         self._view = view
+
+
+class Samples(NamedTuple):
+    """Some samples of the pulse wave, in a row."""
+
+    first_step: int
+    """Grid step of the first, at 30 Hz from the first frame."""
+    wave: NDArray[np.float32]
+    """NaN without a face. Shape (n,)."""
 
 
 class LiveMeter:
@@ -106,7 +128,8 @@ class LiveMeter:
     Args:
         model: "student", or one on the Hub, "owner/name@commit": a student alone gives samples as
             frames come.
-        window_s: Seconds that the vitals look back, at least 6.
+        window_s: Seconds that the heart rate looks back, at least 6; heart rate variability and
+            breathing look back a minute, or as far as that.
         every_s: Seconds between two vitals.
         finder: What detects faces, if it is shared.
 
@@ -133,15 +156,42 @@ class LiveMeter:
         self.faces = FaceStream(finder)
         self.every_s = every_s
         self._session: Session = self._model.start()
-        self._wave = np.full(round(window_s * FPS), np.nan, np.float32)
+        self._window = round(window_s * FPS)
+        self._wave = np.full(max(self._window, round(MEMORY_S * FPS)), np.nan, np.float32)
         self._colours = np.full((len(self._wave), 3), np.nan)
-        self._end_step = 0
+        self._end_step = self._taken_step = 0
         self._next_s: float | None = None
+        self._crop: NDArray[np.uint8] | None = None
+        self._places: deque[tuple[float, FaceBox]] = deque()
 
     @property
     def wave(self) -> NDArray[np.float32]:
         """The last `window_s` of the pulse wave at 30 Hz, NaN without a face. Shape (T,)."""
-        return self._wave.copy()
+        return self._wave[-self._window :].copy()
+
+    @property
+    def hint(self) -> Hint | None:
+        """What stands in the way of a reading, by the latest frames; None where nothing does."""
+        box = self.faces.box
+        if box is None or self._crop is None:
+            return "no face"
+        if box.score == 0:
+            return "face lost"
+        if box.width < TOO_FAR_PX:
+            return "too far"
+        level = float(skin_mean(self._crop[None]).max())
+        if level < TOO_DARK:
+            return "too dark"
+        if level > TOO_BRIGHT:
+            return "too bright"
+        way = np.array([place.centre for _, place in self._places])
+        return "restless" if np.ptp(way, axis=0).max() > RESTLESS * box.width else None
+
+    def take(self) -> Samples:
+        """Give the samples of the wave since the last call, as far as they are remembered."""
+        new = min(self._end_step - self._taken_step, len(self._wave))
+        self._taken_step = self._end_step
+        return Samples(self._end_step - new, self._wave[len(self._wave) - new :].copy())
 
     def push(
         self, rgb: NDArray[np.uint8], time_s: float, view: View | None = None
@@ -161,23 +211,39 @@ class LiveMeter:
         if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or 0 in rgb.shape:
             raise ValueError(f"rgb is {rgb.dtype} of shape {rgb.shape}; it must be uint8 (H, W, 3)")
         crops = self.faces.push(rgb, time_s, view)
+        self._notice(crops, time_s)
         if crops is not None:
             if crops.opens:
                 self._session = self._model.start()
                 self._advance_to(crops.first_step)
             self._append(self._session.push(crops.pixels))
             self._colours = _last(self._colours, skin_mean(crops.pixels))
+        elif (step := self.faces.step_at(time_s)) > self._end_step:
+            self._advance_to(step)
         if self._next_s is None:
             self._next_s = time_s + self.every_s
         if time_s < self._next_s:
             return None
         self._next_s += self.every_s * (math.floor((time_s - self._next_s) / self.every_s) + 1)
-        return measure_vitals(
-            self._wave.astype(np.float64),
-            FPS,
-            calibration=self._model.calibration,
-            colours=self._colours,
-        )
+        return self._read()
+
+    def _read(self) -> Vitals:
+        """Read the rate of the last seconds, and what needs longer from all that is remembered."""
+        read = partial(measure_vitals, fps=FPS, calibration=self._model.calibration)
+        wave = self._wave.astype(np.float64)
+        now = read(wave[-self._window :], colours=self._colours[-self._window :])
+        if self._window == len(wave):
+            return now
+        longer = read(wave, colours=self._colours)
+        return replace(now, rmssd=longer.rmssd, respiration=longer.respiration)
+
+    def _notice(self, crops: FaceCrops | None, time_s: float) -> None:
+        """Remember what the hint needs."""
+        self._crop = crops.crop if crops else None
+        if self.faces.box:
+            self._places.append((time_s, self.faces.box))
+        while self._places and self._places[0][0] < time_s - RECENT_S:
+            self._places.popleft()
 
     def _advance_to(self, step: int) -> None:
         """Leave a gap up to a grid step."""

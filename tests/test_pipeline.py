@@ -10,6 +10,7 @@ from kdphys import LiveMeter, Measurement, compare, measure
 from kdphys.errors import NoFaceError, TooShortError, VideoError
 from kdphys.pipeline import MODELS
 from kdphys.runtime import FPS, SIZE
+from kdphys.vitals import measure_vitals
 from tests._films import Recording, even_times, write_npz, write_video
 
 # In the order that design.md promises, with what came later at its place.
@@ -294,11 +295,70 @@ class TestLiveMeter:
         assert meter.push(recording.pictures[2], 1.7e9 + 0.5) is None
         assert meter.push(recording.pictures[3], 1.7e9 + 1.5) is not None
 
+    def test_without_a_face_the_wave_goes_on_without_samples(self, recording):
+        meter, vitals = LiveMeter(window_s=6.0), None
+        wall = np.full_like(recording.pictures[0], 90)
+        for index in range(275):
+            picture = recording.pictures[index] if index < 200 else wall
+            vitals = meter.push(picture, index / 25) or vitals
+        assert vitals is not None
+        assert vitals.heart_rate.value is None
+        # Gone for 3 s: the box is bridged for up to 1 s, and the network's last 0.4 s never come.
+        assert 2 * FPS <= np.isnan(meter.wave[-90:]).sum() <= 2.9 * FPS
+        assert meter.hint == "no face"
+
+    def test_samples_are_taken_once(self, recording):
+        meter, taken = LiveMeter(), []
+        for index, picture in enumerate(recording.pictures[:200]):
+            meter.push(picture, index / 25)
+            if index % 7 == 0:
+                taken.append(meter.take())
+        steps = np.concatenate([first + np.arange(len(wave)) for first, wave in taken])
+        np.testing.assert_array_equal(steps, np.arange(len(steps)))
+        assert len(steps) > 200
+        waves = np.concatenate([wave for _, wave in taken])
+        last = len(meter.take().wave)
+        np.testing.assert_array_equal(meter.wave[-len(waves) - last : -last or None], waves)
+
+    def test_variability_and_breathing_look_back_for_longer(self, recording, monkeypatch):
+        lengths = []
+
+        def read(wave, **rest):
+            lengths.append(len(wave))
+            return measure_vitals(wave, **rest)
+
+        monkeypatch.setattr("kdphys.stream.measure_vitals", read)
+        meter = LiveMeter(window_s=8.0)
+        meter.push(recording.pictures[0], 0.0)
+        assert meter.push(recording.pictures[1], 1.0) is not None
+        assert lengths == [8 * FPS, 60 * FPS]
+        lengths.clear()
+        meter = LiveMeter(window_s=90.0)
+        meter.push(recording.pictures[0], 0.0)
+        meter.push(recording.pictures[1], 1.0)
+        assert lengths == [90 * FPS]
+
+    @pytest.mark.parametrize(
+        ("change", "hint"),
+        [
+            (lambda rgb: rgb, None),
+            (lambda rgb: rgb // 6, "too dark"),
+            (lambda rgb: cv2.resize(rgb, None, fx=0.5, fy=0.5), "too far"),
+        ],
+    )
+    def test_a_hint_says_what_stands_in_the_way(self, recording, change, hint):
+        meter = LiveMeter()
+        assert meter.hint == "no face"
+        for index, picture in enumerate(recording.pictures[:40]):
+            meter.push(change(picture), index / 25)
+        assert meter.hint == hint
+
     def test_vitals_are_read_beside_the_colours_of_the_face(self, recording, monkeypatch):
         seen = []
 
-        def read(_wave, _fps, *, colours, **_rest):
+        def read(wave, *, colours, **rest):
             seen.append(colours.copy())
+            return measure_vitals(wave, **rest)
 
         monkeypatch.setattr("kdphys.stream.measure_vitals", read)
         meter = LiveMeter(window_s=6.0)
@@ -306,7 +366,7 @@ class TestLiveMeter:
             recording.pictures[:80], recording.time_s[:80].tolist(), strict=True
         ):
             meter.push(picture, time_s)
-        colours = seen[-1]
+        colours = seen[-2]  # the rate's, before that of all that is remembered
         known = np.isfinite(colours).all(1)
         assert len(colours) == len(meter.wave) == 6 * FPS
         assert 80 < known.sum() <= 91
