@@ -22,6 +22,8 @@ from kdphys.view import View
 from kdphys.vitals import LEAST_SECONDS, Vitals, measure_vitals
 
 MOST_WINDOW_S = 600.0
+RECENT_CROPS_S = 10.0  # remembered, so that another model can be shown the same
+TIMED = 300  # latest frames over which the network's time is told
 MEMORY_S = 60.0  # heart rate variability and breathing need longer than a heart rate
 
 TOO_FAR_PX = 45.0  # width of a face in the camera's picture
@@ -163,6 +165,8 @@ class LiveMeter:
         self._next_s: float | None = None
         self._crop: NDArray[np.uint8] | None = None
         self._places: deque[tuple[float, FaceBox]] = deque()
+        self._recent: deque[NDArray[np.uint8]] = deque(maxlen=round(RECENT_CROPS_S * FPS))
+        self._network_ms: deque[float] = deque(maxlen=TIMED)
 
     @property
     def wave(self) -> NDArray[np.float32]:
@@ -186,6 +190,15 @@ class LiveMeter:
             return "too bright"
         way = np.array([place.centre for _, place in self._places])
         return "restless" if np.ptp(way, axis=0).max() > RESTLESS * box.width else None
+
+    @property
+    def network_ms(self) -> float | None:
+        """Median time of the network for one of the latest frames; None before there is one."""
+        return float(np.median(self._network_ms)) if self._network_ms else None
+
+    def recent_crops(self) -> NDArray[np.uint8]:
+        """The latest crops of the open segment at 30 Hz, up to 10 s. Shape (T, S, S, 3)."""
+        return np.stack(self._recent) if self._recent else np.empty((0, SIZE, SIZE, 3), np.uint8)
 
     def take(self) -> Samples:
         """Give the samples of the wave since the last call, as far as they are remembered."""
@@ -215,9 +228,9 @@ class LiveMeter:
         if crops is not None:
             if crops.opens:
                 self._session = self._model.start()
+                self._recent.clear()
                 self._advance_to(crops.first_step)
-            self._append(self._session.push(crops.pixels))
-            self._colours = _last(self._colours, skin_mean(crops.pixels))
+            self._watch(crops.pixels)
         elif (step := self.faces.step_at(time_s)) > self._end_step:
             self._advance_to(step)
         if self._next_s is None:
@@ -226,6 +239,16 @@ class LiveMeter:
             return None
         self._next_s += self.every_s * (math.floor((time_s - self._next_s) / self.every_s) + 1)
         return self._read()
+
+    def _watch(self, pixels: NDArray[np.uint8]) -> None:
+        """Show the network the next crops."""
+        if not len(pixels):
+            return
+        before_s = self._session.seconds
+        self._append(self._session.push(pixels))
+        self._network_ms.append(1000 * (self._session.seconds - before_s) / len(pixels))
+        self._colours = _last(self._colours, skin_mean(pixels))
+        self._recent.extend(pixels)
 
     def _read(self) -> Vitals:
         """Read the rate of the last seconds, and what needs longer from all that is remembered."""

@@ -151,3 +151,12 @@ print(client.predict(handle_file("face.mp4"), "student", api_name="/measure"))
 `/measure` gives one model's reading, `/compare` all of them with the networks' cost. The same is on
 the command line: `python -m kdphys measure face.mp4 --json`.
 """
+
+LIVE_TWICE = "This visit is open in another window. Close that one, or reload this page."
+LIVE_BUSY = (
+    "KDPhys is busy: {visitors} people are being measured. Try again in a minute, or measure a "
+    "video in the other tab."
+)
+LIVE_SILENT = "The browser sent nothing for {seconds:.0f} s, so the measurement ended."
+LIVE_FLOOD = "More than {fps:.0f} pictures a second came, which no camera gives."
+LIVE_ORIGIN = "Only this server's own page may open the live socket."

@@ -1,0 +1,218 @@
+"""The live socket: a visitor's pictures go in, the pulse comes out, and nobody harms another."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from fastapi import FastAPI, WebSocket
+from starlette.testclient import TestClient, WebSocketTestSession
+from starlette.websockets import WebSocketDisconnect
+
+from kdphys.view import FOLLOW_PX, SEARCH_PX, View
+from tests._films import Recording
+from tests.test_view import shown
+from webapp import live
+from webapp.live import Visits, serve_socket
+from webapp.wire import Shot, write_batch
+
+SIDE = 160  # of the recording's pictures
+BLACK = np.zeros((FOLLOW_PX, FOLLOW_PX, 3), np.uint8)
+
+
+@pytest.fixture(scope="module")
+def visits() -> Visits:
+    return Visits(most=2)
+
+
+@pytest.fixture
+def client(visits: Visits) -> Iterator[TestClient]:
+    app = FastAPI()
+
+    @app.websocket("/live")
+    async def _(socket: WebSocket) -> None:
+        await serve_socket(socket, visits)
+
+    with TestClient(app) as client:
+        yield client
+
+
+def greet(socket: WebSocketTestSession, visit: str, **camera: object) -> dict[str, Any]:
+    socket.send_text(json.dumps({"width": SIDE, "height": SIDE, "visit": visit, **camera}))
+    return socket.receive_json()
+
+
+def send(socket: WebSocketTestSession, message: str | bytes) -> None:
+    if isinstance(message, bytes):
+        socket.send_bytes(message)
+    else:
+        socket.send_text(message)
+
+
+def play(
+    socket: WebSocketTestSession, recording: Recording, view: View, frames: int, first: int = 0
+) -> list[dict[str, Any]]:
+    """Send pictures two by two as a browser would, each as the server last asked for it."""
+    answers = []
+    for start in range(first, first + frames, 2):
+        batch = [
+            Shot(float(recording.time_s[at]), view, shown(recording.pictures[at], view))
+            for at in (start, start + 1)
+        ]
+        socket.send_bytes(write_batch(batch))
+        answers.append(socket.receive_json())
+        view = View(*answers[-1]["view"])
+    return answers
+
+
+@pytest.mark.slow
+def test_a_visitor_s_pulse_comes_back(client, recording):
+    with client.websocket_connect("/live") as socket:
+        welcome = greet(socket, "visitor-one")
+        assert welcome == {"welcome": True, "view": [0, 0, SIDE, SEARCH_PX]}
+        answers = play(socket, recording, View(*welcome["view"]), 296)
+        socket.send_text('{"ask": "compare"}')
+        compared = socket.receive_json()
+    steps = [answer["step"] for answer in answers]
+    wave = [x for answer in answers for x in answer["wave"]]
+    assert steps == sorted(steps)
+    assert steps[-1] + len(answers[-1]["wave"]) == len(wave) > 300
+    assert answers[-1]["view"][3] == FOLLOW_PX
+    assert answers[-1]["hint"] is None
+    vitals = [answer["vitals"] for answer in answers if "vitals" in answer]
+    assert len(vitals) == 11
+    assert vitals[-1]["heart_rate"]["value"] == pytest.approx(72, abs=3)
+    assert vitals[0]["heart_rate"]["value"] is None
+    assert vitals[0]["heart_rate"]["reason"]
+    assert vitals[-1]["respiration"]["value"] is None
+    student, teacher = compared["compared"]["student"], compared["compared"]["teacher"]
+    assert compared["seconds"] == 10
+    assert student["value"] == pytest.approx(72, abs=3)
+    assert teacher["value"] == pytest.approx(72, abs=3)
+    assert 0 < student["macs"] < teacher["macs"]
+    assert student["ms"] > 0
+    assert teacher["ms"] > 0
+
+
+@pytest.mark.slow
+def test_a_lost_socket_comes_back_to_its_visit(client, recording):
+    with client.websocket_connect("/live") as socket:
+        view = View(*greet(socket, "comes-back")["view"])
+        before = play(socket, recording, view, 60)
+    with client.websocket_connect("/live") as socket:
+        welcome = greet(socket, "comes-back")
+        assert welcome["view"] == before[-1]["view"]
+        after = play(socket, recording, View(*welcome["view"]), 20, first=60)
+        assert after[0]["step"] == before[-1]["step"] + len(before[-1]["wave"])
+        socket.send_text('{"ask": "restart"}')
+        assert socket.receive_json() == {"restarted": True, "view": [0, 0, SIDE, SEARCH_PX]}
+
+
+def test_a_visit_that_is_open_is_not_opened_twice_and_there_is_a_limit(client):
+    with client.websocket_connect("/live") as one, client.websocket_connect("/live") as two:
+        greet(one, "visitor-1")
+        greet(two, "visitor-2")
+        for name, said in (("visitor-1", "another window"), ("visitor-3", "2 people")):
+            with client.websocket_connect("/live") as other:
+                assert said in greet(other, name)["closed"]
+                with pytest.raises(WebSocketDisconnect) as closed:
+                    other.receive_json()
+                assert closed.value.code == 1013
+    with client.websocket_connect("/live") as three:
+        assert greet(three, "visitor-3")["welcome"]
+
+
+@pytest.mark.parametrize(
+    ("sent", "said"),
+    [
+        (b"nonsense", "another kind"),
+        ("{", "no JSON"),
+        ('{"width": 640, "height": 480, "visit": "again-here"}', "twice"),
+        (write_batch([Shot(0.0, View(0, 0, 9, FOLLOW_PX), BLACK)]), "nobody asked"),
+        (write_batch([Shot(float("nan"), View(0, 0, 100, FOLLOW_PX), BLACK)]), "no time"),
+    ],
+)
+def test_what_is_wrong_ends_the_visit_with_a_sentence_and_no_other(client, recording, sent, said):
+    with (
+        client.websocket_connect("/live") as neighbour,
+        client.websocket_connect("/live") as socket,
+    ):
+        view = View(*greet(neighbour, "a-neighbour")["view"])
+        greet(socket, "says-nonsense")
+        send(socket, sent)
+        assert said in socket.receive_json()["closed"]
+        with pytest.raises(WebSocketDisconnect) as closed:
+            socket.receive_json()
+        assert closed.value.code == 1003
+        assert said in closed.value.reason
+        assert play(neighbour, recording, view, 2)[0]["time_s"] == recording.time_s[1]
+
+
+@pytest.mark.parametrize(
+    "first", [write_batch([Shot(0.0, View(0, 0, 100, FOLLOW_PX), BLACK)]), "1"]
+)
+def test_the_camera_is_named_before_its_pictures(client, first):
+    with client.websocket_connect("/live") as socket:
+        send(socket, first)
+        assert "closed" in socket.receive_json()
+
+
+def test_pictures_with_an_old_stamp_are_left_out_and_counted(client):
+    with client.websocket_connect("/live") as socket:
+        greet(socket, "old-stamps")
+        shots = [Shot(at, View(0, 0, 100, FOLLOW_PX), BLACK) for at in (1.0, 1.0, 0.5, 1.1)]
+        socket.send_bytes(write_batch(shots))
+        assert socket.receive_json()["late"] == 2
+
+
+def test_a_flood_of_pictures_ends_the_visit(client):
+    with client.websocket_connect("/live") as socket:
+        greet(socket, "floods-us")
+        said = {}
+        batches = 0
+        while "closed" not in said and batches < 13:
+            at = [batches + picture / 100 for picture in range(32)]
+            shots = [Shot(one, View(0, 0, 100, FOLLOW_PX), BLACK) for one in at]
+            socket.send_bytes(write_batch(shots))
+            said = socket.receive_json()
+            batches += 1
+        assert "which no camera gives" in said["closed"]
+        assert batches == 12  # 4 s of 90 pictures a second are 360
+
+
+def test_a_browser_that_says_nothing_is_let_go(client, monkeypatch):
+    monkeypatch.setattr(live, "SILENT_S", 0.1)
+    with client.websocket_connect("/live") as socket:
+        assert "sent nothing" in socket.receive_json()["closed"]
+
+
+def test_a_visit_that_does_not_come_back_is_forgotten(client, visits, monkeypatch):
+    with client.websocket_connect("/live") as socket:
+        greet(socket, "goes-away")
+    monkeypatch.setattr(live, "KEPT_S", -1.0)
+    with client.websocket_connect("/live") as socket:
+        greet(socket, "comes-later")
+        assert visits.known == 1
+
+
+@pytest.mark.parametrize(
+    ("headers", "is_welcome"),
+    [
+        ({"origin": "http://testserver"}, True),
+        ({"origin": "https://kdphys.example", "x-forwarded-host": "kdphys.example"}, True),
+        ({"origin": "https://elsewhere.example"}, False),
+        ({"origin": "null"}, False),
+    ],
+)
+def test_only_the_server_s_own_page_opens_the_socket(client, headers, is_welcome):
+    if is_welcome:
+        with client.websocket_connect("/live", headers=headers) as socket:
+            assert greet(socket, "own-page-1")["welcome"]
+        return
+    with (
+        pytest.raises(WebSocketDisconnect) as closed,
+        client.websocket_connect("/live", headers=headers),
+    ):
+        pass
+    assert closed.value.code == 1008

@@ -1,0 +1,303 @@
+"""The live socket: pictures come from a visitor's camera, the pulse goes back.
+
+Each visitor has a meter of their own. A lost socket may come back within `KEPT_S` and goes on with
+it; nothing else is kept, and nothing is written to a disk.
+"""
+
+import asyncio
+import json
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from threading import RLock
+from typing import TypeVar, TypeVarTuple
+from urllib.parse import urlsplit
+
+import anyio
+import numpy as np
+from anyio import to_thread
+from fastapi import WebSocket, WebSocketDisconnect
+from numpy.typing import NDArray
+
+from kdphys import LiveMeter
+from kdphys.face import FaceBox, FaceFinder
+from kdphys.pipeline import MODELS
+from kdphys.runtime import FPS, open_model
+from kdphys.view import View, follow, whole
+from kdphys.vitals import Reading, Vitals, measure_vitals
+from webapp import texts
+from webapp.wire import Hello, Shot, WireError, read_batch, read_text
+
+logger = logging.getLogger(__name__)
+
+Given = TypeVarTuple("Given")
+Found = TypeVar("Found")
+
+MOST_VISITORS = 12
+MOST_WAIT_S = 0.5  # of the latest batches for a processor: above, nobody more is let in
+KEPT_S = 30.0  # a visit whose socket was lost is kept for this long
+SILENT_S = 20.0  # a browser that says nothing for this long is gone
+MOST_FPS, BURST_S = 90.0, 4.0  # more pictures a second, for this long, are a flood
+AT_ONCE = 2  # batches that are worked on at the same time
+POLICY, TRY_LATER, WRONG = 1008, 1013, 1003  # close codes of RFC 6455 and its registry
+
+
+class SharedFinder(FaceFinder):
+    """One face finder for all visitors, in turn: MediaPipe's graphs take one picture at a time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._turn = RLock()  # `find` looks again at what it found
+
+    def find(self, rgb: NDArray[np.uint8]) -> list[FaceBox]:
+        """As `FaceFinder.find`."""
+        with self._turn:
+            return super().find(rgb)
+
+    def follow(self, rgb: NDArray[np.uint8], box: FaceBox) -> FaceBox | None:
+        """As `FaceFinder.follow`."""
+        with self._turn:
+            return super().follow(rgb, box)
+
+
+@dataclass
+class Visit:
+    """What is known of one visitor."""
+
+    hello: Hello
+    meter: LiveMeter
+    view: View
+    left_s: float | None = None
+    """When its socket was lost; None while it is open."""
+    late: int = 0
+    """Pictures that came with a stamp not after the one before, and were left out."""
+    _latest_s: float = -np.inf
+    _arrivals: deque[tuple[float, int]] = field(default_factory=deque)
+
+    def take(self, shots: list[Shot]) -> dict[str, object]:
+        """Look at pictures; say what came of it."""
+        vitals = None
+        for shot in shots:
+            if shot.time_s <= self._latest_s:
+                self.late += 1
+                continue
+            self._latest_s = shot.time_s
+            vitals = self.meter.push(shot.rgb, shot.time_s, shot.view) or vitals
+        box = self.meter.faces.box
+        self.view = follow(self.view, box, self.hello.width, self.hello.height)
+        samples = self.meter.take()
+        said: dict[str, object] = {
+            "view": [self.view.x, self.view.y, self.view.side, self.view.pixels],
+            "box": box and [round(edge, 1) for edge in (box.x0, box.y0, box.x1, box.y1)],
+            "hint": self.meter.hint,
+            "step": samples.first_step,
+            "wave": [None if np.isnan(x) else round(float(x), 4) for x in samples.wave],
+            "time_s": shots[-1].time_s,
+            "late": self.late,
+        }
+        if vitals:
+            said["vitals"] = told(vitals)
+            said["network_ms"] = self.meter.network_ms
+        return said
+
+    def floods(self, pictures: int, now_s: float) -> bool:
+        """Note that pictures came; tell whether they are more than any camera gives."""
+        self._arrivals.append((now_s, pictures))
+        while self._arrivals[0][0] < now_s - BURST_S:
+            self._arrivals.popleft()
+        return sum(count for _, count in self._arrivals) > MOST_FPS * BURST_S
+
+    def compare(self) -> dict[str, object]:
+        """Show the last seconds to student and teacher; say what each read and how long it took."""
+        crops = self.meter.recent_crops()
+        rows = {}
+        for name in MODELS[:2]:
+            model = open_model(name)
+            session = model.start()
+            wave = np.concatenate([session.push(crops), session.finish()])
+            heart = measure_vitals(wave.astype(float), FPS, calibration=model.calibration)
+            rows[name] = {
+                "ms": 1000 * session.seconds / max(len(crops), 1),
+                "macs": model.facts.macs_per_frame,
+                "parameters": model.facts.parameters,
+                **_reading(heart.heart_rate),
+            }
+        return {"compared": rows, "seconds": round(len(crops) / FPS, 1)}
+
+
+def told(vitals: Vitals) -> dict[str, object]:
+    """Vitals as the page takes them."""
+    return {
+        "heart_rate": _reading(vitals.heart_rate),
+        "rmssd": _reading(vitals.rmssd),
+        "respiration": _reading(vitals.respiration),
+    }
+
+
+def _reading(reading: Reading) -> dict[str, object]:
+    value = None if reading.value is None else round(reading.value, 1)
+    return {
+        "value": value,
+        "unit": reading.unit,
+        "quality": round(reading.quality, 3),
+        "reason": reading.reason,
+    }
+
+
+class RefusedError(Exception):
+    """A visitor who can't be served now; says why."""
+
+
+class Visits:
+    """All visitors of one server."""
+
+    def __init__(self, most: int = MOST_VISITORS) -> None:
+        self.most = most
+        self._all: dict[str, Visit] = {}
+        self._finder: SharedFinder | None = None
+        self._turns = anyio.CapacityLimiter(AT_ONCE)
+        self._waits: deque[float] = deque([0.0], maxlen=50)
+
+    @property
+    def open(self) -> int:
+        """How many have an open socket."""
+        return sum(visit.left_s is None for visit in self._all.values())
+
+    @property
+    def known(self) -> int:
+        """How many are remembered, open or lost."""
+        return len(self._all)
+
+    def admit(self, hello: Hello) -> Visit:
+        """Let a visitor in, or back in.
+
+        Raises:
+            RefusedError: There are too many, or the visit is open elsewhere.
+        """
+        self._forget()
+        known = self._all.get(hello.visit)
+        if known and known.left_s is None:
+            raise RefusedError(texts.LIVE_TWICE)
+        if self.open >= self.most or (self.open and np.median(self._waits) > MOST_WAIT_S):
+            raise RefusedError(texts.LIVE_BUSY.format(visitors=self.open))
+        if known and (known.hello.width, known.hello.height) == (hello.width, hello.height):
+            known.left_s = None
+            return known
+        self._finder = self._finder or SharedFinder()
+        meter = LiveMeter(finder=self._finder)
+        self._all[hello.visit] = visit = Visit(hello, meter, whole(hello.width, hello.height))
+        return visit
+
+    def leave(self, visit: Visit) -> None:
+        """Note that a socket was lost."""
+        visit.left_s = time.monotonic()
+
+    def restart(self, visit: Visit) -> None:
+        """Begin a visit anew: nothing of what was seen is remembered."""
+        visit.meter = LiveMeter(finder=self._finder)
+        visit.view = whole(visit.hello.width, visit.hello.height)
+
+    async def work(self, task: Callable[[*Given], Found], *given: *Given) -> Found:
+        """Do a piece of work in a thread, when it is its turn."""
+        came_s = time.monotonic()
+        async with self._turns:
+            self._waits.append(time.monotonic() - came_s)
+            return await to_thread.run_sync(task, *given)
+
+    def _forget(self) -> None:
+        """Forget visits whose socket was lost too long ago."""
+        now_s = time.monotonic()
+        for name, visit in list(self._all.items()):
+            if visit.left_s is not None and now_s - visit.left_s > KEPT_S:
+                del self._all[name]
+
+
+async def serve_socket(socket: WebSocket, visits: Visits) -> None:
+    """Serve one browser until it leaves, or says what it should not."""
+    if not _is_own_page(socket):
+        await socket.close(POLICY, texts.LIVE_ORIGIN)
+        return
+    await socket.accept()
+    visit: Visit | None = None
+    try:
+        hello = await _first_words(socket)
+        visit = await visits.work(visits.admit, hello)
+        await socket.send_json({"welcome": True, "view": _place(visit.view)})
+        while True:
+            await _answer(socket, visits, visit)
+    except WireError as error:
+        await _close(socket, WRONG, str(error))
+    except RefusedError as error:
+        await _close(socket, TRY_LATER, str(error))
+    except TimeoutError:
+        await _close(socket, POLICY, texts.LIVE_SILENT.format(seconds=SILENT_S))
+    except (WebSocketDisconnect, RuntimeError):  # Starlette's word for a socket that is gone
+        logger.debug("a visitor left")
+    finally:
+        if visit:
+            visits.leave(visit)
+
+
+async def _first_words(socket: WebSocket) -> Hello:
+    said = await _receive(socket)
+    hello = read_text(said) if isinstance(said, str) else None
+    if not isinstance(hello, Hello):
+        raise WireError("The camera's size must come before its pictures.")
+    return hello
+
+
+async def _answer(socket: WebSocket, visits: Visits, visit: Visit) -> None:
+    """Take the next message and answer it."""
+    said = await _receive(socket)
+    if isinstance(said, bytes):
+        shots = read_batch(said)
+        if visit.floods(len(shots), time.monotonic()):
+            raise WireError(texts.LIVE_FLOOD.format(fps=MOST_FPS))
+        await socket.send_json(await visits.work(visit.take, shots))
+        return
+    asked = read_text(said)
+    if asked == "compare":
+        await socket.send_json(await visits.work(visit.compare))
+    elif asked == "restart":
+        await visits.work(visits.restart, visit)
+        await socket.send_json({"restarted": True, "view": _place(visit.view)})
+    else:
+        raise WireError("The camera's size came twice; open another socket for another camera.")
+
+
+async def _receive(socket: WebSocket) -> str | bytes:
+    """Wait for the next message.
+
+    Raises:
+        TimeoutError: None came for too long.
+        WebSocketDisconnect: The socket is closed.
+    """
+    async with asyncio.timeout(SILENT_S):
+        message = await socket.receive()
+    if message["type"] == "websocket.disconnect":
+        raise WebSocketDisconnect(message.get("code", 1006))
+    return message.get("bytes") or message.get("text") or ""
+
+
+async def _close(socket: WebSocket, code: int, reason: str) -> None:
+    """Say why as a message, which has room for it, then close."""
+    try:
+        await socket.send_text(json.dumps({"closed": reason}))
+        await socket.close(code, reason.encode()[:120].decode(errors="ignore"))
+    except (WebSocketDisconnect, RuntimeError):
+        logger.debug("a visitor left before hearing: %s", reason)
+
+
+def _is_own_page(socket: WebSocket) -> bool:
+    """Tell whether a page of this server opened the socket; programs name no page."""
+    origin = socket.headers.get("origin")
+    if origin is None:
+        return True
+    asked = socket.headers.get("x-forwarded-host") or socket.headers.get("host", "")
+    return urlsplit(origin).netloc == asked
+
+
+def _place(view: View) -> list[float]:
+    return [view.x, view.y, view.side, view.pixels]
