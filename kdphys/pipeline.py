@@ -219,7 +219,7 @@ class _Watch:
         first, opens = 0, True
         for frame in self._timed_frames():
             began = time.perf_counter()
-            crops = self._faces.push(frame.rgb, frame.time_s)
+            crops = self._faces.push(frame.rgb, frame.time_s, frame.view)
             self.face_s += time.perf_counter() - began
             if crops is None:
                 continue

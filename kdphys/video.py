@@ -9,9 +9,9 @@ import logging
 import math
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
@@ -27,6 +27,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from kdphys.errors import VideoError
+from kdphys.view import View
 
 VIDEO_SUFFIXES = frozenset(
     (".3gp", ".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".npz", ".webm")
@@ -50,6 +51,8 @@ class Frame:
     """Time since the first frame in seconds."""
     key_frame: bool | None
     """Coded without reference to others, as all are in some codecs; None: there is no codec."""
+    view: View | None = None
+    """Which part of the camera's picture it shows; None: all of it, as it is."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,7 @@ def probe(path: Path) -> VideoFacts:
     """
     _check_file(path)
     if path.suffix.lower() == ".npz":
-        with _open_npz(path) as (_, times, (height, width)):
+        with _open_npz(path) as (_, (height, width), times, _):
             return VideoFacts(float(times[-1] - times[0]), len(times), width, height, None)
     with _open_video(path) as (container, stream):
         picture = next(_pictures(path, container, stream), None)
@@ -125,7 +128,7 @@ def read_frames(path: Path, speed: float = 1.0) -> Iterator[Frame]:
     _check_file(path)
     frames = _read_npz(path) if path.suffix.lower() == ".npz" else _read_video(path)
     for frame in frames:
-        yield Frame(frame.rgb, frame.time_s / speed, frame.key_frame)
+        yield replace(frame, time_s=frame.time_s / speed)
 
 
 def _check_file(path: Path) -> None:
@@ -286,29 +289,45 @@ def _too_long(path: Path) -> str:
 
 def _read_npz(path: Path) -> Iterator[Frame]:
     """Read frames from an .npz archive, with times since the first."""
-    with _open_npz(path) as (file, times, (height, width)):
-        for time_s in times - times[0]:
+    with _open_npz(path) as (file, (height, width), times, views):
+        for time_s, view in zip(times - times[0], views, strict=True):
             pixels = file.read(height * width * 3)
             if len(pixels) != height * width * 3:
                 raise VideoError(f"{path.name} was cut off before its end: write it again.")
             rgb = np.frombuffer(pixels, np.uint8).reshape(height, width, 3)
-            yield Frame(rgb, float(time_s), None)
+            yield Frame(rgb, float(time_s), None, view)
 
 
 @contextmanager
-def _open_npz(path: Path) -> Iterator[tuple[IO[bytes], NDArray[np.float64], tuple[int, int]]]:
-    """Open an .npz archive at its first frame; give the file, the stamps (T,) and (H, W)."""
+def _open_npz(
+    path: Path,
+) -> Iterator[tuple[IO[bytes], tuple[int, int], NDArray[np.float64], Sequence[View | None]]]:
+    """Open an .npz archive at its first frame; give the file, (H, W), the stamps and views (T,)."""
     try:
         with zipfile.ZipFile(path) as archive, archive.open("frames.npy") as file:
             shape = _frames_shape(file)
             with archive.open("time_s.npy") as stamps:
                 times = _read_times(stamps, shape)
-            yield file, times, (shape[1], shape[2])
+            yield file, (shape[1], shape[2]), times, _read_views(archive, shape)
     except (KeyError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise VideoError(
             f"{path.name} can't be used ({error}): an npz needs frames (T, H, W, 3) uint8 and "
             f"time_s (T,) in seconds, increasing."
         ) from error
+
+
+def _read_views(archive: zipfile.ZipFile, frames: tuple[int, ...]) -> Sequence[View | None]:
+    """Read which part of the camera's picture each frame shows: x, y, side. Length T."""
+    if "view.npy" not in archive.namelist():
+        return [None] * frames[0]
+    with archive.open("view.npy") as file:
+        shape, by_columns, dtype = _read_header(file)
+        if shape != (frames[0], 3) or frames[1] != frames[2] or by_columns or dtype != np.float64:
+            raise ValueError(f"view is {dtype} of shape {shape}, frames are {frames}")
+        places = np.frombuffer(file.read(frames[0] * 3 * dtype.itemsize), dtype).reshape(-1, 3)
+    if len(places) != frames[0] or not np.isfinite(places).all():
+        raise ValueError("view holds what are no numbers")
+    return [View(x, y, side, frames[1]) for x, y, side in places.tolist()]
 
 
 def _read_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:

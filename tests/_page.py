@@ -7,7 +7,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -45,18 +45,38 @@ def served(log: Path) -> Iterator[str]:
             server.wait(20)
 
 
+FAKE_CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
+
+
 @contextmanager
-def browser() -> Iterator[Browser]:
-    """A headless Chromium of this machine, which asks nothing of the network by itself."""
+def browsers() -> Iterator[Callable[..., Browser]]:
+    """What starts headless Chromiums of this machine, which ask nothing of the network themselves.
+
+    Call it with more flags; it can't be opened twice at a time.
+    """
     program = next(
         filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome")))
     )
+    started: list[Browser] = []
+
+    def start(*more: str) -> Browser:
+        chromium = playwright.chromium.launch(executable_path=program, args=[*QUIET, *more])
+        started.append(chromium)
+        return chromium
+
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=program, args=list(QUIET))
         try:
-            yield chromium
+            yield start
         finally:
-            chromium.close()
+            for chromium in started:
+                chromium.close()
+
+
+@contextmanager
+def browser(*more: str) -> Iterator[Browser]:
+    """A single one."""
+    with browsers() as start:
+        yield start(*more)
 
 
 def _free_port() -> int:

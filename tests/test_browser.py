@@ -61,6 +61,7 @@ class Visit:
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("request", self._watch)
         self.page.goto(address)
+        self.page.get_by_role("tab", name=texts.TAB_VIDEO).click(timeout=READY_MS)
         self.page.wait_for_selector("#kd-measure", timeout=READY_MS)
 
     def _hear(self, message: ConsoleMessage) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from kdphys.errors import VideoError
 from kdphys.video import find_videos, probe, read_frames
+from kdphys.view import View
 from tests._media import four_corners, rotate_mp4, write_video
 
 TIMES_S = np.arange(12) / 30
@@ -131,6 +132,15 @@ def test_arrays_are_read_like_a_video(tmp_path):
     assert frames[0].key_frame is None
 
 
+def test_frames_of_an_archive_may_show_a_part_of_the_camera_s_picture(tmp_path):
+    views = np.array([[1, 2, 16], [1, 2, 16], [3, 2, 16], [3, 2, 24]], np.float64)
+    frames = np.zeros((4, 8, 8, 3), np.uint8)
+    path = write_npz(tmp_path / "a.npz", frames=frames, view=views)
+    found = list(read_frames(path, speed=2.0))
+    assert [frame.view for frame in found] == [View(x, y, side, 8) for x, y, side in views]
+    assert found[3].time_s == pytest.approx(0.05)
+
+
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
@@ -146,6 +156,11 @@ def test_arrays_are_read_like_a_video(tmp_path):
         ({"time_s": np.array([0, 1, 2, 1e9])}, "hours"),
         ({"time_s": np.array([0, 1, 2, None])}, "object"),
         ({"time_s": np.array(["a", "b", "c", "d"])}, "<U1"),
+        ({"view": np.zeros((4, 3))}, "frames are"),  # which are not square
+        ({"frames": np.zeros((4, 8, 8, 3), np.uint8), "view": np.zeros((3, 3))}, r"\(3, 3\)"),
+        ({"frames": np.zeros((4, 8, 8, 3), np.uint8), "view": np.zeros((4, 3))}, "side=0"),
+        ({"frames": np.zeros((4, 8, 8, 3), np.uint8), "view": np.ones((4, 3), int)}, "int64"),
+        ({"frames": np.zeros((4, 8, 8, 3), np.uint8), "view": np.full((4, 3), np.nan)}, "numbers"),
     ],
 )
 def test_unfit_arrays_are_refused_with_what_is_wrong(tmp_path, changed, said):

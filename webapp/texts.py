@@ -160,3 +160,69 @@ LIVE_BUSY = (
 LIVE_SILENT = "The browser sent nothing for {seconds:.0f} s, so the measurement ended."
 LIVE_FLOOD = "More than {fps:.0f} pictures a second came, which no camera gives."
 LIVE_ORIGIN = "Only this server's own page may open the live socket."
+
+TAB_LIVE = "Live"
+LIVE_START = "Start camera"
+LIVE_STOP = "Stop"
+LIVE_RECORD = "Record"
+LIVE_COMPARE = "Compare now"
+LIVE_CAMERA = "Camera"
+LIVE_PRIVATE = (
+    "Your browser cuts out the face and sends small pictures of it to this server, which keeps "
+    "none of them. Recordings stay in your browser."
+)
+LIVE_TRACE = "Pulse wave, live"
+LIVE_TRACE_NOTE = "The last 8 seconds. Gaps are times without a face."
+LIVE_HISTORY = "Heart rate so far"
+LIVE_HISTORY_NOTE = "One reading a second, each over the last 12 seconds. Gaps: no reading."
+LIVE_LATENCY = "Teacher versus student"
+LIVE_LATENCY_NOTE = "The student reads every picture as it comes. The teacher needs a whole clip."
+LIVE_VERDICT = (
+    "Last {seconds} s: student {student} a frame; teacher {teacher} a frame, {times} times as long."
+)
+LIVE_LAG = "Camera to answer"
+LIVE_LAG_NOTE = "median; the wave then trails by 0.4 s more, which the network looks ahead"
+LIVE_NETWORK = "Student, one frame"
+LIVE_NETWORK_NOTE = "median on this server"
+LIVE_DOWNLOADS = "Take it with you"
+LIVE_DOWNLOADS_NOTE = (
+    "Made in your browser. The .npz holds what was recorded, for python -m kdphys measure to read."
+)
+LIVE_CLOCK = (
+    "This browser doesn't tell when a picture was taken, so times are those of the screen and the "
+    "reading is less sure. Chrome, Edge and Safari tell it."
+)
+LIVE_STATUS = MappingProxyType(
+    {
+        "idle": "Press Start camera, sit still and look at the screen.",
+        "starting": "Asking for the camera …",
+        "collecting": "Collecting: keep still, the first reading takes some 8 seconds.",
+        "reading": "Reading your pulse.",
+        "no face": "No face in view. Look into the camera.",
+        "face lost": "Face lost. Look into the camera.",
+        "too far": "Move closer to the camera.",
+        "too dark": "More light, please: turn a lamp on or face a window.",
+        "too bright": "Less light, please: your face is overexposed.",
+        "restless": "Hold still.",
+        "hidden": "Paused: browsers stop the camera of a tab in the background.",
+        "reconnecting": "Connection lost. Trying again …",
+        "unreachable": "The server can't be reached. Check the network, then start again.",
+        "unplugged": "The camera was unplugged or taken away. Start again.",
+        "closed": "",
+        "done": "Stopped. Your wave and readings can be downloaded below.",
+        "insecure": (
+            "Browsers give a camera to pages over https or on this computer only. Open this page "
+            "that way."
+        ),
+        "NotAllowedError": (
+            "The camera is blocked. Allow it for this page (the camera sign in the address bar), "
+            "then start again."
+        ),
+        "NotFoundError": "No camera was found. Plug one in, then start again.",
+        "NotReadableError": (
+            "The camera is in use by another program. Close that one, then start again."
+        ),
+        "OverconstrainedError": "This camera is gone. Choose another one.",
+        "camera": "The camera could not be started. Try another one",
+    }
+)

@@ -13,12 +13,15 @@ from types import FrameType
 
 import gradio as gr
 import uvicorn
-from fastapi import FastAPI
+from fastapi import FastAPI, WebSocket
+from fastapi.staticfiles import StaticFiles
 from gradio import themes
 from gradio.components import Component
 
 from kdphys.pipeline import MODELS
 from webapp import cards, handlers, texts
+from webapp.live import Visits, serve_socket
+from webapp.stage import stage
 
 HERE = Path(__file__).parent
 EXAMPLES = HERE.parent / "docs" / "examples"
@@ -80,14 +83,23 @@ def serve(host: str, port: int) -> None:
 def build_app() -> FastAPI:
     """The page, mounted at the root of a web app."""
     gr.set_static_paths([EXAMPLES])  # served as they are; copies would be deleted like uploads
+    app = FastAPI(title=texts.TITLE)
+    app.mount("/live-files", StaticFiles(directory=HERE / "static"))
+    visits = Visits()
+
+    @app.websocket("/live")
+    async def _(socket: WebSocket) -> None:
+        await serve_socket(socket, visits)
+
     return gr.mount_gradio_app(
-        FastAPI(title=texts.TITLE),
+        app,
         build_page(),
         path="/",
         css_paths=[HERE / "style.css"],
         theme=_theme(),
         js=REMEMBER_THEME,
-        head=f'<meta name="description" content="{texts.HEADLINE}">',
+        head=f'<meta name="description" content="{texts.HEADLINE}">'
+        '<script type="module" src="live-files/live.js"></script>',
         favicon_path=str(HERE / "favicon.svg"),
         footer_links=["api"],
         run_history=False,
@@ -118,6 +130,8 @@ def build_page() -> gr.Blocks:
             switch = gr.Button(texts.THEME, elem_id="kd-theme", size="sm", scale=0)
             switch.click(None, js=SWITCH_THEME)
         with gr.Tabs(elem_id="kd-tabs"):
+            with gr.Tab(texts.TAB_LIVE):
+                _html(stage(), elem_id="kd-live")
             with gr.Tab(texts.TAB_VIDEO):
                 _video_tab()
             with gr.Tab(texts.TAB_ABOUT):

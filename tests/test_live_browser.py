@@ -1,0 +1,192 @@
+"""The live tab in a real Chromium, with a camera that films a synthetic face of a known pulse."""
+
+import csv
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from playwright.sync_api import Browser, Page, ViewportSize, expect
+
+from kdphys import measure
+from tests._camera import FPS, film_rates, write_y4m
+from tests._page import FAKE_CAMERA, browsers, served
+from webapp import texts
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.xdist_group("browser")]
+
+DESKTOP, PHONE = ViewportSize(width=1280, height=800), ViewportSize(width=390, height=844)
+READY_MS = 60_000
+READ_MS = 90_000  # 8 s on a quiet machine
+BPM = 72.0
+RECORDED_S = 11
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with served(tmp_path_factory.mktemp("server") / "log.txt") as where:
+        yield where
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("camera")
+
+
+@pytest.fixture(scope="module")
+def face(folder: Path) -> Path:
+    """A face, for as long as Chromium plays it: it begins anew at its end, between two beats."""
+    return write_y4m(folder / "face.y4m", film_rates([BPM], 20.0), FPS)
+
+
+@pytest.fixture(scope="module")
+def start() -> Iterator[Callable[..., Browser]]:
+    """What starts a browser with flags."""
+    with browsers() as starter:
+        yield starter
+
+
+@pytest.fixture(scope="module")
+def sitter(start: Callable[..., Browser], face: Path) -> Browser:
+    """A browser before whose camera somebody sits."""
+    return start(*FAKE_CAMERA, f"--use-file-for-fake-video-capture={face}")
+
+
+def visit(chromium: Browser, address: str, size: ViewportSize = DESKTOP) -> Page:
+    page = chromium.new_page(viewport=size, accept_downloads=True)
+    page.on("pageerror", lambda error: pytest.fail(str(error)))
+    page.goto(address)
+    page.wait_for_function("window.kdphysLive", timeout=READY_MS)
+    return page
+
+
+def part(page: Page, name: str):
+    return page.locator(f'[data-live="{name}"]')
+
+
+def wait_for_a_reading(page: Page) -> float:
+    page.wait_for_selector('#kd-live-view[data-reading="yes"]', timeout=READ_MS)
+    return float(part(page, "bpm").inner_text())
+
+
+def saved(page: Page, name: str) -> Path:
+    with page.expect_download(timeout=READY_MS) as download:
+        part(page, name).click()
+    return download.value.path()
+
+
+def test_a_face_before_the_camera_is_read_recorded_and_compared(sitter, address, tmp_path):
+    page = visit(sitter, address)
+    expect(part(page, "status")).to_have_text(texts.LIVE_STATUS["idle"])
+    part(page, "start").click()
+    assert wait_for_a_reading(page) == pytest.approx(BPM, abs=3)  # as the project promises
+    expect(part(page, "status")).to_have_text(texts.LIVE_STATUS["reading"])
+    part(page, "record").click()
+    recorded = f"kdphysLive.recording.shots.length >= {RECORDED_S * FPS}"
+    page.wait_for_function(recorded, timeout=READ_MS)
+    part(page, "compare").click()
+    expect(part(page, "verdict")).to_contain_text("teacher", timeout=READY_MS)
+    page.screenshot(path=tmp_path / "live.png", full_page=True)
+    live = page.evaluate("kdphysLive.readings.at(-1).value")
+    part(page, "stop").click()
+    expect(part(page, "status")).to_have_text(texts.LIVE_STATUS["done"])
+    assert page.evaluate("kdphysLive.stream") is None
+
+    archive = saved(page, "npz").rename(tmp_path / "live.npz")
+    with np.load(archive) as found:
+        assert found["frames"].shape[1:] == (72, 72, 3)
+        assert found["view"].shape == (len(found["time_s"]), 3)
+    again = measure(archive).vitals.heart_rate.value
+    assert again == pytest.approx(live, abs=1)  # other seconds of the same steady pulse
+    rows = list(csv.DictReader(saved(page, "csv").read_text().splitlines()))
+    assert len(rows) > RECORDED_S * FPS
+    assert np.diff([float(row["time_s"]) for row in rows]) == pytest.approx(1 / 30, abs=1e-3)
+    readings = json.loads(saved(page, "json").read_text())["readings"]
+    assert readings[-1]["value"] == pytest.approx(BPM, abs=3)
+    assert saved(page, "png").read_bytes().startswith(b"\x89PNG")
+    page.close()
+
+
+def test_what_is_sent_is_the_mean_of_what_the_camera_saw(sitter, address):
+    page = visit(sitter, address)
+    part(page, "start").click()
+    page.wait_for_function("kdphysLive.view && kdphysLive.view[3] === 72", timeout=READ_MS)
+    away = page.evaluate(
+        """async () => {
+          const { Averager } = await import("./live-files/pixels.js");
+          const canvas = document.createElement("canvas");
+          [canvas.width, canvas.height] = [320, 240];
+          const pen = canvas.getContext("2d");
+          pen.drawImage(kdphysLive.video, 0, 0);
+          const all = pen.getImageData(0, 0, 320, 240).data;
+          const frozen = Object.assign(canvas, { videoWidth: 320, videoHeight: 240 });
+          const [x, y, pixels] = [40, 30, 72];
+          const sent = new Averager().average(frozen, [x, y, 2 * pixels, pixels]);
+          let worst = 0;
+          for (let row = 0; row < pixels; row++)
+            for (let column = 0; column < pixels; column++)
+              for (let colour = 0; colour < 3; colour++) {
+                let sum = 0;
+                for (const [down, right] of [[0, 0], [0, 1], [1, 0], [1, 1]])
+                  sum += all[4 * ((y + 2 * row + down) * 320 + x + 2 * column + right) + colour];
+                const own = sent[3 * (row * pixels + column) + colour];
+                worst = Math.max(worst, Math.abs(own - sum / 4));
+              }
+          return worst;
+        }"""
+    )
+    assert away <= 0.5  # rounding to whole grey levels
+    page.close()
+
+
+def test_a_face_that_leaves_takes_its_reading_with_it(start, folder, address, tmp_path):
+    pictures = film_rates([BPM], 14.0)
+    wall = np.full_like(pictures[0], 90)
+    film = write_y4m(folder / "leaves.y4m", pictures + [wall] * 900, FPS)
+    chromium = start(*FAKE_CAMERA, f"--use-file-for-fake-video-capture={film}")
+    page = visit(chromium, address)
+    part(page, "start").click()
+    assert wait_for_a_reading(page) == pytest.approx(BPM, abs=3)
+    expect(part(page, "status")).to_have_text(texts.LIVE_STATUS["no face"], timeout=READ_MS)
+    page.wait_for_selector('#kd-live-view[data-reading="no"]', timeout=READ_MS)
+    expect(part(page, "bpm")).to_have_text(texts.NOTHING)
+    page.screenshot(path=tmp_path / "no-face.png")
+    chromium.close()
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("--use-fake-device-for-media-stream",), "NotAllowedError"),
+        (("--use-fake-ui-for-media-stream",), "NotFoundError"),
+    ],
+)
+def test_without_a_camera_a_sentence_says_what_to_do(start, address, flags, said):
+    chromium = start(*flags)
+    page = visit(chromium, address)
+    part(page, "start").click()
+    expect(part(page, "status")).to_have_text(texts.LIVE_STATUS[said], timeout=READY_MS)
+    expect(part(page, "start")).to_be_enabled()
+    expect(part(page, "stop")).to_be_disabled()
+    chromium.close()
+
+
+def test_a_lost_connection_is_taken_up_again(sitter, address):
+    page = visit(sitter, address)
+    part(page, "start").click()
+    wait_for_a_reading(page)
+    before = page.evaluate("kdphysLive.samples.at(-1)[0]")
+    page.evaluate("kdphysLive.socket.close()")
+    page.wait_for_function(f"kdphysLive.samples.at(-1)[0] > {before} + 60", timeout=READ_MS)
+    assert wait_for_a_reading(page) == pytest.approx(BPM, abs=3)
+    page.close()
+
+
+def test_a_phone_shows_the_live_tab_without_scrolling_sideways(sitter, address, tmp_path):
+    page = visit(sitter, address, PHONE)
+    part(page, "start").click()
+    wait_for_a_reading(page)
+    assert not page.evaluate("document.documentElement.scrollWidth > innerWidth")
+    page.screenshot(path=tmp_path / "phone.png", full_page=True)
+    page.close()

@@ -1,0 +1,74 @@
+"""The live tab in HTML: where `static/live.js` shows the camera, the pulse and what to do."""
+
+import json
+from html import escape
+
+from webapp import texts
+from webapp.cards import HEART, title
+
+
+def stage() -> str:
+    """Everything of the live tab; parts that the script fills have a name in `data-live`."""
+    words = json.dumps(
+        {
+            "status": dict(texts.LIVE_STATUS),
+            "verdict": texts.LIVE_VERDICT,
+            "none": texts.NO_READING,
+        }
+    )
+    return f"""<div id="kd-live-view" data-state="idle" data-reading="no">
+  <div data-live="texts" hidden>{escape(words)}</div>
+  <div class="kd-live-top">
+    <section class="kd-card kd-scene">
+      <div class="kd-mirror">
+        <video data-live="video" playsinline muted aria-label="Your camera"></video>
+        <canvas data-live="over" aria-hidden="true"></canvas>
+        {HEART}
+      </div>
+      <div class="kd-controls">
+        <button class="kd-go" data-live="start">{texts.LIVE_START}</button>
+        <button data-live="stop">{texts.LIVE_STOP}</button>
+        <button data-live="record" data-on="false">{texts.LIVE_RECORD}</button>
+        <select data-live="camera" aria-label="{texts.LIVE_CAMERA}" hidden></select>
+      </div>
+      <p class="kd-fine">{texts.LIVE_PRIVATE}</p>
+      <p class="kd-fine" data-live="clock" hidden>{texts.LIVE_CLOCK}</p>
+    </section>
+    <section class="kd-card kd-hero kd-now">
+      <p class="kd-status" data-live="status" role="status" aria-live="polite"></p>
+      <p class="kd-rate">{HEART}<span data-live="bpm">{texts.NOTHING}</span>
+        <small>{texts.BPM}</small></p>
+      <div class="kd-confidence"><div class="kd-meter"><i data-live="confidence"></i></div>
+        <p>{texts.CONFIDENCE} <b data-live="percent">{texts.NOTHING}</b></p></div>
+      <p class="kd-reason" data-live="reason"></p>
+      <dl class="kd-tiles">
+        {_tile("respiration", texts.RESPIRATION, texts.RESPIRATION_NOTE)}
+        {_tile("rmssd", texts.RMSSD, texts.RMSSD_NOTE)}
+        {_tile("lag", texts.LIVE_LAG, texts.LIVE_LAG_NOTE)}
+        {_tile("network", texts.LIVE_NETWORK, texts.LIVE_NETWORK_NOTE)}
+      </dl>
+    </section>
+  </div>
+  <section class="kd-card">{title(texts.LIVE_TRACE, texts.LIVE_TRACE_NOTE)}
+    <canvas class="kd-wave" data-live="trace" aria-label="{texts.LIVE_TRACE}"></canvas></section>
+  <div class="kd-live-pair">
+    <section class="kd-card">{title(texts.LIVE_HISTORY, texts.LIVE_HISTORY_NOTE)}
+      <canvas class="kd-past" data-live="history" aria-label="{texts.LIVE_HISTORY}"></canvas>
+    </section>
+    <section class="kd-card">{title(texts.LIVE_LATENCY, texts.LIVE_LATENCY_NOTE)}
+      <p class="kd-verdict" data-live="verdict" role="status"></p>
+      <div class="kd-controls"><button data-live="compare">{texts.LIVE_COMPARE}</button></div>
+    </section>
+  </div>
+  <section class="kd-card kd-live-files">{title(texts.LIVE_DOWNLOADS, texts.LIVE_DOWNLOADS_NOTE)}
+    <div class="kd-controls">
+      <button data-live="csv">CSV</button><button data-live="json">JSON</button>
+      <button data-live="png">PNG</button><button data-live="npz" disabled>.npz</button>
+    </div>
+  </section>
+</div>"""
+
+
+def _tile(name: str, label: str, note: str) -> str:
+    return f"""<div><dt>{label}</dt><dd><b data-live="{name}">{texts.NOTHING}</b>
+      <span data-live="{name}-why">{note}</span></dd></div>"""

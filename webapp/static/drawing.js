@@ -1,0 +1,158 @@
+// The pulse trace and the history of the rate, drawn on canvases at the screen's own pace.
+
+const SHOWN_S = 8;
+const FPS = 30;
+const KEPT = 3600; // samples
+const BEHIND = 3; // samples by which the trace trails what has come, so that it scrolls evenly
+const CATCH_UP = 0.05; // share of its distance that it makes good in each picture
+const PAD = 6;
+
+export class Trace {
+  constructor(canvas) {
+    this.canvas = canvas;
+    this.clear();
+  }
+
+  clear() {
+    this.values = new Map();
+    this.latest = this.head = null;
+    this.height = 1;
+    this.drawnMs = null;
+  }
+
+  push(step, wave) {
+    wave.forEach((value, index) => this.values.set(step + index, value));
+    if (wave.length) this.latest = step + wave.length - 1;
+    this.head ??= this.latest;
+    for (const old of this.values.keys()) {
+      if (this.values.size <= KEPT) break;
+      this.values.delete(old);
+    }
+  }
+
+  draw(nowMs = performance.now()) {
+    const passedS = this.drawnMs === null ? 0 : (nowMs - this.drawnMs) / 1000;
+    this.drawnMs = nowMs;
+    if (this.head !== null) {
+      this.head += passedS * FPS;
+      this.head += CATCH_UP * (this.latest - BEHIND - this.head);
+      this.head = Math.min(this.head, this.latest);
+    }
+    const { pen, wide, high, style } = fitted(this.canvas);
+    pen.clearRect(0, 0, wide, high);
+    grid(pen, wide, high, style);
+    if (this.head !== null) this.line(pen, wide, high, style, this.head);
+  }
+
+  line(pen, wide, high, style, head) {
+    const first = head - SHOWN_S * FPS;
+    let largest = 0.3; // noise of a wave without a pulse stays small
+    for (let step = Math.ceil(first); step <= head; step++) {
+      largest = Math.max(largest, Math.abs(this.values.get(step) ?? 0));
+    }
+    this.height += 0.08 * (largest - this.height);
+    pen.lineWidth = 2;
+    pen.lineJoin = "round";
+    pen.strokeStyle = style.getPropertyValue("--kd-student");
+    pen.beginPath();
+    let drawing = false;
+    for (let step = Math.floor(first); step <= head; step++) {
+      const value = this.values.get(step) ?? null;
+      if (value === null) {
+        drawing = false;
+        continue;
+      }
+      const x = ((step - first) / (SHOWN_S * FPS)) * wide;
+      const y = high / 2 - (value / this.height) * (high / 2 - PAD);
+      if (drawing) pen.lineTo(x, y);
+      else pen.moveTo(x, y);
+      drawing = true;
+    }
+    pen.stroke();
+  }
+
+  // A picture of the last seconds with the rate, to keep.
+  picture(readings) {
+    const canvas = document.createElement("canvas");
+    [canvas.width, canvas.height] = [1200, 420];
+    const pen = canvas.getContext("2d");
+    const style = getComputedStyle(this.canvas);
+    pen.fillStyle = style.getPropertyValue("--kd-card");
+    pen.fillRect(0, 0, 1200, 420);
+    pen.translate(30, 110);
+    grid(pen, 1140, 280, style);
+    if (this.latest !== null) this.line(pen, 1140, 280, style, this.latest);
+    pen.translate(-30, -110);
+    const last = readings.findLast((reading) => reading.value);
+    pen.fillStyle = style.getPropertyValue("--kd-ink");
+    pen.font = "600 44px sans-serif";
+    pen.fillText(last ? `${last.value.toFixed(1)} bpm` : "No reading", 30, 64);
+    pen.font = "20px sans-serif";
+    pen.fillStyle = style.getPropertyValue("--kd-muted");
+    const note = last ? `confidence ${Math.round(100 * last.quality)} %, ` : "";
+    pen.fillText(`${note}KDPhys, not a medical device`, 30, 96);
+    return canvas;
+  }
+}
+
+// Rates over time; unsure seconds are gaps.
+export function drawHistory(canvas, readings) {
+  const { pen, wide, high, style } = fitted(canvas);
+  pen.clearRect(0, 0, wide, high);
+  const shown = readings.slice(-180);
+  const rates = shown.map(({ value }) => value).filter(Boolean);
+  if (!rates.length) return;
+  const low = Math.floor((Math.min(...rates) - 4) / 10) * 10;
+  const top = Math.ceil((Math.max(...rates) + 4) / 10) * 10;
+  const startS = shown[0].timeS;
+  const spanS = Math.max(30, shown.at(-1).timeS - startS);
+  const left = 34;
+  const place = ({ timeS, value }) => [
+    left + ((timeS - startS) / spanS) * (wide - left - PAD),
+    high - PAD - ((value - low) / (top - low)) * (high - 2 * PAD),
+  ];
+  pen.font = "11px sans-serif";
+  pen.fillStyle = style.getPropertyValue("--kd-muted");
+  pen.strokeStyle = style.getPropertyValue("--kd-line");
+  pen.lineWidth = 1;
+  for (let rate = low; rate <= top; rate += 10) {
+    const [, y] = place({ timeS: startS, value: rate });
+    pen.fillText(String(rate), 2, Math.min(Math.max(y + 4, 10), high - 2));
+    pen.beginPath();
+    pen.moveTo(left, y);
+    pen.lineTo(wide, y);
+    pen.stroke();
+  }
+  pen.strokeStyle = style.getPropertyValue("--kd-pulse");
+  pen.lineWidth = 2;
+  pen.beginPath();
+  let drawing = false;
+  for (const reading of shown) {
+    if (reading.value) pen[drawing ? "lineTo" : "moveTo"](...place(reading));
+    drawing = Boolean(reading.value);
+  }
+  pen.stroke();
+}
+
+// A canvas with as many pixels as it has on the screen.
+function fitted(canvas) {
+  const ratio = window.devicePixelRatio || 1;
+  const { clientWidth: wide, clientHeight: high } = canvas;
+  if (canvas.width !== Math.round(wide * ratio)) canvas.width = Math.round(wide * ratio);
+  if (canvas.height !== Math.round(high * ratio)) canvas.height = Math.round(high * ratio);
+  const pen = canvas.getContext("2d");
+  pen.setTransform(ratio, 0, 0, ratio, 0, 0);
+  return { pen, wide, high, style: getComputedStyle(canvas) };
+}
+
+function grid(pen, wide, high, style) {
+  pen.strokeStyle = style.getPropertyValue("--kd-line");
+  pen.lineWidth = 1;
+  for (let second = 1; second < SHOWN_S; second++) {
+    const x = (second / SHOWN_S) * wide;
+    pen.beginPath();
+    pen.moveTo(x, 0);
+    pen.lineTo(x, high);
+    pen.stroke();
+  }
+}

@@ -1,0 +1,380 @@
+// The live tab: camera to server to screen. The server does the arithmetic; this file films, asks
+// for the parts of the picture that the server wants, and shows what comes back.
+
+import { Averager, batch } from "./pixels.js";
+import { npz, save } from "./files.js";
+import { Trace, drawHistory } from "./drawing.js";
+
+const BATCH = 3; // pictures that are sent together
+const SEARCH_EVERY_S = 0.2; // between whole pictures while a face is looked for
+const MOST_WAITING = 400_000; // bytes that may wait for a slow network; more pictures are left out
+const MOST_RECORDED_S = 180;
+const RETRIES_S = [0.5, 1, 2, 4, 8];
+const STEP_S = 1 / 30;
+const SEARCH_PX = 160;
+
+class Live {
+  constructor(root) {
+    this.root = root;
+    this.part = (name) => root.querySelector(`[data-live="${name}"]`);
+    this.texts = JSON.parse(this.part("texts").textContent);
+    this.video = this.part("video");
+    this.averager = new Averager();
+    this.trace = new Trace(this.part("trace"));
+    this.reset();
+    for (const [name, act] of Object.entries({
+      start: () => this.start(),
+      stop: () => this.stop(),
+      record: () => this.record(),
+      compare: () => this.ask("compare"),
+      csv: () => this.saveCsv(),
+      json: () => this.saveJson(),
+      png: () => this.savePng(),
+      npz: () => this.saveNpz(),
+    })) {
+      this.part(name).addEventListener("click", act);
+    }
+    this.part("camera").addEventListener("change", () => this.stream && this.start());
+    document.addEventListener("visibilitychange", () => {
+      if (this.stream) this.say(document.hidden ? "hidden" : null);
+    });
+    this.setState("idle");
+    this.say("idle");
+  }
+
+  reset() {
+    this.visit = [...crypto.getRandomValues(new Uint8Array(12))]
+      .map((byte) => byte.toString(16).padStart(2, "0"))
+      .join("");
+    this.view = null;
+    this.shots = [];
+    this.recording = null;
+    this.samples = []; // [step, value]
+    this.readings = []; // { timeS, bpm, quality, ... }
+    this.box = null;
+    this.lastS = -Infinity;
+    this.firstS = null;
+    this.searchedS = -Infinity;
+    this.stats = { filmed: 0, sent: 0, lost: 0, lagsMs: [], stamps: [], arrivals: [] };
+    this.trace.clear();
+  }
+
+  setState(state) {
+    this.root.dataset.state = state;
+    for (const name of ["stop", "record", "compare"]) this.part(name).disabled = state !== "live";
+    this.part("start").disabled = state === "starting" || state === "live";
+  }
+
+  // Say what to do; null says what the server last hinted at.
+  say(name, detail) {
+    if (name !== undefined) this.saying = name && { name, detail };
+    const said = this.saying ?? { name: this.hint ?? (this.bpm ? "reading" : "collecting") };
+    this.part("status").textContent = said.detail ?? this.texts.status[said.name] ?? "";
+    this.part("status").dataset.kind = said.name;
+  }
+
+  async start() {
+    this.halt();
+    this.reset();
+    this.setState("starting");
+    this.say("starting");
+    if (!navigator.mediaDevices?.getUserMedia) return this.fail("insecure");
+    try {
+      const chosen = this.part("camera").value;
+      this.stream = await navigator.mediaDevices.getUserMedia({
+        audio: false,
+        video: {
+          width: { ideal: 640 },
+          height: { ideal: 480 },
+          frameRate: { ideal: 30 },
+          ...(chosen ? { deviceId: { exact: chosen } } : { facingMode: "user" }),
+        },
+      });
+    } catch (error) {
+      return this.fail(error.name in this.texts.status ? error.name : "camera", error.message);
+    }
+    this.stream.getVideoTracks()[0].addEventListener("ended", () => this.fail("unplugged"));
+    this.video.srcObject = this.stream;
+    await this.video.play();
+    await this.listCameras();
+    this.setState("live");
+    this.say(null);
+    this.connect(0);
+    this.film();
+    this.show();
+  }
+
+  async listCameras() {
+    const cameras = (await navigator.mediaDevices.enumerateDevices()).filter(
+      (device) => device.kind === "videoinput",
+    );
+    const used = this.stream.getVideoTracks()[0].getSettings().deviceId;
+    this.part("camera").replaceChildren(
+      ...cameras.map((camera, index) => new Option(camera.label || `Camera ${index + 1}`, camera.deviceId)),
+    );
+    this.part("camera").value = used ?? "";
+    this.part("camera").hidden = cameras.length < 2;
+  }
+
+  // Once the light has settled: exposure and white balance that move look like a pulse.
+  async holdSteady() {
+    const track = this.stream?.getVideoTracks()[0];
+    const able = track?.getCapabilities?.() ?? {};
+    const wanted = ["exposureMode", "whiteBalanceMode"].filter((mode) => able[mode]?.includes("manual"));
+    if (!wanted.length || this.held) return;
+    this.held = true;
+    try {
+      await track.applyConstraints({ advanced: wanted.map((mode) => ({ [mode]: "manual" })) });
+    } catch {
+      this.held = false; // a camera that promised what it can't do
+    }
+  }
+
+  stop() {
+    this.halt();
+    this.setState(this.samples.length ? "done" : "idle");
+    this.say(this.samples.length ? "done" : "idle");
+  }
+
+  fail(name, detail) {
+    this.halt();
+    this.setState("failed");
+    const text = this.texts.status[name];
+    this.say(name, name === "camera" ? `${text} (${detail})` : text);
+  }
+
+  halt() {
+    this.stream?.getTracks().forEach((track) => track.stop());
+    this.stream = null;
+    this.held = false;
+    this.hint = this.bpm = null;
+    clearTimeout(this.retry);
+    this.socket?.close();
+    this.socket = null;
+    this.video.srcObject = null;
+    this.endRecording();
+  }
+
+  // The socket
+
+  connect(attempt) {
+    const address = new URL("live", location.href);
+    address.protocol = address.protocol.replace("http", "ws");
+    address.search = address.hash = "";
+    const socket = new WebSocket(address);
+    this.socket = socket;
+    socket.binaryType = "arraybuffer";
+    socket.addEventListener("open", () => {
+      const { videoWidth: width, videoHeight: height } = this.video;
+      socket.send(JSON.stringify({ width, height, visit: this.visit }));
+    });
+    socket.addEventListener("message", ({ data }) => this.hear(JSON.parse(data), socket));
+    socket.addEventListener("close", () => {
+      if (socket !== this.socket || !this.stream) return;
+      this.view = null;
+      const again = socket.welcomed ? 0 : attempt;
+      if (again >= RETRIES_S.length) return this.fail("unreachable");
+      this.say("reconnecting");
+      this.retry = setTimeout(() => this.connect(again + 1), 1000 * RETRIES_S[again]);
+    });
+  }
+
+  hear(said, socket) {
+    if (socket !== this.socket) return;
+    if (said.closed) {
+      this.socket = null;
+      return this.fail("closed", said.closed) ?? this.say("closed", said.closed);
+    }
+    if (said.compared) return this.showComparison(said);
+    if (said.view) this.view = said.view;
+    if (said.welcome) {
+      socket.welcomed = true;
+      return this.say(null);
+    }
+    if (!said.wave) return;
+    const now = performance.now();
+    this.stats.lagsMs.push(now - 1000 * said.time_s);
+    this.stats.lost += said.late - (this.late ?? 0);
+    this.late = said.late;
+    this.box = said.box;
+    said.wave.forEach((value, index) => this.samples.push([said.step + index, value]));
+    this.trace.push(said.step, said.wave);
+    this.hint = said.hint;
+    if (said.vitals) this.take(said);
+    if (!this.saying) this.say(null);
+  }
+
+  ask(what) {
+    if (this.socket?.readyState !== WebSocket.OPEN) return;
+    this.part("compare").disabled = true;
+    this.socket.send(JSON.stringify({ ask: what }));
+  }
+
+  // Filming
+
+  film() {
+    const stream = this.stream;
+    const next = (now, frame) => {
+      if (stream !== this.stream || !stream) return;
+      const timeMs = frame?.captureTime ?? now;
+      this.see(timeMs / 1000);
+      again();
+    };
+    const again = () =>
+      "requestVideoFrameCallback" in this.video
+        ? this.video.requestVideoFrameCallback(next)
+        : requestAnimationFrame((now) => next(now));
+    this.part("clock").hidden = "requestVideoFrameCallback" in this.video;
+    again();
+  }
+
+  see(timeS) {
+    if (!(timeS > this.lastS)) return; // the same picture again
+    this.lastS = timeS;
+    this.firstS ??= timeS;
+    if (!this.view || this.socket?.readyState !== WebSocket.OPEN) return;
+    const searching = this.view[3] === SEARCH_PX;
+    if (searching && timeS - this.searchedS < SEARCH_EVERY_S) return;
+    this.searchedS = timeS;
+    this.stats.filmed += 1;
+    if (this.socket.bufferedAmount > MOST_WAITING) {
+      this.stats.lost += 1;
+      return;
+    }
+    const shot = { timeS, view: this.view, rgb: this.averager.average(this.video, this.view) };
+    this.shots.push(shot);
+    this.stats.stamps.push(timeS);
+    if (this.recording?.open && !searching) this.keep(shot);
+    if (searching || this.shots.length >= BATCH) this.send();
+  }
+
+  send() {
+    this.socket.send(batch(this.shots));
+    this.stats.sent += this.shots.length;
+    this.shots = [];
+  }
+
+  // What is shown
+
+  show() {
+    if (!this.stream) return;
+    this.trace.draw();
+    const over = this.part("over");
+    const { videoWidth: wide, videoHeight: high } = this.video;
+    if (over.width !== wide) [over.width, over.height] = [wide, high];
+    const pen = over.getContext("2d");
+    pen.clearRect(0, 0, wide, high);
+    if (this.box) {
+      const [x0, y0, x1, y1] = this.box;
+      pen.lineWidth = 3;
+      pen.strokeStyle = getComputedStyle(this.root).getPropertyValue("--kd-student");
+      pen.beginPath();
+      pen.roundRect(x0, y0, x1 - x0, y1 - y0, 0.08 * (x1 - x0));
+      pen.stroke();
+      pen.globalAlpha = 0.55;
+      pen.setLineDash([6, 6]);
+      pen.beginPath(); // the oval whose mean colour the classical methods take
+      pen.ellipse((x0 + x1) / 2, (y0 + y1) / 2, 0.38 * (x1 - x0), 0.46 * (y1 - y0), 0, 0, 7);
+      pen.stroke();
+      pen.setLineDash([]);
+      pen.globalAlpha = 1;
+    }
+    requestAnimationFrame(() => this.show());
+  }
+
+  take({ vitals, network_ms: networkMs, time_s: timeS }) {
+    const { heart_rate: heart, rmssd, respiration } = vitals;
+    this.bpm = heart.value;
+    this.readings.push({ timeS: timeS - this.firstS, ...heart, rmssd, respiration });
+    this.stats.arrivals.push([timeS - this.firstS, heart.value, heart.quality]);
+    if (heart.value) this.holdSteady();
+    this.part("bpm").textContent = heart.value ? heart.value.toFixed(0) : "–";
+    this.part("reason").textContent = heart.value ? "" : (heart.reason ?? "");
+    this.root.style.setProperty("--beat", `${60 / (heart.value ?? 60)}s`);
+    this.root.dataset.reading = heart.value ? "yes" : "no";
+    const percent = Math.round(100 * heart.quality);
+    this.part("confidence").style.width = `${percent}%`;
+    this.part("percent").textContent = `${percent} %`;
+    for (const [name, reading] of Object.entries({ rmssd, respiration })) {
+      this.part(name).textContent = reading.value ? `${reading.value.toFixed(0)} ${reading.unit}` : "–";
+      this.part(`${name}-why`).textContent = reading.reason ?? "";
+    }
+    const lags = this.stats.lagsMs.slice(-100).sort((one, other) => one - other);
+    this.part("lag").textContent = `${Math.round(lags[lags.length >> 1])} ms`;
+    if (networkMs) this.part("network").textContent = `${networkMs.toFixed(2)} ms`;
+    drawHistory(this.part("history"), this.readings);
+  }
+
+  showComparison({ compared, seconds }) {
+    this.part("compare").disabled = false;
+    const { student, teacher } = compared;
+    const bpm = ({ value }) => (value ? `${value.toFixed(1)} bpm` : this.texts.none);
+    this.part("verdict").textContent = this.texts.verdict
+      .replace("{seconds}", seconds)
+      .replace("{student}", `${bpm(student)}, ${student.ms.toFixed(2)} ms`)
+      .replace("{teacher}", `${bpm(teacher)}, ${teacher.ms.toFixed(2)} ms`)
+      .replace("{times}", (teacher.ms / student.ms).toFixed(1));
+  }
+
+  // Recording
+
+  record() {
+    if (this.recording?.open) return this.endRecording();
+    this.recording = { open: true, shots: [] };
+    this.part("record").dataset.on = "true";
+  }
+
+  endRecording() {
+    if (this.recording) this.recording.open = false;
+    this.part("record").dataset.on = "false";
+    this.part("npz").disabled = !this.recording?.shots.length;
+  }
+
+  keep(shot) {
+    this.recording.shots.push(shot);
+    if (shot.timeS - this.recording.shots[0].timeS > MOST_RECORDED_S) this.endRecording();
+  }
+
+  saveCsv() {
+    const lines = this.samples.map(([step, value]) => `${(step * STEP_S).toFixed(4)},${value ?? ""}`);
+    save(new Blob([`time_s,wave\n${lines.join("\n")}\n`], { type: "text/csv" }), "kdphys-live.csv");
+  }
+
+  saveJson() {
+    const text = JSON.stringify({ schema: 1, wave_fps: 30, readings: this.readings }, null, 1);
+    save(new Blob([text], { type: "application/json" }), "kdphys-live.json");
+  }
+
+  savePng() {
+    this.trace.picture(this.readings).toBlob((blob) => save(blob, "kdphys-live.png"));
+  }
+
+  saveNpz() {
+    const shots = this.recording?.shots ?? [];
+    if (!shots.length) return;
+    const side = shots[0].view[3];
+    const frames = new Uint8Array(shots.length * side * side * 3);
+    shots.forEach((shot, index) => frames.set(shot.rgb, index * side * side * 3));
+    const stamps = Float64Array.from(shots, (shot) => shot.timeS - shots[0].timeS);
+    const views = Float64Array.from(shots.flatMap((shot) => shot.view.slice(0, 3)));
+    const arrays = {
+      frames: { data: frames, type: "|u1", shape: [shots.length, side, side, 3] },
+      time_s: { data: stamps, type: "<f8", shape: [shots.length] },
+      view: { data: views, type: "<f8", shape: [shots.length, 3] },
+    };
+    save(npz(arrays), "kdphys-live.npz");
+  }
+}
+
+// Gradio builds the page with a script, before or after this one.
+function begin() {
+  const root = document.querySelector("#kd-live-view");
+  if (root) window.kdphysLive = new Live(root); // tests look at its stats
+  return Boolean(root);
+}
+if (!begin()) {
+  new MutationObserver((_, observer) => begin() && observer.disconnect()).observe(
+    document.documentElement,
+    { childList: true, subtree: true },
+  );
+}
