@@ -1,0 +1,273 @@
+"""What the live path delivers: `python tests/probe_live.py [--visitors N] [--seconds S] [--json]`.
+
+A real headless Chromium opens the page; its camera plays a synthetic face whose skin is modulated
+by 0.5 % in green at a rate that steps from 70 to 90 bpm halfway, with the number of each picture
+written into it in black and white. More visitors, if asked for, are socket clients that send the
+same face in real time. Figures, all in one run:
+
+* frames_per_s, lost_fraction: pictures that reached the network, of those that the camera played
+  from the first picture of a followed face on.
+* stamp_error_ms: 95th percentile of how far stamps are from an even clock of the film's numbers.
+* snr_db: power of the modulation in the green that is sent, over what else lies at 0.7 to 4 Hz.
+* lag_p95_ms: from a picture's capture to the answer to it in the page. The network looks ahead by
+  another 400 ms.
+* first_correct_bpm_s: from the first picture to the first reading within 3 bpm; wrong_readings is
+  how many were shown that were further off, but for the 12 s after the step.
+* step_follow_s: from the step to the reading that is within 3 bpm of the new rate, and stays.
+* clients_lag_p95_ms: of the other visitors, from sending a picture to its answer.
+* rss_mb, rss_growth_mb: memory of the server at the end, and its growth over the second half.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Thread
+
+import numpy as np
+import psutil
+from numpy.typing import NDArray
+from playwright.sync_api import Page
+from websockets.asyncio.client import connect
+
+from kdphys.crop import FaceBox, crop_face
+from kdphys.view import View
+from tests._camera import FPS, film_rates, write_y4m
+from tests._films import Picture
+from tests._page import FAKE_CAMERA, browser, served
+from webapp.wire import Shot, write_batch
+
+RATES = (70.0, 90.0)
+DEPTH = 0.005  # of green; red and blue follow it as blood has them
+BLOOD = np.array([0.43, 1.0, 0.69])
+NOISE = 1.0  # grey levels a pixel
+BITS, BLOCK = 12, 8  # of the number in each picture, and pixels of each
+READY_MS = 60_000
+NEAR_BPM = 3.0
+BATCH = 3
+WATCH = """() => {
+  const strip = document.createElement("canvas");
+  [strip.width, strip.height] = [96, 8];
+  const pen = strip.getContext("2d", { willReadFrequently: true });
+  const live = window.kdphysLive;
+  const see = live.see.bind(live);
+  const keep = live.averager.average.bind(live.averager);
+  window.probe = [];
+  let number = 0;
+  live.see = (timeS) => {
+    pen.drawImage(live.video, 0, 0, 96, 8, 0, 0, 96, 8);
+    const pixels = pen.getImageData(0, 4, 96, 1).data;
+    number = 0;
+    for (let bit = 0; bit < 12; bit++) number |= (pixels[4 * (8 * bit + 4) + 1] > 127) << bit;
+    see(timeS);
+  };
+  live.averager.average = (video, view) => {
+    const rgb = keep(video, view);
+    const side = view[3];
+    let green = 0, count = 0;
+    for (let row = Math.floor(0.3 * side); row < 0.7 * side; row++)
+      for (let column = Math.floor(0.35 * side); column < 0.65 * side; column++, count++)
+        green += rgb[3 * (row * side + column) + 1];
+    window.probe.push([live.lastS, number, side, green / count]);
+    return rgb;
+  };
+}"""
+
+Array = NDArray[np.float64]
+
+
+def make_film(seconds: float) -> list[Picture]:
+    """One face whose colour swings at a rate that steps halfway, numbered."""
+    face = film_rates([RATES[0]], 2.0)[0].astype(np.float32)
+    high, wide = face.shape[:2]
+    down, across = np.mgrid[:high, :wide]
+    head = ((across - wide / 2) / (0.17 * wide)) ** 2 + ((down - 0.52 * high) / (0.3 * high)) ** 2
+    skin = np.clip(1.5 - head, 0, 1)[..., None].astype(np.float32)
+    frames = int(seconds * FPS)
+    turns = np.cumsum(np.where(np.arange(frames) < frames / 2, *RATES)) / 60 / FPS
+    noise = np.random.default_rng(0).normal(0, NOISE, (16, *face.shape)).astype(np.float32)
+    film = []
+    for number, turn in enumerate(turns):
+        swing = DEPTH * np.sin(2 * np.pi * turn) * BLOOD
+        lit = face * (1 - skin * swing.astype(np.float32)) + noise[number * 7 % 16]
+        picture = np.clip(np.rint(lit), 0, 255).astype(np.uint8)
+        for bit in range(BITS):
+            picture[:BLOCK, BLOCK * bit : BLOCK * (bit + 1)] = 255 * (number >> bit & 1)
+        film.append(picture)
+    return film
+
+
+async def play_visitor(
+    address: str, film: Sequence[Picture], seconds: float, name: int
+) -> list[float]:
+    """One more visitor: sends the film in real time; gives the lag of each picture in ms."""
+    high, wide = film[0].shape[:2]
+    lags: list[float] = []
+    async with connect(f"{address.replace('http', 'ws')}/live", max_size=None) as socket:
+        greeting = {"width": wide, "height": high, "visit": f"probe-visitor-{name}"}
+        await socket.send(json.dumps(greeting))
+        view = View(*json.loads(await socket.recv())["view"])
+        began, sent = time.monotonic(), {}
+
+        async def listen() -> None:
+            nonlocal view
+            async for message in socket:
+                said = json.loads(message)
+                view = View(*said["view"])
+                lags.append(1000 * (time.monotonic() - sent.pop(round(said["time_s"], 6))))
+
+        listening = asyncio.create_task(listen())
+        shots: list[Shot] = []
+        for number in range(int(seconds * FPS)):
+            due = began + (number + name / 9) / FPS
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+            picture = film[number % len(film)]
+            part = FaceBox(view.x, view.y, view.x + view.side, view.y + view.side, 1.0)
+            time_s = number / FPS
+            shots.append(Shot(time_s, view, crop_face(picture, part, view.pixels)))
+            if len(shots) == BATCH:
+                sent[round(time_s, 6)] = time.monotonic()
+                await socket.send(write_batch(shots))
+                shots = []
+        await asyncio.sleep(1.0)
+        listening.cancel()
+        if sent:
+            raise RuntimeError(f"{len(sent)} batches of visitor {name} were not answered")
+    return lags
+
+
+def play_visitors(address: str, film: Sequence[Picture], seconds: float, count: int) -> list[float]:
+    """Play several visitors at once; gives all their lags."""
+
+    async def play() -> list[list[float]]:
+        plays = (play_visitor(address, film, seconds, name) for name in range(count))
+        return await asyncio.gather(*plays)
+
+    return [lag for lags in asyncio.run(play()) for lag in lags]
+
+
+def watch(page: Page, seconds: float, server: psutil.Process) -> dict[str, float]:
+    """Let the page run; gives the server's memory halfway and at the end in MB."""
+    page.evaluate(WATCH)
+    page.click('[data-live="start"]')
+    page.wait_for_function("window.probe.length > 0", timeout=READY_MS)
+    memory = []
+    for _ in range(2):
+        page.wait_for_timeout(500 * seconds)
+        memory.append(server.memory_info().rss / 2**20)
+    return {"rss_mb": memory[1], "rss_growth_mb": memory[1] - memory[0]}
+
+
+def judge(page: Page, seconds: float) -> dict[str, float | None]:
+    """Work out the figures of what the page saw and showed."""
+    seen = np.array(page.evaluate("window.probe"))
+    stats = page.evaluate("kdphysLive.stats")
+    followed = seen[seen[:, 2] == seen[-1, 2]]
+    numbers = unwrapped(followed[:, 1], seconds)
+    played = numbers[-1] - numbers[0] + 1
+    slope, start = np.polyfit(numbers, followed[:, 0], 1)
+    away_ms = 1000 * np.abs(followed[:, 0] - (start + slope * numbers))
+    first_s = seen[0, 0]
+    first_number = unwrapped(seen[:, 1], seconds)[0]
+    figures = {
+        "frames_per_s": (len(numbers) - 1) / (followed[-1, 0] - followed[0, 0]),
+        "lost_fraction": 1 - (len(np.unique(numbers)) - stats["lost"]) / played,
+        "stamp_error_ms": float(np.percentile(away_ms, 95)),
+        "snr_db": snr_db(followed, numbers, seconds),
+        "lag_p95_ms": float(np.percentile(stats["lagsMs"], 95)),
+    }
+    step_s = start + slope * (seconds * FPS / 2) - first_s
+    arrivals = [(at, bpm) for at, bpm, _ in stats["arrivals"] if bpm is not None]
+    old = [(at, abs(bpm - RATES[0]) <= NEAR_BPM) for at, bpm in arrivals if at < step_s]
+    new = [(at, abs(bpm - RATES[1]) <= NEAR_BPM) for at, bpm in arrivals if at >= step_s]
+    off = [at for at, near in new if not near]
+    after = [at for at, near in new if near and at > max(off, default=-1.0)]
+    wrong = sum(not near for _, near in old) + sum(at > step_s + 12 for at in off)
+    return figures | {
+        "first_correct_bpm_s": next((at for at, near in old if near), None),
+        "step_follow_s": after[0] - step_s if after else None,
+        "wrong_readings": wrong,
+        "first_picture": first_number,
+    }
+
+
+def unwrapped(numbers: Array, seconds: float) -> Array:
+    """Numbers of the pictures played, where the film begins anew going on."""
+    length = int(seconds * FPS)
+    rounds = np.cumsum(np.diff(numbers, prepend=numbers[0]) < -length / 2)
+    return numbers + rounds * length
+
+
+def snr_db(seen: Array, numbers: Array, seconds: float) -> float:
+    """Power of the modulation in green over the rest in the heart's band, at the first rate."""
+    chosen = (numbers > 0) & (numbers < seconds * FPS / 2)
+    at, green = numbers[chosen] / FPS, seen[chosen, 3] / seen[chosen, 3].mean() - 1
+    grid = np.arange(at[0], at[-1], 1 / FPS)
+    wave = np.interp(grid, at, green)
+    wave = wave - np.polyval(np.polyfit(grid, wave, 3), grid)
+    turns = 2 * np.pi * RATES[0] / 60 * grid
+    basis = np.stack([np.sin(turns), np.cos(turns)], 1)
+    swing = basis @ np.linalg.lstsq(basis, wave, rcond=None)[0]
+    hz = np.fft.rfftfreq(len(grid), 1 / FPS)
+    rest = np.fft.rfft(wave - swing) * ((hz >= 0.7) & (hz <= 4))
+    noise = np.fft.irfft(rest, len(grid)).var()
+    return float(10 * np.log10(swing.var() / noise))
+
+
+def main(words: Sequence[str]) -> int:
+    """Probe as asked."""
+    parser = argparse.ArgumentParser(prog="python tests/probe_live.py")
+    parser.add_argument("--visitors", type=int, default=1, help="people at once")
+    parser.add_argument("--seconds", type=float, default=40.0, help="length of the film and run")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    given = parser.parse_args(words)
+    film_s = min(given.seconds, 120.0)
+    with TemporaryDirectory() as folder:
+        film = make_film(film_s)
+        path = write_y4m(Path(folder) / "camera.y4m", film, FPS)
+        with served(Path(folder) / "log.txt") as address:
+            server = next(
+                child
+                for child in psutil.Process(os.getpid()).children()
+                if "app.py" in child.cmdline()
+            )
+            camera = (*FAKE_CAMERA, f"--use-file-for-fake-video-capture={path}")
+            with browser(*camera) as chromium:
+                page = chromium.new_page()
+                page.goto(address)
+                page.wait_for_function("window.kdphysLive", timeout=READY_MS)
+                lags: list[float] = []
+                others = Thread(
+                    target=lambda: lags.extend(
+                        play_visitors(address, film, given.seconds, given.visitors - 1)
+                    )
+                )
+                others.start()
+                memory = watch(page, given.seconds, server)
+                others.join()
+                found = judge(page, film_s)
+    figures: dict[str, object] = {
+        name: value if value is None else round(value, 3)
+        for name, value in (found | memory).items()
+    }
+    figures["visitors"] = given.visitors
+    figures["seconds"] = given.seconds
+    if given.visitors > 1:
+        figures["clients_lag_p95_ms"] = round(float(np.percentile(lags, 95)), 1)
+        figures["clients_answered"] = len(lags)
+    figures["machine"] = f"{platform.machine()}, {os.cpu_count()} cores"
+    if given.json:
+        sys.stdout.write(json.dumps(figures) + "\n")
+    else:
+        sys.stdout.write("".join(f"{name:22} {value}\n" for name, value in figures.items()))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
