@@ -157,6 +157,7 @@ class Visits:
         self.most = most
         self._all: dict[str, Visit] = {}
         self._finder: SharedFinder | None = None
+        self._loading = RLock()
         self._turns = anyio.CapacityLimiter(AT_ONCE)
         self._waits: deque[float] = deque([0.0], maxlen=50)
 
@@ -185,10 +186,15 @@ class Visits:
         if known and (known.hello.width, known.hello.height) == (hello.width, hello.height):
             known.left_s = None
             return known
-        self._finder = self._finder or SharedFinder()
-        meter = LiveMeter(finder=self._finder)
+        meter = self.new_meter()
         self._all[hello.visit] = visit = Visit(hello, meter, whole(hello.width, hello.height))
         return visit
+
+    def new_meter(self) -> LiveMeter:
+        """A meter that shares the face finder; the first one loads it, which takes seconds."""
+        with self._loading:
+            self._finder = self._finder or SharedFinder()
+        return LiveMeter(finder=self._finder)
 
     def leave(self, visit: Visit) -> None:
         """Note that a socket was lost."""
@@ -196,7 +202,7 @@ class Visits:
 
     def restart(self, visit: Visit) -> None:
         """Begin a visit anew: nothing of what was seen is remembered."""
-        visit.meter = LiveMeter(finder=self._finder)
+        visit.meter = self.new_meter()
         visit.view = whole(visit.hello.width, visit.hello.height)
 
     async def work(self, task: Callable[[*Given], Found], *given: *Given) -> Found:

@@ -9,6 +9,7 @@ import tempfile
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from threading import Thread
 from types import FrameType
 
 import gradio as gr
@@ -75,9 +76,11 @@ def serve(host: str, port: int) -> None:
     logging.getLogger("uvicorn.error").addFilter(_is_worth_saying)
     with tempfile.TemporaryDirectory(prefix="kdphys-") as folder:
         os.environ["GRADIO_TEMP_DIR"] = folder  # read by Gradio when components are made
-        uvicorn.run(
-            build_app(), host=host, port=port, access_log=False, timeout_graceful_shutdown=3
-        )
+        app = build_app()
+        Thread(
+            target=app.state.visits.new_meter, daemon=True
+        ).start()  # so that nobody waits for it
+        uvicorn.run(app, host=host, port=port, access_log=False, timeout_graceful_shutdown=3)
 
 
 def build_app() -> FastAPI:
@@ -85,7 +88,7 @@ def build_app() -> FastAPI:
     gr.set_static_paths([EXAMPLES])  # served as they are; copies would be deleted like uploads
     app = FastAPI(title=texts.TITLE)
     app.mount("/live-files", StaticFiles(directory=HERE / "static"))
-    visits = Visits()
+    app.state.visits = visits = Visits()
 
     @app.websocket("/live")
     async def _(socket: WebSocket) -> None:
