@@ -24,7 +24,8 @@ from kdphys.vitals import LEAST_SECONDS, Vitals, measure_vitals
 MOST_WINDOW_S = 600.0
 RECENT_CROPS_S = 10.0  # remembered, so that another model can be shown the same
 TIMED = 300  # latest frames over which the network's time is told
-MEMORY_S = 60.0  # heart rate variability and breathing need longer than a heart rate
+MEMORY_S = 60.0  # heart rate variability and breathing need longer than a heart rate,
+LONGER_EVERY_S = 2.0  # take longer to work out, and change more slowly
 
 TOO_FAR_PX = 45.0  # width of a face in the camera's picture
 TOO_DARK, TOO_BRIGHT = 40.0, 235.0  # mean of its brightest colour, 0 to 255
@@ -130,7 +131,7 @@ class LiveMeter:
     Args:
         model: "student", or one on the Hub, "owner/name@commit": a student alone gives samples as
             frames come.
-        window_s: Seconds that the heart rate looks back, at least 6; heart rate variability and
+        window_s: Seconds that the heart rate looks back, at least 5; heart rate variability and
             breathing look back a minute, or as far as that.
         every_s: Seconds between two vitals.
         finder: What detects faces, if it is shared.
@@ -163,6 +164,8 @@ class LiveMeter:
         self._colours = np.full((len(self._wave), 3), np.nan)
         self._end_step = self._taken_step = 0
         self._next_s: float | None = None
+        self._longer: Vitals | None = None
+        self._longer_step = 0
         self._crop: NDArray[np.uint8] | None = None
         self._places: deque[tuple[float, FaceBox]] = deque()
         self._recent: deque[NDArray[np.uint8]] = deque(maxlen=round(RECENT_CROPS_S * FPS))
@@ -257,8 +260,9 @@ class LiveMeter:
         now = read(wave[-self._window :], colours=self._colours[-self._window :])
         if self._window == len(wave):
             return now
-        longer = read(wave, colours=self._colours)
-        return replace(now, rmssd=longer.rmssd, respiration=longer.respiration)
+        if self._longer is None or self._end_step - self._longer_step >= LONGER_EVERY_S * FPS:
+            self._longer, self._longer_step = read(wave, colours=self._colours), self._end_step
+        return replace(now, rmssd=self._longer.rmssd, respiration=self._longer.respiration)
 
     def _notice(self, crops: FaceCrops | None, time_s: float) -> None:
         """Remember what the hint needs."""

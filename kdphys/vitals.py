@@ -28,7 +28,7 @@ from kdphys.pulse import (
 )
 
 LEAST_QUALITY = 0.5
-LEAST_SECONDS = 6.0
+LEAST_SECONDS = 5.0
 RMSSD_SECONDS, RMSSD_STEPS = 20.0, 15
 BREATHING_SECONDS = 30.0
 USUAL_JITTER_MS = 40.0  # by noise, at which an RMSSD is given no more; set by hand

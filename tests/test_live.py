@@ -81,7 +81,7 @@ def test_a_visitor_s_pulse_comes_back(client, recording):
     assert answers[-1]["view"][3] == FOLLOW_PX
     assert answers[-1]["hint"] is None
     vitals = [answer["vitals"] for answer in answers if "vitals" in answer]
-    assert len(vitals) == 11
+    assert len(vitals) == 23
     assert vitals[-1]["heart_rate"]["value"] == pytest.approx(72, abs=3)
     assert vitals[0]["heart_rate"]["value"] is None
     assert vitals[0]["heart_rate"]["reason"]

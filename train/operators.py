@@ -28,11 +28,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from kdphys.models.student import Student, StudentConfig, StudentState
-from train.datasets import Batch, ClipStore, read_store
+from train.benchmark import markdown_table
+from train.datasets import Batch, read_store
 from train.distill import WARM_UP
 from train.export import export_onnx, macs_per_frame
 from train.loop import LabelWeights, Run, Schedule, check, label_loss, train
 from train.smoke import SMOKE_SCHEDULE, smoke_data
+from train.study import Study, common_settings, open_study
 
 logger = logging.getLogger(__name__)
 
@@ -126,7 +128,8 @@ class Coarser(Student):
 
 def dilated(size: int) -> Student:
     """Build the student as it is, for crops of one size or cells of larger ones."""
-    return Coarser(StudentConfig(size=size))
+    strides = (2, 2, 1) if size == 36 else (2, 1, 1)  # to maps of 9 x 9 either way
+    return Coarser(StudentConfig(size=size, strides=strides))
 
 
 def shifted(size: int) -> Student:
@@ -181,15 +184,14 @@ def main(job: OperatorsJob) -> None:
     if job.smoke:
         folder = smoke_data(job.runs)
         job = replace(job, data=folder, check=folder, seeds=(0,), schedule=SMOKE_SCHEDULE)
-    store, judge = read_store(job.data), read_store(job.check)
-    table: dict[str, dict[str, object]] = {}
+    found = open_study(job.out / "operators.json", common_settings(job.data, job.schedule))
     for name in job.arms:
-        scores = [_score(job, name, seed, store, judge) for seed in job.seeds]
-        table[name] = {"scores": scores, **_cost(_build(name, 0))}
-        logger.info("%s: %s", name, table[name])
-    job.out.mkdir(parents=True, exist_ok=True)
-    (job.out / "operators.json").write_text(json.dumps(table, indent=1) + "\n")
-    (job.out / "operators.md").write_text(_page(table, job))
+        for seed in job.seeds:
+            if found.row(name, seed) is None:
+                found.keep(name, seed, _score(job, name, seed))
+            logger.info("%s, seed %d: %s", name, seed, found.row(name, seed))
+    costs = {name: _cost(_build(name, 0)) for name in ARMS if name in found.arms}
+    (job.out / "operators.md").write_text(_page(found, costs, job))
 
 
 def _build(name: str, seed: int) -> Student:
@@ -198,13 +200,12 @@ def _build(name: str, seed: int) -> Student:
     return build(size)
 
 
-def _score(
-    job: OperatorsJob, name: str, seed: int, store: ClipStore, judge: ClipStore
-) -> dict[str, float]:
+def _score(job: OperatorsJob, name: str, seed: int) -> dict[str, float]:
     """Train one arm with one seed, unless that is done, and score it."""
     run = job.runs / f"{name.replace(', ', '-').replace(' ', '')}-{seed}"
     done = run / "score.json"
     if not done.exists():
+        store, judge = read_store(job.data), read_store(job.check)
         student = _build(name, seed)
         lag = student.config.lag
 
@@ -243,25 +244,22 @@ def _cost(student: Student) -> dict[str, float]:
     }
 
 
-def _page(table: Mapping[str, dict], job: OperatorsJob) -> str:
+def _page(found: Study, costs: Mapping[str, Mapping[str, float]], job: OperatorsJob) -> str:
     lines = [
         "# Operators over time and input sizes",
         "",
         f"Made by `python train/operators.py` on {platform.machine()}: {job.schedule.steps} steps",
-        f"on labels alone, mean ± standard deviation over seeds {job.seeds}; validation clips of",
-        "10 s, plain spectral peak. Milliseconds: one frame at a time, one thread, all in one run.",
+        "on labels alone, mean ± standard deviation over seeds; validation clips of 10 s, plain",
+        "spectral peak. Milliseconds: one frame at a time, one thread, all in one run.",
         "",
-        "| over time, input | parameters | MMAC a frame | ms a frame | mean error | within 3 bpm |",
-        "|---|---|---|---|---|---|",
     ]
-    for name, row in table.items():
-        cells = [name, str(row["parameters"]), str(row["MMAC a frame"]), str(row["ms a frame"])]
-        for score in ("mae_bpm", "within_3"):
-            values = np.array([one[score] for one in row["scores"]])
-            spread = f" ± {values.std(ddof=1):.2g}" if len(values) > 1 else ""
-            cells.append(f"{values.mean():.3g}{spread}")
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+    cells = []
+    for name, cost in costs.items():
+        seeds, shown = found.lines(name)
+        scores = [shown["mae_bpm"], shown["within_3"]]
+        cells.append([name, str(seeds), *(f"{value:g}" for value in cost.values()), *scores])
+    head = ["over time, input", "seeds", *next(iter(costs.values())), "mean error", "within 3 bpm"]
+    return "\n".join([*lines, *markdown_table(head, cells)]) + "\n"
 
 
 if __name__ == "__main__":

@@ -37,6 +37,7 @@ Found = TypeVar("Found")
 
 MOST_VISITORS = 12
 MOST_WAIT_S = 0.5  # of the latest batches for a processor: above, nobody more is let in
+EVERY_S = 0.5  # between two readings
 KEPT_S = 30.0  # a visit whose socket was lost is kept for this long
 SILENT_S = 20.0  # a browser that says nothing for this long is gone
 MOST_FPS, BURST_S = 90.0, 4.0  # more pictures a second, for this long, are a flood
@@ -194,7 +195,7 @@ class Visits:
         """A meter that shares the face finder; the first one loads it, which takes seconds."""
         with self._loading:
             self._finder = self._finder or SharedFinder()
-        return LiveMeter(finder=self._finder)
+        return LiveMeter(every_s=EVERY_S, finder=self._finder)
 
     def leave(self, visit: Visit) -> None:
         """Note that a socket was lost."""

@@ -174,7 +174,7 @@ LIVE_PRIVATE = (
 LIVE_TRACE = "Pulse wave, live"
 LIVE_TRACE_NOTE = "The last 8 seconds. Gaps are times without a face."
 LIVE_HISTORY = "Heart rate so far"
-LIVE_HISTORY_NOTE = "One reading a second, each over the last 12 seconds. Gaps: no reading."
+LIVE_HISTORY_NOTE = "Two readings a second, each over the last 12 seconds. Gaps: no reading."
 LIVE_LATENCY = "Teacher versus student"
 LIVE_LATENCY_NOTE = "The student reads every picture as it comes. The teacher needs a whole clip."
 LIVE_VERDICT = (
@@ -196,7 +196,7 @@ LIVE_STATUS = MappingProxyType(
     {
         "idle": "Press Start camera, sit still and look at the screen.",
         "starting": "Asking for the camera …",
-        "collecting": "Collecting: keep still, the first reading takes some 8 seconds.",
+        "collecting": "Collecting: keep still, the first reading takes some 6 seconds.",
         "reading": "Reading your pulse.",
         "no face": "No face in view. Look into the camera.",
         "face lost": "Face lost. Look into the camera.",

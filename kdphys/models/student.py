@@ -10,6 +10,7 @@ differences follow Chen & McDuff (2018, arXiv 1805.07888), the dilated causal co
 Oord et al. (2016, arXiv 1609.03499).
 """
 
+import math
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple, cast
@@ -32,7 +33,9 @@ class StudentConfig:
     reach: int = 8
     """Frames between the two frames whose difference the network sees."""
     widths: tuple[int, ...] = (12, 24, 32)
-    """Channels of the stages over space; each of the first two halves the side."""
+    """Channels of the stages over space."""
+    strides: tuple[int, ...] = (2, 2, 1)
+    """By how much each of those stages divides the side."""
     regions: int = 4
     """Attention maps over the face."""
     temporal: int = 48
@@ -46,6 +49,15 @@ class StudentConfig:
             raise ValueError(f"lag={self.lag} frames must be at most 0.5 s at fps={self.fps}")
         if len(self.widths) != 3:
             raise ValueError(f"widths={self.widths} must name three stages")
+        if len(self.strides) != 3 or self.size % self.cell:
+            raise ValueError(
+                f"strides={self.strides} must be three whose product divides size={self.size}"
+            )
+
+    @property
+    def cell(self) -> int:
+        """Side of the square of pixels that one place of the maps stands for."""
+        return math.prod(self.strides)
 
 
 class StudentState(NamedTuple):
@@ -64,7 +76,7 @@ class StudentDescription(NamedTuple):
     wave: Tensor
     """Pulse wave; its sample t belongs to frame t - lag. Shape (B, T)."""
     maps: Tensor
-    """Learned maps of each frame. Shape (B, T, C, H, W)."""
+    """Learned maps of each frame, without the plain colour. Shape (B, T, C, H, W)."""
     traits: Tensor
     """Features after the stages over time, as late as the wave. Shape (B, C, T)."""
 
@@ -82,11 +94,12 @@ class Student(nn.Module):
         self.stages = nn.ModuleList(
             _space_stage(before, after, stride)
             for (before, after), stride in zip(
-                pairwise((6, *config.widths)), (2, 2, 1), strict=True
+                pairwise((6, *config.widths)), config.strides, strict=True
             )
         )
-        self.attention = nn.Conv2d(config.widths[-1], config.regions, 1)
-        self.gather = nn.Linear(config.regions * config.widths[-1], config.temporal)
+        beheld = config.widths[-1] + 3
+        self.attention = nn.Conv2d(beheld, config.regions, 1)
+        self.gather = nn.Linear(config.regions * beheld, config.temporal)
         self.times = nn.ModuleList(_TimeStage(config.temporal, step) for step in config.dilations)
         self.head = nn.Linear(config.temporal, 1)
 
@@ -131,27 +144,29 @@ class Student(nn.Module):
             The wave and what led to it.
         """
         state = self.start(clip[:, 0])
-        maps = self.see(torch.cat([state.frames, clip], 1))
-        traits, _ = self._follow(maps, state)
-        return StudentDescription(self._wave(traits), maps, traits)
+        beheld = self.see(torch.cat([state.frames, clip], 1))
+        traits, _ = self._follow(beheld, state)
+        return StudentDescription(self._wave(traits), beheld[:, :, :-3], traits)
 
     def see(self, frames: Tensor) -> Tensor:
-        """Feature maps of each frame but the first `reach`.
+        """Learned maps of each frame but the first `reach`, and the plain change of colour.
 
         Args:
             frames: Frames in [0, 1]. Shape (B, reach + T, 3, S, S).
 
         Returns:
-            Maps. Shape (B, T, C, S / 4, S / 4).
+            Maps, the last three of which are the relative change of the mean red, green and blue
+            of each cell of pixels. Shape (B, T, C + 3, S / cell, S / cell).
         """
-        reach = self.config.reach
+        reach, cell = self.config.reach, self.config.cell
         now, before = frames[:, reach:], frames[:, :-reach]
-        change = (CHANGE_GAIN * (now - before) / (now + before + 0.02)).clamp(-3, 3)
+        change = _relative_change(now, before).clamp(-3, 3)
+        plain = _relative_change(_cell_means(now, cell), _cell_means(before, cell)).clamp(-10, 10)
         look = now - now.mean((3, 4), keepdim=True)
         x = torch.cat([change, 4 * look], 2).flatten(0, 1)  #                      (B*T, 6, S, S)
         for stage in self.stages:
             x = stage(x)
-        return x.unflatten(0, now.shape[:2])
+        return torch.cat([x.unflatten(0, now.shape[:2]), plain], 2)
 
     def look(self, maps: Tensor) -> Tensor:
         """Where each attention map looks, summing to 1. Shape (B, T, regions, H, W)."""
@@ -184,11 +199,20 @@ class Student(nn.Module):
 CHANGE_GAIN = 100.0  # brings a pulse of 0.5 % to about 0.5
 
 
+def _relative_change(now: Tensor, before: Tensor) -> Tensor:
+    return CHANGE_GAIN * (now - before) / (now + before + 0.02)
+
+
+def _cell_means(frames: Tensor, cell: int) -> Tensor:
+    """Mean colour of each square of pixels. Shape (..., S, S) to (..., S / cell, S / cell)."""
+    return frames.unflatten(-1, (-1, cell)).unflatten(-3, (-1, cell)).mean((-3, -1))
+
+
 def _space_stage(before: int, after: int, stride: int) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(before, after, 3, stride, padding=1, bias=False),
         nn.BatchNorm2d(after),
-        nn.ELU(),
+        nn.ReLU(),
     )
 
 

@@ -60,7 +60,7 @@ class Teacher(nn.Module):
         first, second, third = config.widths
         self.stem = _block(6, first, (1, 5, 5), (1, 2, 2))
         self.wide = _block(first, second)
-        self.early = _block(second, second)
+        self.early = _block(second + 3, second)
         self.middle = nn.Sequential(_block(second, third), _block(third, third))
         self.late = nn.Sequential(_block(third, third), _block(third, third))
         self.attention = nn.Conv3d(third, 1, 1)
@@ -68,7 +68,7 @@ class Teacher(nn.Module):
             third, config.heads, 2 * third, dropout=0.0, batch_first=True, norm_first=True
         )
         self.smooth = nn.Sequential(
-            nn.Conv1d(third, third, 5, padding=2, bias=False), nn.BatchNorm1d(third), nn.ELU()
+            nn.Conv1d(third, third, 5, padding=2, bias=False), nn.BatchNorm1d(third), nn.ReLU()
         )
         self.head = nn.Conv1d(third + second, 1, 5, padding=2)
 
@@ -93,8 +93,10 @@ class Teacher(nn.Module):
         Returns:
             The wave and what led to it.
         """
-        x = self.wide(self.stem(self._normalise(clip)))  #               (B, C2, T, S/2, S/2)
-        early = self.early(F.avg_pool3d(x, (1, 2, 2)))  #                (B, C2, T, S/4, S/4)
+        steady = self._steady(clip)
+        x = self.wide(self.stem(_normalised(clip, steady)))  #           (B, C2, T, S/2, S/2)
+        x = torch.cat([F.avg_pool3d(x, (1, 2, 2)), _plain(clip, steady)], 1)
+        early = self.early(x)  #                                         (B, C2, T, S/4, S/4)
         x = self.middle(F.avg_pool3d(early, (2, 1, 1)))  #               (B, C3, T/2, S/4, S/4)
         x = self.late(F.avg_pool3d(x, (2, 2, 2)))  #                     (B, C3, T/4, S/8, S/8)
         share = self.attention(x).flatten(3).softmax(3)  #               (B, 1, T/4, H*W)
@@ -105,21 +107,39 @@ class Teacher(nn.Module):
         wave = self.head(fine).squeeze(1)
         return Description(wave, early, share.squeeze(1).unflatten(2, x.shape[3:]), traits)
 
-    def _normalise(self, clip: Tensor) -> Tensor:
-        """Relative change of each pixel against its steady colour, and the look of the face."""
+    def _steady(self, clip: Tensor) -> Tensor:
+        """Mean of each pixel over the frames around. Shape (B, T, 3, S, S)."""
         reach, side = self.config.baseline, self.config.baseline // 2
         first, last = (clip[:, at].unsqueeze(1).expand(-1, side, -1, -1, -1) for at in (0, -1))
         summed = torch.cat([first, clip, last], 1).cumsum(1)
         steady = torch.cat(
             [summed[:, reach - 1 : reach], summed[:, reach:] - summed[:, :-reach]], 1
         )
-        steady = steady / reach  #                                       (B, T, 3, S, S)
-        change = (CHANGE_GAIN * (clip - steady) / (steady + 0.01)).clamp(-3, 3)
-        look = 4 * (clip - clip.mean((3, 4), keepdim=True))
-        return torch.cat([change, look], 2).transpose(1, 2)
+        return steady / reach
 
 
 CHANGE_GAIN = 100.0  # brings a pulse of 0.5 % to about 0.5
+CELL = 4  # side of the squares of pixels whose plain colour stands beside the early maps
+
+
+def _normalised(clip: Tensor, steady: Tensor) -> Tensor:
+    """Relative change of each pixel, and the look of the face. Shape (B, 6, T, S, S)."""
+    change = _relative_change(clip, steady).clamp(-3, 3)
+    look = 4 * (clip - clip.mean((3, 4), keepdim=True))
+    return torch.cat([change, look], 2).transpose(1, 2)
+
+
+def _plain(clip: Tensor, steady: Tensor) -> Tensor:
+    """Relative change of the mean colour of each cell of pixels. Shape (B, 3, T, S/4, S/4)."""
+    now, before = (
+        frames.unflatten(-1, (-1, CELL)).unflatten(-3, (-1, CELL)).mean((-3, -1))
+        for frames in (clip, steady)
+    )
+    return _relative_change(now, before).clamp(-10, 10).transpose(1, 2)
+
+
+def _relative_change(now: Tensor, steady: Tensor) -> Tensor:
+    return CHANGE_GAIN * (now - steady) / (steady + 0.01)
 
 
 def _block(
@@ -132,5 +152,5 @@ def _block(
     return nn.Sequential(
         nn.Conv3d(before, after, kernel, stride, padding, bias=False),
         nn.BatchNorm3d(after),
-        nn.ELU(),
+        nn.ReLU(),
     )
