@@ -95,7 +95,7 @@ def test_an_uploaded_video_is_read_drawn_and_offered_for_download(
     page = visit.page
     # The film's rate is known exactly; the project promises 3 bpm.
     assert float(visit.measure(film)) == pytest.approx(BPM, abs=3)
-    assert "confidence" in page.locator(".kd-confidence").inner_text()
+    assert "confidence" in page.locator("#kd-hero .kd-confidence").inner_text()
     for name in FIGURES:
         drawn = page.locator(f"#kd-{name} .js-plotly-plot .trace")
         expect(drawn.first).to_be_attached(timeout=READY_MS)

@@ -100,7 +100,7 @@ def distilling(tmp_path_factory) -> tuple[object, ...]:
     return (
         *("train/distill.py", "--data", data, "--check", data, "--teacher", teacher),
         *("--schedule.steps", 4, "--schedule.frames", 96, "--schedule.log-every", 1),
-        *("--schedule.threads", 1),
+        *("--schedule.threads", 1, "--schedule.precision", "float32"),
     )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, is_dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -65,6 +66,8 @@ class Schedule:
     """Steps between lines of log.jsonl."""
     threads: int = 2
     """Threads of torch in each process."""
+    precision: Literal["auto", "float32"] = "auto"
+    """Auto multiplies in bfloat16 where the machine computes in it, which is faster and rounds."""
 
 
 @dataclass(frozen=True)
@@ -170,7 +173,7 @@ def train(run: Run) -> None:
 def _accelerator(plan: Schedule) -> Accelerator:
     """Join the other processes, if there are any."""
     accelerator = Accelerator(
-        mixed_precision="bf16" if bf16_is_native() else "no",
+        mixed_precision="bf16" if plan.precision == "auto" and bf16_is_native() else "no",
         cpu=not torch.cuda.is_available(),
         dataloader_config=DataLoaderConfiguration(split_batches=True),  # else the cycle runs faster
     )
