@@ -253,7 +253,7 @@ def main(words: Sequence[str]) -> int:
                 others.join()
                 found = judge(page, film_s)
     figures: dict[str, object] = {
-        name: value if value is None else round(value, 3)
+        name: value if value is None else round(float(value), 3)
         for name, value in (found | memory).items()
     }
     figures["visitors"] = given.visitors
