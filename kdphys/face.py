@@ -54,6 +54,7 @@ REGISTER_STEPS = 4  # Gauss-Newton steps a frame, at most
 FINE_MOTION = 0.002  # a step below this share of the box is the last one
 MAX_MOTION = 0.08  # a step above this share of the box can't be trusted
 MAX_MISFIT = 0.35  # what may remain of the patch's contrast after registration
+MAX_STRAY = 0.2  # of the box's side, by which registrations may add up to leave the face
 STALE_MISFIT = 0.2  # what may remain before the reference is taken anew at the next detection
 MIN_CONTRAST = 4.0  # grey levels
 
@@ -264,9 +265,12 @@ class _Followed:
             move = _state(found) - self._goal - self._anchor
             size = float(np.abs(move).max()) / self._anchor[2]
             self._anchor = self._anchor + move * size / (size + JITTER)
+        strayed = float(np.abs(self._offset).max()) > MAX_STRAY * found.width
+        if strayed:  # the box stays where it is, on an anchor of its own
+            self._anchor, self._offset = self._anchor + self._offset, np.zeros(3)
         self._goal = _state(found) - self._anchor
         self._score, self.seen_s, self.missing = found.score, time_s, False
-        if not held or self._misfit > STALE_MISFIT:
+        if not held or strayed or self._misfit > STALE_MISFIT:
             self._pattern, self._misfit = _Pattern.of(_patch(rgb, self._anchor)), 0.0
 
     def register(self, rgb: NDArray[np.uint8]) -> bool:

@@ -251,3 +251,28 @@ def test_a_real_face_that_leaves_is_let_go(finder):
     boxes = [(frame.time_s, tracker.update(frame.rgb, frame.time_s)) for frame in frames]
     assert all(box for time_s, box in boxes if time_s < 2)
     assert not any(box for time_s, box in boxes if time_s > 4.6)  # an animation of lettering
+
+
+def test_registrations_that_all_err_alike_never_lose_the_face(monkeypatch):
+    near, far = FaceBox(100, 80, 200, 180, 0.9), FaceBox(110, 90, 180, 160, 0.9)
+    seen = [near]
+    finder = FaceFinder()
+    monkeypatch.setattr(finder, "find", lambda rgb: seen)  # noqa: ARG005
+    monkeypatch.setattr(finder, "follow", lambda rgb, box: seen[0])  # noqa: ARG005
+    growth = [-0.001]
+    monkeypatch.setattr(
+        "kdphys.face._Pattern.motion", lambda *_: (np.array([0.0, 0.0, growth[0]]), 0.0)
+    )
+    tracker = FaceTracker(finder)
+    picture = np.random.default_rng(0).integers(0, 256, (240, 320, 3), np.uint8)
+    box = None
+    for frame in range(3000):
+        box = tracker.update(picture, frame / 30)
+        assert box is not None
+        assert box.width == pytest.approx(near.width, rel=0.15)  # as far as a box may lag
+    # Now the picture holds the face no more, and it is further away.
+    seen[0], growth[0] = far, -0.2
+    for frame in range(3000, 3060):
+        box = tracker.update(picture, frame / 30)
+    assert box is not None
+    assert box.width == pytest.approx(far.width, rel=0.15)

@@ -19,6 +19,8 @@ from webapp.wire import Shot, write_batch
 
 SIDE = 160  # of the recording's pictures
 BLACK = np.zeros((FOLLOW_PX, FOLLOW_PX, 3), np.uint8)
+SEARCH = View(0, 0, SIDE, SEARCH_PX)
+NOTHING = np.zeros((SEARCH_PX, SEARCH_PX, 3), np.uint8)
 
 
 @pytest.fixture(scope="module")
@@ -109,18 +111,38 @@ def test_a_lost_socket_comes_back_to_its_visit(client, recording):
         assert socket.receive_json() == {"restarted": True, "view": [0, 0, SIDE, SEARCH_PX]}
 
 
-def test_a_visit_that_is_open_is_not_opened_twice_and_there_is_a_limit(client):
+def test_there_is_a_limit_to_visitors(client):
     with client.websocket_connect("/live") as one, client.websocket_connect("/live") as two:
         greet(one, "visitor-1")
         greet(two, "visitor-2")
-        for name, said in (("visitor-1", "another window"), ("visitor-3", "2 people")):
-            with client.websocket_connect("/live") as other:
-                assert said in greet(other, name)["closed"]
-                with pytest.raises(WebSocketDisconnect) as closed:
-                    other.receive_json()
-                assert closed.value.code == 1013
+        with client.websocket_connect("/live") as other:
+            assert "2 people" in greet(other, "visitor-3")["closed"]
+            with pytest.raises(WebSocketDisconnect) as closed:
+                other.receive_json()
+            assert closed.value.code == 1013
     with client.websocket_connect("/live") as three:
         assert greet(three, "visitor-3")["welcome"]
+
+
+def test_a_socket_that_was_lost_unnoticed_gives_way_to_the_next_one(client, recording, visits):
+    with client.websocket_connect("/live") as lost:
+        view = View(*greet(lost, "lost-unnoticed")["view"])
+        before = play(lost, recording, view, 40)
+        with client.websocket_connect("/live") as socket:
+            view = View(*greet(socket, "lost-unnoticed")["view"])
+            after = play(socket, recording, view, 10, first=40)
+            assert after[0]["step"] == before[-1]["step"] + len(before[-1]["wave"])
+            lost.send_text('{"ask": "restart"}')
+            assert "another" in lost.receive_json()["closed"]
+            assert play(socket, recording, view, 2, first=50)[0]["late"] == 0
+            assert visits.open == 1
+
+
+def test_only_views_that_were_asked_for_are_looked_at(client):
+    with client.websocket_connect("/live") as socket:
+        greet(socket, "shows-more")
+        socket.send_bytes(write_batch([Shot(0.0, View(0, 0, 8192, FOLLOW_PX), BLACK)]))
+        assert "not asked for" in socket.receive_json()["closed"]
 
 
 @pytest.mark.parametrize(
@@ -130,7 +152,7 @@ def test_a_visit_that_is_open_is_not_opened_twice_and_there_is_a_limit(client):
         ("{", "no JSON"),
         ('{"width": 640, "height": 480, "visit": "again-here"}', "twice"),
         (write_batch([Shot(0.0, View(0, 0, 9, FOLLOW_PX), BLACK)]), "nobody asked"),
-        (write_batch([Shot(float("nan"), View(0, 0, 100, FOLLOW_PX), BLACK)]), "no time"),
+        (write_batch([Shot(float("nan"), SEARCH, NOTHING)]), "no time"),
     ],
 )
 def test_what_is_wrong_ends_the_visit_with_a_sentence_and_no_other(client, recording, sent, said):
@@ -149,9 +171,7 @@ def test_what_is_wrong_ends_the_visit_with_a_sentence_and_no_other(client, recor
         assert play(neighbour, recording, view, 2)[0]["time_s"] == recording.time_s[1]
 
 
-@pytest.mark.parametrize(
-    "first", [write_batch([Shot(0.0, View(0, 0, 100, FOLLOW_PX), BLACK)]), "1"]
-)
+@pytest.mark.parametrize("first", [write_batch([Shot(0.0, SEARCH, NOTHING)]), "1"])
 def test_the_camera_is_named_before_its_pictures(client, first):
     with client.websocket_connect("/live") as socket:
         send(socket, first)
@@ -161,24 +181,24 @@ def test_the_camera_is_named_before_its_pictures(client, first):
 def test_pictures_with_an_old_stamp_are_left_out_and_counted(client):
     with client.websocket_connect("/live") as socket:
         greet(socket, "old-stamps")
-        shots = [Shot(at, View(0, 0, 100, FOLLOW_PX), BLACK) for at in (1.0, 1.0, 0.5, 1.1)]
+        shots = [Shot(at, SEARCH, NOTHING) for at in (1.0, 1.0, 0.5, 1.1)]
         socket.send_bytes(write_batch(shots))
         assert socket.receive_json()["late"] == 2
 
 
-def test_a_flood_of_pictures_ends_the_visit(client):
+def test_a_flood_of_pictures_ends_the_visit(client, monkeypatch):
+    monkeypatch.setattr(live, "MOST_FPS", 10.0)  # 40 pictures in 4 s
     with client.websocket_connect("/live") as socket:
         greet(socket, "floods-us")
         said = {}
         batches = 0
-        while "closed" not in said and batches < 13:
-            at = [batches + picture / 100 for picture in range(32)]
-            shots = [Shot(one, View(0, 0, 100, FOLLOW_PX), BLACK) for one in at]
-            socket.send_bytes(write_batch(shots))
+        while "closed" not in said and batches < 8:
+            at = [batches + picture / 100 for picture in range(7)]
+            socket.send_bytes(write_batch([Shot(one, SEARCH, NOTHING) for one in at]))
             said = socket.receive_json()
             batches += 1
         assert "which no camera gives" in said["closed"]
-        assert batches == 12  # 4 s of 90 pictures a second are 360
+        assert batches == 6
 
 
 def test_a_browser_that_says_nothing_is_let_go(client, monkeypatch):

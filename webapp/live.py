@@ -74,13 +74,30 @@ class Visit:
     """When its socket was lost; None while it is open."""
     late: int = 0
     """Pictures that came with a stamp not after the one before, and were left out."""
+    turn: int = 0
+    """How often a socket took it over; the latest one has it."""
+    _asked: deque[View] = field(default_factory=lambda: deque(maxlen=16))
+    _busy: RLock = field(default_factory=RLock)
     _latest_s: float = -np.inf
     _arrivals: deque[tuple[float, int]] = field(default_factory=deque)
 
     def take(self, shots: list[Shot]) -> dict[str, object]:
-        """Look at pictures; say what came of it."""
+        """Look at pictures; say what came of it.
+
+        Raises:
+            WireError: They show what was not asked for: a box carried over to a view of any size
+                could be of any size too.
+        """
+        with self._busy:
+            return self._take(shots)
+
+    def _take(self, shots: list[Shot]) -> dict[str, object]:
+        if self.view not in self._asked:
+            self._asked.append(self.view)
         vitals = None
         for shot in shots:
+            if shot.view not in self._asked:
+                raise WireError(texts.LIVE_UNASKED)
             if shot.time_s <= self._latest_s:
                 self.late += 1
                 continue
@@ -176,20 +193,27 @@ class Visits:
         """Let a visitor in, or back in.
 
         Raises:
-            RefusedError: There are too many, or the visit is open elsewhere.
+            RefusedError: There are too many.
         """
         self._forget()
         known = self._all.get(hello.visit)
-        if known and known.left_s is None:
-            raise RefusedError(texts.LIVE_TWICE)
-        if self.open >= self.most or (self.open and np.median(self._waits) > MOST_WAIT_S):
+        is_open = known is not None and known.left_s is None  # its socket may be lost unnoticed
+        if not is_open and self._is_full():
             raise RefusedError(texts.LIVE_BUSY.format(visitors=self.open))
         if known and (known.hello.width, known.hello.height) == (hello.width, hello.height):
             known.left_s = None
+            known.turn += 1
             return known
+        if known:
+            known.turn += 1  # another camera: the old socket is not to go on
         meter = self.new_meter()
         self._all[hello.visit] = visit = Visit(hello, meter, whole(hello.width, hello.height))
         return visit
+
+    def _is_full(self) -> bool:
+        """Tell whether one more would slow the others down."""
+        waits = self.open > 0 and float(np.median(self._waits)) > MOST_WAIT_S
+        return waits or self.open >= self.most
 
     def new_meter(self) -> LiveMeter:
         """A meter that shares the face finder; the first one loads it, which takes seconds."""
@@ -197,9 +221,10 @@ class Visits:
             self._finder = self._finder or SharedFinder()
         return LiveMeter(every_s=EVERY_S, finder=self._finder)
 
-    def leave(self, visit: Visit) -> None:
-        """Note that a socket was lost."""
-        visit.left_s = time.monotonic()
+    def leave(self, visit: Visit, turn: int) -> None:
+        """Note that a socket was lost, unless another one has taken its visit over."""
+        if visit.turn == turn:
+            visit.left_s = time.monotonic()
 
     def restart(self, visit: Visit) -> None:
         """Begin a visit anew: nothing of what was seen is remembered."""
@@ -228,12 +253,13 @@ async def serve_socket(socket: WebSocket, visits: Visits) -> None:
         return
     await socket.accept()
     visit: Visit | None = None
+    turn = 0
     try:
         hello = await _first_words(socket)
         visit = await visits.work(visits.admit, hello)
+        turn = visit.turn
         await socket.send_json({"welcome": True, "view": _place(visit.view)})
-        while True:
-            await _answer(socket, visits, visit)
+        await _serve(socket, visits, visit)
     except WireError as error:
         await _close(socket, WRONG, str(error))
     except RefusedError as error:
@@ -244,7 +270,7 @@ async def serve_socket(socket: WebSocket, visits: Visits) -> None:
         logger.debug("a visitor left")
     finally:
         if visit:
-            visits.leave(visit)
+            visits.leave(visit, turn)
 
 
 async def _first_words(socket: WebSocket) -> Hello:
@@ -255,9 +281,18 @@ async def _first_words(socket: WebSocket) -> Hello:
     return hello
 
 
-async def _answer(socket: WebSocket, visits: Visits, visit: Visit) -> None:
-    """Take the next message and answer it."""
-    said = await _receive(socket)
+async def _serve(socket: WebSocket, visits: Visits, visit: Visit) -> None:
+    """Answer what comes, for as long as the visit is this socket's."""
+    turn = visit.turn
+    while True:
+        said = await _receive(socket)
+        if visit.turn != turn:
+            raise RefusedError(texts.LIVE_TWICE)
+        await _answer(socket, visits, visit, said)
+
+
+async def _answer(socket: WebSocket, visits: Visits, visit: Visit, said: str | bytes) -> None:
+    """Answer a message."""
     if isinstance(said, bytes):
         shots = read_batch(said)
         if visit.floods(len(shots), time.monotonic()):

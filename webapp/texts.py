@@ -152,7 +152,8 @@ print(client.predict(handle_file("face.mp4"), "student", api_name="/measure"))
 the command line: `python -m kdphys measure face.mp4 --json`.
 """
 
-LIVE_TWICE = "This visit is open in another window. Close that one, or reload this page."
+LIVE_TWICE = "This measurement went on in another window or over another connection."
+LIVE_UNASKED = "A picture came of a part of the camera's view that was not asked for."
 LIVE_BUSY = (
     "KDPhys is busy: {visitors} people are being measured. Try again in a minute, or measure a "
     "video in the other tab."
