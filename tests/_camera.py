@@ -6,6 +6,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from kdphys.crop import FaceBox, crop_face
+from kdphys.view import View
 from tests._films import Picture, easy_config, record
 
 SIDE, FPS = 240, 30.0
@@ -47,3 +49,9 @@ def wide(picture: Picture) -> Picture:
     left = border // 2
     sides = ((0, 0), (left, border - left), (0, 0))
     return np.pad(picture, sides, mode="edge")
+
+
+def shown(rgb: Picture, view: View) -> Picture:
+    """What a browser sends: the part averaged down, the picture's edge going on beyond it."""
+    part = FaceBox(view.x, view.y, view.x + view.side, view.y + view.side, 1.0)
+    return crop_face(rgb, part, view.pixels)

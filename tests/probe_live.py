@@ -36,9 +36,8 @@ from numpy.typing import NDArray
 from playwright.sync_api import Page
 from websockets.asyncio.client import connect
 
-from kdphys.crop import FaceBox, crop_face
 from kdphys.view import View
-from tests._camera import FPS, film_rates, write_y4m
+from tests._camera import FPS, film_rates, shown, write_y4m
 from tests._films import Picture
 from tests._page import FAKE_CAMERA, browser, served
 from webapp.wire import Shot, write_batch
@@ -128,9 +127,8 @@ async def play_visitor(
             due = began + (number + name / 9) / FPS
             await asyncio.sleep(max(0.0, due - time.monotonic()))
             picture = film[number % len(film)]
-            part = FaceBox(view.x, view.y, view.x + view.side, view.y + view.side, 1.0)
             time_s = number / FPS
-            shots.append(Shot(time_s, view, crop_face(picture, part, view.pixels)))
+            shots.append(Shot(time_s, view, shown(picture, view)))
             if len(shots) == BATCH:
                 sent[round(time_s, 6)] = time.monotonic()
                 await socket.send(write_batch(shots))

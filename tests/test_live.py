@@ -11,8 +11,8 @@ from starlette.testclient import TestClient, WebSocketTestSession
 from starlette.websockets import WebSocketDisconnect
 
 from kdphys.view import FOLLOW_PX, SEARCH_PX, View
+from tests._camera import shown
 from tests._films import Recording
-from tests.test_view import shown
 from webapp import live
 from webapp.live import Visits, serve_socket
 from webapp.wire import Shot, write_batch

@@ -8,21 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kdphys import LiveMeter
-from kdphys.crop import FaceBox, crop_face
+from kdphys.crop import FaceBox
 from kdphys.view import FOLLOW_PX, SEARCH_PX, View, follow, whole
-from tests._films import Picture, Recording, easy_config, record
+from tests._camera import shown
+from tests._films import Recording, easy_config, record
 
 WIDTH, HEIGHT = 640, 480
 
 
 def box(x: float, y: float, side: float) -> FaceBox:
     return FaceBox(x - side / 2, y - side / 2, x + side / 2, y + side / 2, 0.9)
-
-
-def shown(rgb: Picture, view: View) -> Picture:
-    """What a browser sends: the part averaged down, the picture's edge going on beyond it."""
-    part = FaceBox(view.x, view.y, view.x + view.side, view.y + view.side, 1.0)
-    return crop_face(rgb, part, view.pixels)
 
 
 faces = st.builds(box, st.floats(0, WIDTH), st.floats(0, HEIGHT), st.floats(20, 600))

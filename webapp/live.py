@@ -107,7 +107,7 @@ class Visit:
         self.view = follow(self.view, box, self.hello.width, self.hello.height)
         samples = self.meter.take()
         said: dict[str, object] = {
-            "view": [self.view.x, self.view.y, self.view.side, self.view.pixels],
+            "view": _place(self.view),
             "box": box and [round(edge, 1) for edge in (box.x0, box.y0, box.x1, box.y1)],
             "hint": self.meter.hint,
             "step": samples.first_step,
@@ -259,7 +259,7 @@ async def serve_socket(socket: WebSocket, visits: Visits) -> None:
         visit = await visits.work(visits.admit, hello)
         turn = visit.turn
         await socket.send_json({"welcome": True, "view": _place(visit.view)})
-        await _serve(socket, visits, visit)
+        await _serve(socket, visits, visit, turn)
     except WireError as error:
         await _close(socket, WRONG, str(error))
     except RefusedError as error:
@@ -281,9 +281,8 @@ async def _first_words(socket: WebSocket) -> Hello:
     return hello
 
 
-async def _serve(socket: WebSocket, visits: Visits, visit: Visit) -> None:
+async def _serve(socket: WebSocket, visits: Visits, visit: Visit, turn: int) -> None:
     """Answer what comes, for as long as the visit is this socket's."""
-    turn = visit.turn
     while True:
         said = await _receive(socket)
         if visit.turn != turn:

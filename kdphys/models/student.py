@@ -19,6 +19,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from kdphys.models.cells import cell_means
+
 
 @dataclass(frozen=True)
 class StudentConfig:
@@ -161,7 +163,7 @@ class Student(nn.Module):
         reach, cell = self.config.reach, self.config.cell
         now, before = frames[:, reach:], frames[:, :-reach]
         change = _relative_change(now, before).clamp(-3, 3)
-        plain = _relative_change(_cell_means(now, cell), _cell_means(before, cell)).clamp(-10, 10)
+        plain = _relative_change(cell_means(now, cell), cell_means(before, cell)).clamp(-10, 10)
         look = now - now.mean((3, 4), keepdim=True)
         x = torch.cat([change, 4 * look], 2).flatten(0, 1)  #                      (B*T, 6, S, S)
         for stage in self.stages:
@@ -201,11 +203,6 @@ CHANGE_GAIN = 100.0  # brings a pulse of 0.5 % to about 0.5
 
 def _relative_change(now: Tensor, before: Tensor) -> Tensor:
     return CHANGE_GAIN * (now - before) / (now + before + 0.02)
-
-
-def _cell_means(frames: Tensor, cell: int) -> Tensor:
-    """Mean colour of each square of pixels. Shape (..., S, S) to (..., S / cell, S / cell)."""
-    return frames.unflatten(-1, (-1, cell)).unflatten(-3, (-1, cell)).mean((-3, -1))
 
 
 def _space_stage(before: int, after: int, stride: int) -> nn.Sequential:

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from kdphys.models.cells import cell_means
+
 
 @dataclass(frozen=True)
 class TeacherConfig:
@@ -131,10 +133,7 @@ def _normalised(clip: Tensor, steady: Tensor) -> Tensor:
 
 def _plain(clip: Tensor, steady: Tensor) -> Tensor:
     """Relative change of the mean colour of each cell of pixels. Shape (B, 3, T, S/4, S/4)."""
-    now, before = (
-        frames.unflatten(-1, (-1, CELL)).unflatten(-3, (-1, CELL)).mean((-3, -1))
-        for frames in (clip, steady)
-    )
+    now, before = cell_means(clip, CELL), cell_means(steady, CELL)
     return _relative_change(now, before).clamp(-10, 10).transpose(1, 2)
 
 

@@ -91,7 +91,8 @@ class Live {
         },
       });
     } catch (error) {
-      return this.fail(error.name in this.texts.status ? error.name : "camera", error.message);
+      if (error.name in this.texts.status) return this.fail(error.name);
+      return this.fail("camera", `${this.texts.status.camera} (${error.message})`);
     }
     this.stream.getVideoTracks()[0].addEventListener("ended", () => this.fail("unplugged"));
     this.video.srcObject = this.stream;
@@ -136,11 +137,10 @@ class Live {
     this.say(this.samples.length ? "done" : "idle");
   }
 
-  fail(name, detail) {
+  fail(name, text = this.texts.status[name]) {
     this.halt();
     this.setState("failed");
-    const text = this.texts.status[name];
-    this.say(name, name === "camera" ? `${text} (${detail})` : text);
+    this.say(name, text);
   }
 
   halt() {
@@ -183,7 +183,7 @@ class Live {
     if (socket !== this.socket) return;
     if (said.closed) {
       this.socket = null;
-      return this.fail("closed", said.closed) ?? this.say("closed", said.closed);
+      return this.fail("closed", said.closed);
     }
     if (said.compared) return this.showComparison(said);
     if (said.view) this.view = said.view;
