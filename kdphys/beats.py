@@ -134,6 +134,12 @@ def rmssd_ms(found: Intervals) -> tuple[float, int]:
     return (float(1000 * np.sqrt(np.mean(steps**2))) if len(steps) else 0.0), len(steps)
 
 
+def sdnn_ms(found: Intervals) -> tuple[float, int]:
+    """Standard deviation of the normal intervals, and how many there are."""
+    seconds = found.seconds[found.clean]
+    return (float(1000 * np.std(seconds, ddof=1)) if len(seconds) > 1 else 0.0), len(seconds)
+
+
 def breathing(found: Intervals, beats: Beats) -> tuple[float, float]:
     """Breaths per minute from how breathing sways the rate and steepness of beats.
 

@@ -13,6 +13,11 @@ from kdphys.pulse import STEP_S, WINDOW_S
 
 GREY = 0.05  # power of red minus green and of blue minus green over that of green; a pulse: 0.2
 LEAST_SWING = 0.0025  # of the mean level: below, a network reads the pulse beside it
+LEAST_FLICKER = 0.004  # of the mean level: as much as a pulse, and so worth a word
+FLICKER_HZ = (
+    0.3,
+    14.0,
+)  # where it is looked for; mains light comes as its difference to the camera
 LEAST_STANDING = 5.0  # power at the rhythm over that of its surroundings, where movement is broad
 ASIDE_BPM = (-24.0, -20.0, -16.0, 16.0, 20.0, 24.0)  # where the surroundings are looked at
 GREY_LIGHT = (
@@ -46,6 +51,31 @@ def is_grey(colours: Array, fps: float, bpm: float) -> bool:
     windows, level = windows[whole], level[whole]
     scaled = windows / level - 1, (windows - level) / level[:, 1:2]
     return any(_is_alike(change, fps, bpm) for change in scaled)
+
+
+def flickers(colours: Array, fps: float) -> bool:
+    """Tell whether the light on a face has a rhythm, at whatever rate.
+
+    Args:
+        colours: Mean red, green and blue of the face, NaN where there is none. Shape (T, 3).
+        fps: Samples a second.
+
+    Returns:
+        True where the strongest rhythm of the last seconds is grey and stands out; a head that
+        rocks in uneven light does the same.
+    """
+    latest = colours[-round(WINDOW_S * fps) :]
+    level = latest.mean(0) if len(latest) else np.zeros(3)
+    if len(latest) < WINDOW_S * fps / 2 or not np.all(np.isfinite(level) & (level > 0)):
+        return False
+    change = latest / level - 1
+    taper = np.hanning(len(change))[:, None]
+    swing = np.abs(np.fft.rfft((change - change.mean(0)) * taper, axis=0)).min(1)
+    hz = np.fft.rfftfreq(len(change), 1 / fps)
+    heard = (hz >= FLICKER_HZ[0]) & (hz <= min(FLICKER_HZ[1], 0.47 * fps))
+    swing = np.where(heard, swing * 2 / taper.sum(), 0.0)
+    at = int(swing.argmax())
+    return bool(swing[at] > LEAST_FLICKER) and _is_alike(change.T[None], fps, 60 * hz[at])
 
 
 def _is_alike(change: Array, fps: float, bpm: float) -> bool:

@@ -82,6 +82,7 @@ class Measurement:
             "quality": round(vitals.heart_rate.quality, 3),
             "reason": vitals.heart_rate.reason,
             "rmssd_ms": _rounded(vitals.rmssd.value, 1),
+            "sdnn_ms": _rounded(vitals.sdnn.value, 1),
             "respiration_bpm": _rounded(vitals.respiration.value, 1),
             "seconds": {
                 name: round(getattr(self.seconds, name), 3)

@@ -6,6 +6,7 @@ No thread and no clock of its own: time is the stamp of each frame. The stages a
 
 import math
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal, NamedTuple, TypeVar
@@ -17,9 +18,10 @@ from kdphys.classical import skin_mean
 from kdphys.clip import EvenGrid
 from kdphys.crop import crop_face
 from kdphys.face import FaceBox, FaceFinder, FaceTracker
-from kdphys.runtime import FPS, SIZE, Model, Session, open_model
+from kdphys.flicker import flickers
+from kdphys.runtime import FPS, SIZE, Model, ModelFacts, Session, open_model
 from kdphys.view import View
-from kdphys.vitals import LEAST_SECONDS, Vitals, measure_vitals
+from kdphys.vitals import LEAST_SECONDS, Reading, Vitals, measure_vitals
 
 MOST_WINDOW_S = 600.0
 RECENT_CROPS_S = 10.0  # remembered, so that another model can be shown the same
@@ -31,7 +33,7 @@ TOO_FAR_PX = 45.0  # width of a face in the camera's picture
 TOO_DARK, TOO_BRIGHT = 40.0, 235.0  # mean of its brightest colour, 0 to 255
 RECENT_S, RESTLESS = 2.0, 0.25  # how far a face goes in the last seconds, in its widths
 
-Hint = Literal["no face", "face lost", "too far", "too dark", "too bright", "restless"]
+Hint = Literal["no face", "face lost", "too far", "too dark", "too bright", "restless", "flicker"]
 
 Real = TypeVar("Real", np.float32, np.float64)
 
@@ -123,6 +125,40 @@ class Samples(NamedTuple):
     """NaN without a face. Shape (n,)."""
 
 
+class Compared(NamedTuple):
+    """What a model makes of crops, and what it costs."""
+
+    heart_rate: Reading
+    """What it reads."""
+    ms_per_frame: float
+    """Time in the model, as measured now."""
+    facts: ModelFacts
+
+
+def compare_crops(
+    crops: NDArray[np.uint8], models: Sequence[str] = ("student", "teacher")
+) -> dict[str, Compared]:
+    """Show the same crops to several models, one after the other.
+
+    Args:
+        crops: RGB crops at 30 Hz, 0..255, from `LiveMeter.recent_crops`. Shape (T, S, S, 3).
+        models: Their names.
+
+    Returns:
+        What came of it, by name.
+    """
+    rows = {}
+    for name in models:
+        model = open_model(name)
+        session = model.start()
+        wave = np.concatenate([session.push(crops), session.finish()]).astype(np.float64)
+        colours = skin_mean(crops) if len(crops) else None
+        vitals = measure_vitals(wave, FPS, calibration=model.calibration, colours=colours)
+        ms = 1000 * session.seconds / max(len(crops), 1)
+        rows[name] = Compared(vitals.heart_rate, ms, model.facts)
+    return rows
+
+
 class LiveMeter:
     """Vitals over the last seconds of camera frames: push a frame, and read.
 
@@ -166,6 +202,7 @@ class LiveMeter:
         self._next_s: float | None = None
         self._longer: Vitals | None = None
         self._longer_step = 0
+        self._flickers = False
         self._crop: NDArray[np.uint8] | None = None
         self._places: deque[tuple[float, FaceBox]] = deque()
         self._recent: deque[NDArray[np.uint8]] = deque(maxlen=round(RECENT_CROPS_S * FPS))
@@ -192,7 +229,9 @@ class LiveMeter:
         if level > TOO_BRIGHT:
             return "too bright"
         way = np.array([place.centre for _, place in self._places])
-        return "restless" if np.ptp(way, axis=0).max() > RESTLESS * box.width else None
+        if np.ptp(way, axis=0).max() > RESTLESS * box.width:
+            return "restless"
+        return "flicker" if self._flickers else None
 
     @property
     def network_ms(self) -> float | None:
@@ -257,12 +296,15 @@ class LiveMeter:
         """Read the rate of the last seconds, and what needs longer from all that is remembered."""
         read = partial(measure_vitals, fps=FPS, calibration=self._model.calibration)
         wave = self._wave.astype(np.float64)
-        now = read(wave[-self._window :], colours=self._colours[-self._window :])
+        colours = self._colours[-self._window :]
+        now = read(wave[-self._window :], colours=colours)
+        self._flickers = now.heart_rate.value is None and flickers(colours, FPS)
         if self._window == len(wave):
             return now
         if self._longer is None or self._end_step - self._longer_step >= LONGER_EVERY_S * FPS:
             self._longer, self._longer_step = read(wave, colours=self._colours), self._end_step
-        return replace(now, rmssd=self._longer.rmssd, respiration=self._longer.respiration)
+        longer = self._longer
+        return replace(now, rmssd=longer.rmssd, sdnn=longer.sdnn, respiration=longer.respiration)
 
     def _notice(self, crops: FaceCrops | None, time_s: float) -> None:
         """Remember what the hint needs."""

@@ -1,8 +1,8 @@
 """Numbers for a person from a pulse wave: each with a unit, a quality, and a reason if missing.
 
 Quality estimates a probability: of a heart rate within 3 bpm (fitted by `train/calibrate.py`), of
-an RMSSD within 10 ms or 20 %, and of a breathing rate within 2 a minute (both set by hand and
-checked in simulation only). Below one half there is no number.
+an RMSSD or SDNN within 10 ms or 20 %, and of a breathing rate within 2 a minute (these set by hand
+and checked in simulation only). Below one half there is no number.
 """
 
 import math
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import signal
 
-from kdphys.beats import Beats, breathing, find_beats, intervals, rmssd_ms
+from kdphys.beats import Beats, Intervals, breathing, find_beats, intervals, rmssd_ms, sdnn_ms
 from kdphys.cadence import Cadence, find_cadence, remove_locked, wander
 from kdphys.flicker import GREY_LIGHT, is_grey
 from kdphys.pulse import (
@@ -30,6 +30,7 @@ from kdphys.pulse import (
 LEAST_QUALITY = 0.5
 LEAST_SECONDS = 5.0
 RMSSD_SECONDS, RMSSD_STEPS = 20.0, 15
+SDNN_SECONDS, SDNN_BEATS = 30.0, 20  # two or three breaths, or its slower swings are missed
 BREATHING_SECONDS = 30.0
 USUAL_JITTER_MS = 40.0  # by noise, at which an RMSSD is given no more; set by hand
 LEAST_WANDER = 0.04  # a rhythm that strays less than this from the key frames is theirs
@@ -85,6 +86,8 @@ class Vitals:
     """Mean heart rate of the recording, in bpm."""
     rmssd: Reading
     """Beat-to-beat variability, in ms."""
+    sdnn: Reading
+    """Spread of the beat-to-beat intervals over the recording, in ms."""
     respiration: Reading
     """Breathing rate, in breaths a minute."""
     windows: tuple[WindowRate, ...]
@@ -198,6 +201,7 @@ def measure_vitals(
             None if sure else blame or _doubt(rate.features),
         ),
         _read_rmssd(beats, rate),
+        _read_sdnn(beats, rate),
         _read_breathing(beats, rate),
         tuple(
             WindowRate(float(at), float(bpm) if good >= LEAST_QUALITY else None, float(good))
@@ -304,19 +308,29 @@ def _read_rmssd(beats: Beats, rate: Rate) -> Reading:
     """RMSSD, when the beats are timed well enough."""
     found = intervals(beats)
     value, steps = rmssd_ms(found)
-    heard_s = float(found.seconds.sum())
+    enough = f"{RMSSD_SECONDS:.0f} s and {RMSSD_STEPS}"
+    short = found.seconds.sum() < RMSSD_SECONDS - 3 or steps < RMSSD_STEPS
+    missing = f"{steps} clean differences were found; RMSSD needs {enough}."
+    return _read_variability(value, found, rate, missing if short else None)
+
+
+def _read_sdnn(beats: Beats, rate: Rate) -> Reading:
+    """SDNN, when the beats are timed well enough."""
+    found = intervals(beats)
+    value, count = sdnn_ms(found)
+    enough = f"{SDNN_SECONDS:.0f} s and {SDNN_BEATS}"
+    short = found.seconds.sum() < SDNN_SECONDS - 3 or count < SDNN_BEATS
+    missing = f"{count} clean intervals were found; SDNN needs {enough}."
+    return _read_variability(value, found, rate, missing if short else None)
+
+
+def _read_variability(value: float, found: Intervals, rate: Rate, missing: str | None) -> Reading:
+    """A figure of variability, unless something is missing or noise moves the beats."""
     if rate.quality < LEAST_QUALITY:
         return Reading(None, "ms", 0.0, "Beat-to-beat variability needs a steady pulse.")
-    if heard_s < RMSSD_SECONDS - 3 or steps < RMSSD_STEPS:
-        return Reading(
-            None,
-            "ms",
-            0.0,
-            (
-                f"{heard_s:.0f} s of beats with {steps} clean differences were found; beat-to-beat "
-                f"variability needs {RMSSD_SECONDS:.0f} s and {RMSSD_STEPS}."
-            ),
-        )
+    if missing:
+        reason = f"{found.seconds.sum():.0f} s of beats with {missing}"
+        return Reading(None, "ms", 0.0, reason)
     # Fitted to simulated pulses in noise: by how much noise alone moves the beats.
     jitter_ms = 7e4 * 10 ** (-0.0765 * rate.features.snr_db) / rate.bpm**1.43
     trust = rate.quality * float(found.clean.mean()) / (1 + (jitter_ms / USUAL_JITTER_MS) ** 2)
@@ -373,10 +387,10 @@ def _doubt(features: QualityFeatures) -> str:
 def _nothing(reason: str) -> Vitals:
     """Vitals without a number."""
     grid = np.arange(*SPECTRUM_BPM, SPECTRUM_STEP_BPM)
-    units = ("bpm", "ms", "breaths/min")
-    heart_rate, rmssd, respiration = (Reading(None, unit, 0.0, reason) for unit in units)
+    units = ("bpm", "ms", "ms", "breaths/min")
+    heart_rate, rmssd, sdnn, respiration = (Reading(None, unit, 0.0, reason) for unit in units)
     spectrum = Spectrum(grid, np.zeros_like(grid))
-    return Vitals(heart_rate, rmssd, respiration, (), np.empty(0), spectrum)
+    return Vitals(heart_rate, rmssd, sdnn, respiration, (), np.empty(0), spectrum)
 
 
 def _spectrum(wave: Array, fps: float) -> Spectrum:

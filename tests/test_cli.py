@@ -30,6 +30,7 @@ PROMISED = {
     "quality": float,
     "reason": str | None,
     "rmssd_ms": float | None,
+    "sdnn_ms": float | None,
     "respiration_bpm": float | None,
     "seconds": dict,
     "wave": dict,

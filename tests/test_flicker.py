@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from kdphys.flicker import is_grey
+from kdphys.flicker import flickers, is_grey
 from kdphys.pipeline import measure
+from kdphys.stream import LiveMeter
 from kdphys.vitals import measure_vitals
 from tests._films import Recording, write_npz
 
@@ -37,6 +38,20 @@ def test_glare_that_swings_over_the_picture_is_grey(rng):
     turns = 2 * np.pi * 97 / 60 * np.arange(600) / FPS
     glare = 3 * np.sin(turns)[:, None] + 0.05 * rng.standard_normal((600, 3))
     assert is_grey(SKIN + glare, FPS, 97)
+
+
+@pytest.mark.parametrize("hz", [0.5, 1.7, 10.0])
+def test_a_rhythm_of_the_light_is_noticed_at_any_rate(rng, hz):
+    assert flickers(face(rng, light=0.01, blood=0.004, bpm=60 * hz), FPS)
+    assert not flickers(face(rng, light=0.0, blood=0.01, bpm=60 * hz), FPS)
+    assert not flickers(face(rng, light=0.002, blood=0.0, bpm=60 * hz), FPS)
+
+
+def test_light_that_drifts_does_not_flicker(rng):
+    walk = np.cumsum(rng.standard_normal(600)) * 0.001
+    assert not flickers(SKIN * (1 + walk[:, None]), FPS)
+    assert not flickers(np.full((600, 3), np.nan), FPS)
+    assert not flickers(np.empty((0, 3)), FPS)
 
 
 def test_a_pulse_is_not_grey(rng):
@@ -77,18 +92,31 @@ def test_a_clear_wave_is_believed_unless_its_rhythm_is_that_of_the_light(
     assert ("all colours alike" in (found.reason or "")) != is_given
 
 
-def test_a_lamp_that_swings_over_a_photo_gives_no_reading(recording: Recording, tmp_path):
-    photo = recording.pictures[0].astype(np.float32)
+def under_lamp(photo: np.ndarray, hz: float, seconds: float = 12.0) -> list[np.ndarray]:
+    """Pictures at 30 Hz of a photo under a lamp that swings by 4 %."""
     noise = np.random.default_rng(1)
-    time_s = np.arange(360) / 30
-    lit = [
+    return [
         np.clip(
-            photo * (1 + 0.04 * np.sin(2 * np.pi * 1.5 * at)) + noise.normal(0, 1, photo.shape),
+            photo * (1 + 0.04 * np.sin(2 * np.pi * hz * at)) + noise.normal(0, 1, photo.shape),
             0,
             255,
         ).astype(np.uint8)
-        for at in time_s
+        for at in np.arange(seconds * FPS) / FPS
     ]
-    found = measure(write_npz(tmp_path / "lamp.npz", lit, time_s), "green")
+
+
+def test_a_lamp_that_swings_over_a_photo_gives_no_reading(recording: Recording, tmp_path):
+    lit = under_lamp(recording.pictures[0], 1.5)
+    found = measure(write_npz(tmp_path / "lamp.npz", lit, np.arange(len(lit)) / FPS), "green")
     assert found.vitals.heart_rate.value is None
     assert "all colours alike" in (found.vitals.heart_rate.reason or "")
+
+
+def test_a_camera_in_flickering_light_is_told_so(recording: Recording):
+    meter = LiveMeter()
+    hints = []
+    for index, picture in enumerate(under_lamp(recording.pictures[0], 7.3)):
+        if meter.push(picture, index / FPS):
+            hints.append(meter.hint)
+    assert hints[-1] == "flicker"
+    assert hints[0] is None  # not from the first second

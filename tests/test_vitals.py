@@ -145,6 +145,21 @@ def beating(rng, seconds, rmssd):
     return wave.sum(1), 1000 * np.sqrt(np.mean(np.diff(beats_s, 2) ** 2))
 
 
+@pytest.mark.parametrize("spread", [20, 45])
+def test_sdnn_of_a_clean_wave_is_found(spread):
+    rng = np.random.default_rng(8)
+    seconds = 0.85 + spread / 1000 * np.sin(np.arange(200) / 9) * np.sqrt(2)
+    beats_s = 0.3 + np.cumsum(seconds + 0.004 * rng.standard_normal(200))
+    beats_s = beats_s[beats_s < 60]
+    since = np.arange(int(60 * FPS))[:, None] / FPS - beats_s
+    wave = np.exp(-0.5 * (since / 0.09) ** 2).sum(1)
+    found = measure_vitals(wave, FPS)
+    assert found.sdnn.value == pytest.approx(1000 * np.std(np.diff(beats_s), ddof=1), rel=0.1)
+    assert found.sdnn.unit == "ms"
+    assert found.rmssd.value is not None
+    assert found.rmssd.value < 0.5 * found.sdnn.value  # slow swings are in the one, not the other
+
+
 @pytest.mark.parametrize("rmssd", [25, 50])
 def test_rmssd_of_a_clean_wave_is_found(rmssd):
     wave, true = beating(np.random.default_rng(6), 60.0, rmssd)
@@ -160,6 +175,8 @@ def test_rmssd_and_breathing_need_their_seconds_and_say_so():
     assert found.heart_rate.value is not None
     assert found.rmssd.value is None
     assert "20 s" in (found.rmssd.reason or "")
+    assert found.sdnn.value is None
+    assert "30 s" in (found.sdnn.reason or "")
     assert found.respiration.value is None
     assert "30 s" in (found.respiration.reason or "")
 

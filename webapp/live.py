@@ -23,10 +23,10 @@ from numpy.typing import NDArray
 
 from kdphys import LiveMeter
 from kdphys.face import FaceBox, FaceFinder
-from kdphys.pipeline import MODELS
-from kdphys.runtime import FPS, open_model
+from kdphys.runtime import FPS
+from kdphys.stream import compare_crops
 from kdphys.view import View, follow, whole
-from kdphys.vitals import Reading, Vitals, measure_vitals
+from kdphys.vitals import Reading, Vitals
 from webapp import texts
 from webapp.wire import Hello, Shot, WireError, read_batch, read_text
 
@@ -129,19 +129,17 @@ class Visit:
 
     def compare(self) -> dict[str, object]:
         """Show the last seconds to student and teacher; say what each read and how long it took."""
-        crops = self.meter.recent_crops()
-        rows = {}
-        for name in MODELS[:2]:
-            model = open_model(name)
-            session = model.start()
-            wave = np.concatenate([session.push(crops), session.finish()])
-            heart = measure_vitals(wave.astype(float), FPS, calibration=model.calibration)
-            rows[name] = {
-                "ms": 1000 * session.seconds / max(len(crops), 1),
-                "macs": model.facts.macs_per_frame,
-                "parameters": model.facts.parameters,
-                **_reading(heart.heart_rate),
+        with self._busy:
+            crops = self.meter.recent_crops()
+        rows = {
+            name: {
+                "ms": row.ms_per_frame,
+                "macs": row.facts.macs_per_frame,
+                "parameters": row.facts.parameters,
+                **_reading(row.heart_rate),
             }
+            for name, row in compare_crops(crops).items()
+        }
         return {"compared": rows, "seconds": round(len(crops) / FPS, 1)}
 
 
@@ -150,6 +148,7 @@ def told(vitals: Vitals) -> dict[str, object]:
     return {
         "heart_rate": _reading(vitals.heart_rate),
         "rmssd": _reading(vitals.rmssd),
+        "sdnn": _reading(vitals.sdnn),
         "respiration": _reading(vitals.respiration),
     }
 

@@ -44,8 +44,10 @@ def stage() -> str:
       <dl class="kd-tiles">
         {_tile("respiration", texts.RESPIRATION, texts.RESPIRATION_NOTE)}
         {_tile("rmssd", texts.RMSSD, texts.RMSSD_NOTE)}
+        {_tile("sdnn", texts.SDNN, texts.SDNN_NOTE)}
         {_tile("lag", texts.LIVE_LAG, texts.LIVE_LAG_NOTE)}
         {_tile("network", texts.LIVE_NETWORK, texts.LIVE_NETWORK_NOTE)}
+        {_tile("filmed", texts.LIVE_FILMED, texts.LIVE_FILMED_NOTE)}
       </dl>
     </section>
   </div>

@@ -57,6 +57,10 @@ MODEL_NOTES = MappingProxyType(
 )
 RMSSD = "Variability"
 RMSSD_NOTE = "RMSSD, from beat to beat"
+SDNN = "Spread of beats"
+SDNN_NOTE = "SDNN, over the minute or less"
+BEATS = "Beats"
+BEATS_NOTE = "found in the pulse wave"
 RESPIRATION = "Breathing"
 RESPIRATION_NOTE = "from the beats' rhythm"
 FACE_SHARE = "Face in view"
@@ -185,6 +189,8 @@ LIVE_LAG = "Camera to answer"
 LIVE_LAG_NOTE = "median; the wave then trails by 0.4 s more, which the network looks ahead"
 LIVE_NETWORK = "Student, one frame"
 LIVE_NETWORK_NOTE = "median on this server"
+LIVE_FILMED = "Camera"
+LIVE_FILMED_NOTE = "pictures a second that reach the server, median of the last seconds"
 LIVE_DOWNLOADS = "Take it with you"
 LIVE_DOWNLOADS_NOTE = (
     "Made in your browser. The .npz holds what was recorded, for python -m kdphys measure to read."
@@ -205,6 +211,7 @@ LIVE_STATUS = MappingProxyType(
         "too dark": "More light, please: turn a lamp on or face a window.",
         "too bright": "Less light, please: your face is overexposed.",
         "restless": "Hold still.",
+        "flicker": "The light flickers, or you rock in it: sit still, in steady light.",
         "hidden": "Paused: browsers stop the camera of a tab in the background.",
         "reconnecting": "Connection lost. Trying again …",
         "unreachable": "The server can't be reached. Check the network, then start again.",

@@ -283,9 +283,9 @@ class Live {
   }
 
   take({ vitals, network_ms: networkMs, time_s: timeS }) {
-    const { heart_rate: heart, rmssd, respiration } = vitals;
+    const { heart_rate: heart, rmssd, sdnn, respiration } = vitals;
     this.bpm = heart.value;
-    this.readings.push({ timeS: timeS - this.firstS, ...heart, rmssd, respiration });
+    this.readings.push({ timeS: timeS - this.firstS, ...heart, rmssd, sdnn, respiration });
     this.stats.arrivals.push([timeS - this.firstS, heart.value, heart.quality]);
     if (heart.value) this.holdSteady();
     this.part("bpm").textContent = heart.value ? heart.value.toFixed(0) : "–";
@@ -295,12 +295,17 @@ class Live {
     const percent = Math.round(100 * heart.quality);
     this.part("confidence").style.width = `${percent}%`;
     this.part("percent").textContent = `${percent} %`;
-    for (const [name, reading] of Object.entries({ rmssd, respiration })) {
+    for (const [name, reading] of Object.entries({ rmssd, sdnn, respiration })) {
+      this.part(name).closest("div").classList.toggle("kd-missing", !reading.value);
       this.part(name).textContent = reading.value ? `${reading.value.toFixed(0)} ${reading.unit}` : "–";
       this.part(`${name}-why`).textContent = reading.reason ?? "";
     }
     const lags = this.stats.lagsMs.slice(-100).sort((one, other) => one - other);
     this.part("lag").textContent = `${Math.round(lags[lags.length >> 1])} ms`;
+    const taken = this.stats.stamps.slice(-60);
+    const stepsS = taken.slice(1).map((stamp, index) => stamp - taken[index]);
+    stepsS.sort((one, other) => one - other);
+    if (stepsS.length) this.part("filmed").textContent = `${(1 / stepsS[stepsS.length >> 1]).toFixed(0)} fps`;
     if (networkMs) this.part("network").textContent = `${networkMs.toFixed(2)} ms`;
     drawHistory(this.part("history"), this.readings);
   }
