@@ -61,7 +61,7 @@ def test_only_skin_pulses():
     portrait = read_portrait(FACE)
     assert portrait is not None
     for seed in range(4):
-        face, room = draw_portrait(np.random.default_rng(seed), portrait, X, Y)
+        face, room = draw_portrait(np.random.default_rng(seed), portrait, X, Y, 0.5)
         assert room.shape == face.rest.shape == (96, 96, 3)
         assert (face.rest >= 0).all()
         assert 0 <= face.melanin <= 1

@@ -19,7 +19,16 @@ from kdphys.runtime import StudentModel, TeacherModel
 from tests._tiny_run import SHORT, STORE, PlugPulledError, train_student
 from train.card import model_card
 from train.datasets import Batch, Cut
-from train.distill import Distillation, DistillRun, DistillWeights, Pupil, read_teacher, trust
+from train.distill import (
+    Distillation,
+    DistillRun,
+    DistillWeights,
+    Pupil,
+    likeness,
+    mistimed,
+    read_teacher,
+    trust,
+)  # fmt: skip
 from train.export import ExportJob, fitted
 from train.hints import read_hints, work_out
 from train.loop import check
@@ -231,6 +240,35 @@ def test_a_teacher_is_followed_as_far_as_it_is_right_and_ahead():
     assert followed(near, own=1.0) < followed(near, own=0.9) < followed(near, own=0.0)
     assert followed(wrong, own=0.0) < 0.2
     assert followed(-true, own=-1.0) == 0
+
+
+def test_labels_that_are_late_do_not_hide_a_good_teacher():
+    rng = torch.Generator().manual_seed(0)
+    long = torch.randn(2, 220, generator=rng)
+    true, late = long[:, 10:210], long[:, 4:204]
+    assert likeness(true, late).abs().max() < 0.2
+    torch.testing.assert_close(likeness(true, late, 6), torch.ones(2))
+    torch.testing.assert_close(likeness(late, true, 6), torch.ones(2))
+    assert likeness(true, late, 5).max() < 0.3
+    nobody = torch.zeros(2)
+    assert trust(true, late, nobody).max() < 0.2
+    assert trust(true, late, nobody, 6).min() > 0.99
+
+
+def test_labels_are_mistimed_by_no_more_than_asked():
+    moved = mistimed(STORE, 0.25)
+    assert moved.waves.shape == STORE.waves.shape
+    assert moved.pixels is STORE.pixels
+    lags = []
+    for before, after in zip(STORE.waves, moved.waves, strict=True):
+        assert bool(before.any()) == bool(after.any())
+        if not before.any():
+            continue
+        middle = before[30:-30]
+        ends = [(30 + lag, len(after) - 30 + lag) for lag in range(-12, 13)]
+        alike = [np.corrcoef(middle, after[a:b])[0, 1] for a, b in ends]
+        lags.append(int(np.argmax(alike)) - 12)
+    assert 0 < np.abs(lags).max() <= 8  # 0.25 s
 
 
 def test_learning_from_the_teacher_reaches_the_whole_student():

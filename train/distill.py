@@ -11,6 +11,7 @@ import logging
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 import tyro
 from safetensors.torch import load_file
@@ -19,7 +20,7 @@ from torch import Tensor, nn
 from kdphys.losses import attention_transfer, dilate, negative_pearson, standardise
 from kdphys.models.student import Student, StudentConfig
 from kdphys.models.teacher import Teacher, TeacherConfig
-from train.datasets import Batch, read_store, read_stores
+from train.datasets import FPS, Batch, ClipStore, read_store, read_stores
 from train.hints import Hints, read_hints, work_out
 from train.loop import WEIGHTS, LabelWeights, Run, Schedule, aligned, label_loss, train
 from train.processes import join
@@ -69,6 +70,12 @@ class DistillRun:
     """Folder of a finished run, or of weights, to go on from with its model's configuration."""
     most: int | None = None
     """Use no more than this many clips."""
+    mistime_s: float = 0.0
+    """Put each clip's label early or late by a random time up to this, as where the clocks of
+    camera and contact sensor differ; for studies."""
+    slack_s: float = 0.0
+    """By how much labels may be early or late: the gate compares waves at the best shift up to
+    this. Training on the labels themselves takes them as they are."""
     model: StudentConfig = field(default_factory=StudentConfig)
     label: LabelWeights = field(default_factory=LabelWeights)
     distill: DistillWeights = field(default_factory=DistillWeights)
@@ -117,7 +124,8 @@ class Distillation:
         device = batch.clip.device
         taught, looks, wanted = (hint.to(device) for hint in self.hints.of(batch.cuts))
         own, true = aligned(said.detach(), batch.wave, lag, WARM_UP)
-        gate = batch.alive * trust(taught, batch.wave, 1 - negative_pearson(own, true))
+        slack = round(self.config.slack_s * self.config.model.fps)
+        gate = batch.alive * trust(taught, batch.wave, likeness(own, true, slack), slack)
         follow, lead = aligned(said, taught, lag, WARM_UP)
         weights = self.config.distill
         frames = traits.shape[2]
@@ -142,20 +150,55 @@ class Distillation:
         return parts.total(weights.alpha)
 
 
-def trust(taught: Tensor, true: Tensor, own: Tensor) -> Tensor:
+def trust(taught: Tensor, true: Tensor, own: Tensor, slack: int = 0) -> Tensor:
     """How far to follow the teacher on each clip.
 
     Args:
         taught: The teacher's wave. Shape (B, T).
         true: The label. Shape (B, T).
         own: Correlation of the student's own wave with the label. Shape (B,).
+        slack: Frames by which the label may be early or late.
 
     Returns:
         The teacher's correlation with the label, times a share that falls from 1 to 0 where the
         student is the better one. Shape (B,), in [0, 1].
     """
-    likeness = 1 - negative_pearson(taught, true)
-    return likeness.clamp(0, 1) * torch.sigmoid((likeness - own) / EVEN)
+    agreed = likeness(taught, true, slack)
+    return agreed.clamp(0, 1) * torch.sigmoid((agreed - own) / EVEN)
+
+
+def likeness(wave: Tensor, true: Tensor, slack: int = 0) -> Tensor:
+    """Correlation of two waves at the best shift.
+
+    Args:
+        wave: Shape (B, T).
+        true: Shape (B, T).
+        slack: Most frames by which either may be shifted.
+
+    Returns:
+        Shape (B,), in [-1, 1].
+    """
+    frames = wave.shape[1]
+    found = [
+        1
+        - negative_pearson(
+            wave[:, max(shift, 0) : frames + min(shift, 0)],
+            true[:, max(-shift, 0) : frames + min(-shift, 0)],
+        )
+        for shift in range(-slack, slack + 1)
+    ]
+    return torch.stack(found).amax(0)
+
+
+def mistimed(store: ClipStore, most_s: float) -> ClipStore:
+    """The same clips, each with its label early or late by a random time of up to `most_s`."""
+    frames = np.arange(store.waves.shape[1])
+    shifts = np.random.default_rng(0).uniform(-most_s, most_s, len(store)) * FPS
+    waves = [
+        np.interp(frames + shift, frames, wave)
+        for shift, wave in zip(shifts, store.waves, strict=True)
+    ]
+    return replace(store, waves=np.array(waves, np.float32))
 
 
 def read_teacher(folder: Path) -> Teacher:
@@ -198,6 +241,8 @@ def main(config: DistillRun) -> None:
             )
     torch.manual_seed(config.schedule.seed)
     student = Student(config.model)
+    if config.mistime_s:
+        store = mistimed(store, config.mistime_s)
     train(
         Run(
             model=student,

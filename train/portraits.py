@@ -46,6 +46,7 @@ LIGHT_SKIN, DARK_SKIN = (
 MELANIN_AXIS = np.log(DARK_SKIN) - np.log(LIGHT_SKIN)
 LEAST_FACE_PX = 40
 MOST_RETONE = 0.2  # how far the melanin of a picture is moved, of the whole range
+CANDIDATES = 6  # portraits of which the nearest in tone is taken
 CURVE = 2.2  # of the picture: what was stored is light to the power of 1 / 2.2
 
 # Landmarks of MediaPipe's face mesh.
@@ -95,7 +96,29 @@ def list_portraits(folder: Path, people: People) -> tuple[Path, ...]:
     return chosen
 
 
-def draw_portrait(rng: np.random.Generator, portrait: Portrait, x: Map, y: Map) -> tuple[Face, Map]:
+def choose_portrait(
+    rng: np.random.Generator, folder: Path, people: People, melanin: float
+) -> Portrait | None:
+    """Choose a person whose skin is near a tone, so that rare tones are drawn as often as others.
+
+    Args:
+        rng: Source of randomness.
+        folder: Of pictures.
+        people: Which part of the people.
+        melanin: The tone that is wanted, 0 lightest to 1 darkest.
+
+    Returns:
+        The nearest of a few that chance picks; None where none of them shows a face.
+    """
+    pictures = list_portraits(folder, people)
+    picked = rng.choice(len(pictures), min(CANDIDATES, len(pictures)), replace=False)
+    found = [portrait for at in picked if (portrait := read_portrait(pictures[at]))]
+    return min(found, key=lambda portrait: abs(_melanin(portrait.tone) - melanin), default=None)
+
+
+def draw_portrait(
+    rng: np.random.Generator, portrait: Portrait, x: Map, y: Map, wanted: float
+) -> tuple[Face, Map]:
     """Turn a portrait into a head and the room behind it.
 
     Args:
@@ -103,16 +126,16 @@ def draw_portrait(rng: np.random.Generator, portrait: Portrait, x: Map, y: Map) 
         portrait: From `read_portrait`.
         x: Horizontal coordinates of the view, in face units. Shape (N, N).
         y: Vertical coordinates of the view. Shape (N, N).
+        wanted: Melanin to which the skin is moved as far as that looks right, 0 to 1.
 
     Returns:
-        The face, its skin shifted towards a tone that is drawn, and linear light behind it,
-        shape (N, N, 3).
+        The face, and linear light behind it, shape (N, N, 3).
     """
     grow = np.exp(rng.normal(0, 0.05))
     layers = portrait.light, portrait.skin, portrait.lips
     image, skin, lips = (_view(portrait, layer, x, y, grow) for layer in layers)
     own = float(np.clip(_melanin(portrait.tone), 0, 1))
-    melanin = float(np.clip(rng.uniform(), own - MOST_RETONE, own + MOST_RETONE))
+    melanin = float(np.clip(wanted, own - MOST_RETONE, own + MOST_RETONE))
     change = (melanin - own) * MELANIN_AXIS
     flesh = np.maximum(skin, lips)
     image = image * np.exp(flesh[..., None] * change.astype(np.float32))

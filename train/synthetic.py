@@ -176,7 +176,9 @@ def make_film(seed: int, config: SyntheticConfig) -> Film:
     hand = None
     if "hand" not in off and not still:
         hand = world.draw_hand(streams.of("hand"), face, true_s, hardship, config.view)
-    shot = world.Shot(face, room, motion, light, camera, blood, config.view, hand)
+    shot = world.Shot(
+        face, room, motion, light, camera, blood, config.view, hand, mixed_light="mixed" not in off
+    )
     pictures = list(world.film(streams.of("film"), shot))
     keys = np.zeros(len(pictures), bool)
     if codec:
@@ -241,10 +243,10 @@ def _draw_head(
 ) -> tuple[faces.Face, faces.Map | None]:
     """A drawn head; or a portrait's, and the room it brings with it."""
     if config.faces and rng.uniform() < config.portrait_share:
-        people = portraits.list_portraits(config.faces, config.people)
-        found = portraits.read_portrait(people[int(rng.integers(len(people)))])
+        wanted = rng.uniform()
+        found = portraits.choose_portrait(rng, config.faces, config.people, wanted)
         if found:
-            return portraits.draw_portrait(rng, found, x, y)
+            return portraits.draw_portrait(rng, found, x, y, wanted)
     return faces.draw_face(rng, x, y), None
 
 

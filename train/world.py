@@ -23,12 +23,15 @@ Track = NDArray[np.float64]
 Picture = NDArray[np.uint8]
 
 FACTORS = (
-    "motion", "rhythm", "talk", "express", "blink", "hand", "light", "flicker", "shadow",
-    "exposure", "noise", "bayer", "blur", "chroma", "codec", "box", "timing",
+    "motion", "rhythm", "talk", "express", "blink", "hand", "light", "mixed", "flicker",
+    "shadow", "exposure", "noise", "bayer", "blur", "chroma", "codec", "box", "timing",
 )  # fmt: skip
 
 
 MUSCLES = 3  # groups that move and crease the face: a smile, raised brows, a frown
+CREASE_RGB = np.array([0.85, 1.0, 1.1], np.float32)  # skin lights itself in its creases, with red
+MOST_PRESSED = 0.006  # blood that a muscle presses aside, where a pulse brings 0.002 to 0.007
+MIXED_LIGHT = 0.15  # how far red and blue of the room's light stray from the lamp's, in logarithm
 
 
 @dataclass(frozen=True)
@@ -121,6 +124,8 @@ class Shot:
     view: float
     """Half the width of the view in face units."""
     hand: Hand | None = None
+    mixed_light: bool = True
+    """Whether the room's own light has another colour than the lamp's."""
 
 
 def draw_motion(streams: Streams, time_s: Track, difficulty: float, off: frozenset[str]) -> Motion:
@@ -159,7 +164,7 @@ def _draw_mimics(
         speaking = smooth_noise(rng, frames, step, 0.15) > rng.uniform(-1.0, 0.5)
         mouth = np.clip(0.6 * smooth_noise(rng, frames, step, 3.0), 0, 1) * speaking
     rng = streams.of("express")
-    if "express" not in off and rng.uniform() < 0.15 + 0.5 * difficulty:
+    if "express" not in off and rng.uniform() < 0.2 + 0.6 * difficulty:
         for muscle in range(MUSCLES):
             pull = smooth_noise(rng, frames, step, rng.uniform(0.2, 1.5))
             muscles[:, muscle] = np.clip(pull - rng.uniform(-0.2, 1.5), 0, 1)
@@ -271,25 +276,27 @@ def film(rng: np.random.Generator, shot: Shot) -> Iterator[Picture]:
     """
     face, motion, light = shot.face, shot.motion, shot.light
     x, y = view_grid(len(face.head), shot.view)
-    shade, by_yaw, by_pitch, shine = _shading(rng, face, len(x) / (2 * shot.view))
+    lamp = _shading(rng, face, len(x) / (2 * shot.view), mixed=shot.mixed_light)
     edge_angle, edge_depth = rng.uniform(0, 6.28), rng.uniform(0.0, 0.4)
     across = (np.cos(edge_angle) * x + np.sin(edge_angle) * y).astype(np.float32)
     folds = _draw_folds(rng, face)
-    outline = np.dstack([face.head, face.perfusion * face.delay_s])
+    outline = np.dstack([face.head, face.perfusion * face.delay_s, face.perfusion])
     pulse_rgb = (face.pulse_rgb * np.exp(rng.normal(0, 0.05, 3))).astype(np.float32)
     grain = rng.standard_normal(4 * shot.camera.side**2 * 3 + 100_003, dtype=np.float32)
     for index, (volume, slope) in enumerate(shot.blood):
-        fold = _fold(motion.muscles[index], folds)  #                                (N, N, 3)
+        fold = _fold(motion.muscles[index], folds)  #                                (N, N, 4)
         maps = _sample_maps(shot, index, (x + fold[..., 0], y + fold[..., 1]))
         texture = _texture(face, motion, index)
         skin = cv2.remap(texture, *maps, cv2.INTER_LINEAR, None, cv2.BORDER_REPLICATE)
         rest = cv2.remap(outline, *maps, cv2.INTER_LINEAR, None, cv2.BORDER_REPLICATE)
-        darker = (volume * skin[..., 3] - slope * rest[..., 1])[..., None] * pulse_rgb
-        lit = shade + float(motion.yaw[index]) * by_yaw + float(motion.pitch[index]) * by_pitch
-        lit = lit * (1 - edge_depth * _sigmoid((light.shadow[index] - across) * 4))
-        lit = lit * (1 + fold[..., 2])
-        glint = _moved(shine, _glint_shift(motion, index) * len(x) / (2 * shot.view))
-        head = skin[..., :3] * (1 - darker) * lit[..., None] + glint[..., None]
+        blood = volume * skin[..., 3] - slope * rest[..., 1] + fold[..., 3] * rest[..., 2]
+        darker = blood[..., None] * pulse_rgb
+        direct = lamp.at(float(motion.yaw[index]), float(motion.pitch[index]))
+        direct = direct * (1 - edge_depth * _sigmoid((light.shadow[index] - across) * 4))
+        creased = 1 + fold[..., 2, None] * CREASE_RGB
+        lit = (direct[..., None] + lamp.ambient_rgb) * creased
+        glint = _moved(lamp.shine, _glint_shift(motion, index) * len(x) / (2 * shot.view))
+        head = skin[..., :3] * (1 - darker) * lit + glint[..., None]
         head = head * light.face[index].astype(np.float32)
         behind = shot.room * light.room[index].astype(np.float32)
         scene = behind + rest[..., :1] * (head - behind)
@@ -328,13 +335,15 @@ def _draw_folds(rng: np.random.Generator, face: Face) -> NDArray[np.float32]:
     """What each group of muscles does to the face: how far it pulls, and its creases.
 
     Returns:
-        Displacement x, y in face units and relative shade. Shape (MUSCLES, N, N, 3).
+        Displacement x, y in face units, relative shade, and blood that they press out or hold
+        back, in units of relative darkening of green. Shape (MUSCLES, N, N, 4).
     """
     folds = [
         np.dstack(
             [
-                *(rng.uniform(0.0, 0.05) * smooth_field(rng, face.head.shape, 5) for _ in range(2)),
-                rng.uniform(0.0, 0.15) * smooth_field(rng, face.head.shape, 8),
+                *(rng.uniform(0.0, 0.07) * smooth_field(rng, face.head.shape, 5) for _ in range(2)),
+                rng.uniform(0.0, 0.2) * smooth_field(rng, face.head.shape, 8),
+                rng.uniform(0.0, MOST_PRESSED) * smooth_field(rng, face.head.shape, 6),
             ]
         )
         for _ in range(MUSCLES)
@@ -343,7 +352,7 @@ def _draw_folds(rng: np.random.Generator, face: Face) -> NDArray[np.float32]:
 
 
 def _fold(pull: Track, folds: NDArray[np.float32]) -> Map:
-    """What the muscles that pull do together. Shape (N, N, 3)."""
+    """What the muscles that pull do together. Shape (N, N, 4)."""
     together = np.zeros(folds.shape[1:], np.float32)
     for share, fold in zip(pull, folds, strict=True):
         if share > 0:
@@ -382,10 +391,31 @@ def _texture(face: Face, motion: Motion, index: int) -> Map:
     return np.dstack([image, face.perfusion])
 
 
-def _shading(
-    rng: np.random.Generator, face: Face, pixels_per_unit: float
-) -> tuple[Map, Map, Map, Map]:
-    """Lambertian shade, its change with yaw and pitch, and a highlight. Four of shape (N, N)."""
+@dataclass(frozen=True)
+class _Lamp:
+    """A lamp on one side of a head, in a room whose own light has another colour.
+
+    So a cheek that turns, a crease or a shadow changes in colour, not only in brightness.
+    """
+
+    still: Map
+    """Lambertian shade of the lamp on the head at rest. Shape (N, N)."""
+    by_yaw: Map
+    """Its change a radian. Shape (N, N)."""
+    by_pitch: Map
+    """Its change a radian. Shape (N, N)."""
+    shine: Map
+    """A highlight. Shape (N, N)."""
+    ambient_rgb: NDArray[np.float32]
+    """Light of the room, from all sides. Shape (3,)."""
+
+    def at(self, yaw: float, pitch: float) -> Map:
+        """Shade of the lamp on a head that has turned. Shape (N, N)."""
+        return self.still + yaw * self.by_yaw + pitch * self.by_pitch
+
+
+def _shading(rng: np.random.Generator, face: Face, pixels_per_unit: float, *, mixed: bool) -> _Lamp:
+    """Light a head by its depth."""
     slope_y, slope_x = np.gradient(cv2.GaussianBlur(face.depth, (0, 0), len(face.depth) / 60))
     normal = np.dstack(
         [-slope_x * pixels_per_unit, -slope_y * pixels_per_unit, np.ones_like(slope_x)]
@@ -393,23 +423,24 @@ def _shading(
     normal /= np.linalg.norm(normal, axis=2, keepdims=True)
     azimuth, height = rng.uniform(-1.2, 1.2), rng.uniform(-0.9, 0.3)
     ambient = rng.uniform(0.3, 0.8)
+    cooler = rng.normal(0, MIXED_LIGHT) * np.array([-1, 0, 1]) + rng.normal(0, 0.03, 3)
 
     def lit(yaw: float, pitch: float) -> Map:
         lamp = np.array([np.sin(azimuth + yaw), np.sin(height + pitch), 1.0])
         lamp /= np.linalg.norm(lamp)
-        return (ambient + (1 - ambient) * np.clip(normal @ lamp, 0, None)).astype(np.float32)
+        return ((1 - ambient) * np.clip(normal @ lamp, 0, None)).astype(np.float32)
 
     lamp = np.array([np.sin(azimuth), np.sin(height), 1.0])
     half = lamp / np.linalg.norm(lamp) + np.array([0, 0, 1.0])
     half /= np.linalg.norm(half)
     gloss = rng.uniform(0, 0.12) * np.clip(normal @ half, 0, 1) ** rng.uniform(15, 60)
     still = lit(0, 0)
-    shine = gloss * (face.perfusion > 0.1)
-    return (
+    return _Lamp(
         still,
         ((lit(0.1, 0) - still) / 0.1).astype(np.float32),
         ((lit(0, 0.1) - still) / 0.1).astype(np.float32),
-        shine.astype(np.float32),
+        (gloss * (face.perfusion > 0.1)).astype(np.float32),
+        (ambient * np.exp(mixed * cooler)).astype(np.float32),
     )
 
 
