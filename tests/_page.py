@@ -28,10 +28,15 @@ QUIET = (
 
 
 @contextmanager
-def served(log: Path) -> Iterator[str]:
-    """Run `app.py` on a free port until the block ends; gives the page's address."""
-    port = _free_port()
-    env = {**os.environ, "GRADIO_SERVER_PORT": str(port), "TMPDIR": str(log.parent)}
+def served(log: Path, **more: str) -> Iterator[str]:
+    """Run `app.py` on a free port until the block ends; gives the page's address.
+
+    Args:
+        log: File for what it says; its folder is for temporary files.
+        more: Environment variables.
+    """
+    port = free_port()
+    env = {**os.environ, "GRADIO_SERVER_PORT": str(port), "TMPDIR": str(log.parent), **more}
     with log.open("wb") as output:
         server = subprocess.Popen(
             [sys.executable, "app.py"], cwd=ROOT, env=env, stdout=output, stderr=output
@@ -79,7 +84,7 @@ def browser(*more: str) -> Iterator[Browser]:
         yield start(*more)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from kdphys import measure
 from tests._camera import FPS, film_rates, write_y4m
-from tests._page import FAKE_CAMERA, browsers, served
+from tests._page import FAKE_CAMERA, ROOT, browsers, free_port, served
+from tests._proxy import proxied
 from webapp import texts
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.xdist_group("browser")]
@@ -21,6 +23,7 @@ READY_MS = 60_000
 READ_MS = 90_000  # 8 s on a quiet machine
 BPM = 72.0
 RECORDED_S = 11
+EXAMPLE = ROOT / "docs/examples/synthetic_face_72bpm.mp4"
 
 
 @pytest.fixture(scope="module")
@@ -181,6 +184,23 @@ def test_a_lost_connection_is_taken_up_again(sitter, address):
     page.wait_for_function(f"kdphysLive.samples.at(-1)[0] > {before} + 60", timeout=READ_MS)
     assert wait_for_a_reading(page) == pytest.approx(BPM, abs=3)
     page.close()
+
+
+def test_behind_a_proxy_that_shows_it_below_a_path(sitter, tmp_path):
+    path = "/spaces/kdphys"
+    with (
+        served(tmp_path / "log.txt", GRADIO_ROOT_PATH=path) as server,
+        proxied(server, path, free_port()) as address,
+    ):
+        page = visit(sitter, address)
+        part(page, "start").click()
+        assert wait_for_a_reading(page) == pytest.approx(BPM, abs=3)
+        page.get_by_role("tab", name=texts.TAB_VIDEO).click()
+        page.set_input_files("#kd-video input[type=file]", EXAMPLE)
+        expect(page.locator(".kd-preview")).to_be_attached(timeout=READY_MS)
+        page.click("#kd-measure")
+        expect(page.locator("#kd-bpm")).to_have_text(re.compile(r"\d+\.\d"), timeout=READ_MS)
+        page.close()
 
 
 def test_a_phone_shows_the_live_tab_without_scrolling_sideways(sitter, address, tmp_path):

@@ -98,6 +98,7 @@ def build_app() -> FastAPI:
         app,
         build_page(),
         path="/",
+        root_path=os.environ.get("GRADIO_ROOT_PATH"),  # where a proxy shows the page
         css_paths=[HERE / "style.css"],
         theme=_theme(),
         js=REMEMBER_THEME,

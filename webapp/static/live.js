@@ -158,9 +158,8 @@ class Live {
   // The socket
 
   connect(attempt) {
-    const address = new URL("live", location.href);
+    const address = new URL("../live", import.meta.url); // behind a proxy, below a path of its own
     address.protocol = address.protocol.replace("http", "ws");
-    address.search = address.hash = "";
     const socket = new WebSocket(address);
     this.socket = socket;
     socket.binaryType = "arraybuffer";
