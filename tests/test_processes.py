@@ -60,9 +60,9 @@ def assert_same_run(one: Path, two: Path) -> None:
     found, other = weights(one), weights(two)
     assert found.keys() == other.keys()
     away = torch.cat([(found[name] - other[name]).abs().flatten() for name in found])
-    # AdamW makes whole steps, here four of up to 3e-3, of a gradient that is but rounding noise, as
-    # that of a bias before a softmax is. Without shared batch norms 87 % of the weights differ.
-    assert away.max() < 1.2e-2
+    # AdamW makes whole steps, here of up to 3e-3, of a gradient that is nothing but rounding noise,
+    # as that of a bias before a softmax is. Without shared batch norms 87 % of the weights differ.
+    assert away.max() < 3e-3
     assert (away > 1e-4).float().mean() < 1e-3
 
 
