@@ -40,6 +40,7 @@ LOOK_S = 0.3  # between detections of a face that is being followed
 SURVEY_S = 1.0  # between looks over the whole picture
 SEARCH_S = 0.25  # between looks for a face where there is none
 RETRY_S = 0.1  # between looks over the whole picture for a face just lost
+MOST_WIDTH = 2.0  # of a face, in sides of the picture
 BRIDGE_S = 1.0  # longest loss over which the last box is kept
 PATIENCE_S = 0.3  # a face must be lost for this long before another one is followed instead
 MUCH_LARGER = 2.0  # another face that is this much wider is followed at once
@@ -164,6 +165,8 @@ class FaceTracker:
             raise ValueError(f"time_s={time_s} must be later than the stamp before it")
         step_s, self._time_s = time_s - self._time_s, time_s
         self.changed = self.bridged = False
+        if self._face and self._face.at.width > MOST_WIDTH * max(rgb.shape[:2]):
+            self._face = None  # after `reframe`: it can't be in this picture
         if self._face is None:
             self._search(rgb)
         else:

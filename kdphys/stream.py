@@ -32,6 +32,7 @@ LONGER_EVERY_S = 2.0  # take longer to work out, and change more slowly
 TOO_FAR_PX = 45.0  # width of a face in the camera's picture
 TOO_DARK, TOO_BRIGHT = 40.0, 235.0  # mean of its brightest colour, 0 to 255
 RECENT_S, RESTLESS = 2.0, 0.25  # how far a face goes in the last seconds, in its widths
+MOST_PLACES = 200  # of them that are remembered
 
 Hint = Literal["no face", "face lost", "too far", "too dark", "too bright", "restless", "flicker"]
 
@@ -204,7 +205,7 @@ class LiveMeter:
         self._longer_step = 0
         self._flickers = False
         self._crop: NDArray[np.uint8] | None = None
-        self._places: deque[tuple[float, FaceBox]] = deque()
+        self._places: deque[tuple[float, FaceBox]] = deque(maxlen=MOST_PLACES)
         self._recent: deque[NDArray[np.uint8]] = deque(maxlen=round(RECENT_CROPS_S * FPS))
         self._network_ms: deque[float] = deque(maxlen=TIMED)
 

@@ -160,6 +160,13 @@ def play(
     return tracker, boxes, marks
 
 
+def test_a_view_that_makes_a_face_larger_than_two_pictures_loses_it():
+    tracker = FaceTracker(Script({0: [LEFT], 1: []}))
+    assert tracker.update(np.zeros((160, 160, 3), np.uint8), 0.0)
+    tracker.reframe(40.0, 0.0, 0.0)
+    assert tracker.update(np.ones((72, 72, 3), np.uint8), 0.033) is None
+
+
 def test_no_face_is_no_box():
     _, boxes, _ = play([(2.0, [])])
     assert boxes == [None] * 60

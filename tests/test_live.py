@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -10,12 +11,12 @@ from fastapi import FastAPI, WebSocket
 from starlette.testclient import TestClient, WebSocketTestSession
 from starlette.websockets import WebSocketDisconnect
 
-from kdphys.view import FOLLOW_PX, SEARCH_PX, View
+from kdphys.view import FOLLOW_PX, SEARCH_PX, View, whole
 from tests._camera import shown
 from tests._films import Recording
-from webapp import live
-from webapp.live import Visits, serve_socket
-from webapp.wire import Shot, write_batch
+from webapp import live, texts
+from webapp.live import RefusedError, Visits, serve_socket
+from webapp.wire import Hello, Shot, write_batch
 
 SIDE = 160  # of the recording's pictures
 BLACK = np.zeros((FOLLOW_PX, FOLLOW_PX, 3), np.uint8)
@@ -26,6 +27,13 @@ NOTHING = np.zeros((SEARCH_PX, SEARCH_PX, 3), np.uint8)
 @pytest.fixture(scope="module")
 def visits() -> Visits:
     return Visits(most=2)
+
+
+@pytest.fixture(autouse=True)
+def _faster_than_a_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Recordings are played as fast as they can be."""
+    monkeypatch.setattr(live, "AHEAD_S", np.inf)
+    monkeypatch.setattr(live, "SEAT_S", 0.0)
 
 
 @pytest.fixture
@@ -72,7 +80,7 @@ def play(
 def test_a_visitor_s_pulse_comes_back(client, recording):
     with client.websocket_connect("/live") as socket:
         welcome = greet(socket, "visitor-one")
-        assert welcome == {"welcome": True, "view": [0, 0, SIDE, SEARCH_PX]}
+        assert welcome == {"welcome": True, "resumed": False, "view": [0, 0, SIDE, SEARCH_PX]}
         answers = play(socket, recording, View(*welcome["view"]), 296)
         socket.send_text('{"ask": "compare"}')
         compared = socket.receive_json()
@@ -104,6 +112,7 @@ def test_a_lost_socket_comes_back_to_its_visit(client, recording):
         before = play(socket, recording, view, 60)
     with client.websocket_connect("/live") as socket:
         welcome = greet(socket, "comes-back")
+        assert welcome["resumed"]
         assert welcome["view"] == before[-1]["view"]
         after = play(socket, recording, View(*welcome["view"]), 20, first=60)
         assert after[0]["step"] == before[-1]["step"] + len(before[-1]["wave"])
@@ -142,7 +151,92 @@ def test_only_views_that_were_asked_for_are_looked_at(client):
     with client.websocket_connect("/live") as socket:
         greet(socket, "shows-more")
         socket.send_bytes(write_batch([Shot(0.0, View(0, 0, 8192, FOLLOW_PX), BLACK)]))
-        assert "not asked for" in socket.receive_json()["closed"]
+        answer = socket.receive_json()
+        assert answer["late"] == 1
+        assert answer["wave"] == []
+
+
+def test_a_view_in_use_stays_asked_for_however_many_came_before():
+    visit = Visits().admit(Hello(640, 480, "moves-about"))[0]
+    for number in range(100):
+        visit.view = View(number, 0, 100, FOLLOW_PX)
+        visit.take([Shot(float(number), visit.view, BLACK)])
+        assert visit.late == 0
+        assert visit.view == whole(640, 480)  # there is no face in it
+        visit.take([Shot(number + 0.5, visit.view, NOTHING)])
+        assert visit.late == 0
+
+
+def test_stamps_that_run_ahead_of_the_clock_are_left_out(monkeypatch):
+    monkeypatch.setattr(live, "AHEAD_S", 4.0)
+    visit = Visits().admit(Hello(160, 160, "in-a-hurry"))[0]
+    for time_s in (100.0, 103.0, 103.0001, 2000.0, 103.5):
+        visit.take([Shot(time_s, SEARCH, NOTHING)])
+    assert visit.late == 2
+
+
+def test_sockets_that_come_at_once_get_turns_of_their_own(visits):
+    hello = Hello(SIDE, SIDE, "twice-at-once")
+    visits.admit(hello)
+    with ThreadPoolExecutor(8) as pool:
+        admitted = list(pool.map(visits.admit, [hello] * 40))
+    assert len({turn for _, turn in admitted}) == 40
+    assert len({id(visit) for visit, _ in admitted}) == 1
+    newest = max(turn for _, turn in admitted)
+    for visit, turn in admitted:
+        if turn < newest:
+            visits.leave(visit, turn)
+    assert visits.open == 1
+    visits.end(admitted[0][0])
+    assert visits.open == 0
+
+
+def test_who_was_lost_a_moment_ago_keeps_the_place(monkeypatch):
+    monkeypatch.setattr(live, "SEAT_S", 10.0)
+    visits = Visits(most=2)
+    one, two = (Hello(SIDE, SIDE, f"seated-{name}") for name in "12")
+    visit, turn = visits.admit(one)
+    visits.admit(two)
+    visits.leave(visit, turn)
+    with pytest.raises(RefusedError, match="busy"):
+        visits.admit(Hello(SIDE, SIDE, "too-late-3"))
+    assert visits.admit(one) == (visit, 1)
+
+
+def test_no_more_lost_visits_are_kept_than_some():
+    visits = Visits(most=1)
+    for number in range(9):
+        visit, turn = visits.admit(Hello(SIDE, SIDE, f"passing-{number}"))
+        visits.leave(visit, turn)
+    assert visits.known <= 4
+
+
+def test_a_visit_that_says_goodbye_is_forgotten_at_once(client, visits):
+    with client.websocket_connect("/live") as socket:
+        greet(socket, "goodbye-all")
+        before = visits.known
+        socket.send_text('{"ask": "leave"}')
+        with pytest.raises(WebSocketDisconnect):
+            socket.receive_json()
+    assert visits.known == before - 1
+
+
+def test_a_failure_of_the_server_ends_the_visit_with_a_sentence(client, monkeypatch):
+    def fail(*_: object) -> None:
+        raise RuntimeError("a graph broke")
+
+    with client.websocket_connect("/live") as socket:
+        greet(socket, "breaks-it")
+        monkeypatch.setattr(live.Visit, "take", fail)
+        socket.send_bytes(write_batch([Shot(0.0, SEARCH, NOTHING)]))
+        assert "failed" in socket.receive_json()["closed"]
+
+
+def test_a_comparison_needs_some_seconds_of_a_face(client):
+    with client.websocket_connect("/live") as socket:
+        greet(socket, "too-soon-1")
+        socket.send_text('{"ask": "compare"}')
+        assert socket.receive_json() == {"compared": None, "reason": texts.LIVE_TOO_SOON}
 
 
 @pytest.mark.parametrize(

@@ -183,6 +183,43 @@ def test_a_lost_connection_is_taken_up_again(sitter, address):
     page.evaluate("kdphysLive.socket.close()")
     page.wait_for_function(f"kdphysLive.samples.at(-1)[0] > {before} + 60", timeout=READ_MS)
     assert wait_for_a_reading(page) == pytest.approx(BPM, abs=3)
+    # A server that knows nothing of the visit any more: the session goes on all the same.
+    before = page.evaluate("kdphysLive.samples.at(-1)[0]")
+    page.evaluate("kdphysLive.visit += 'x'; kdphysLive.socket.close()")
+    page.wait_for_function(f"kdphysLive.samples.at(-1)[0] > {before} + 60", timeout=READ_MS)
+    steps = page.evaluate("kdphysLive.samples.map(([step]) => step)")
+    assert steps == sorted(steps)
+    page.close()
+
+
+HIDE = """(hidden) => {
+  Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+  document.dispatchEvent(new Event("visibilitychange"));
+}"""
+
+
+def test_a_tab_in_the_background_waits_and_goes_on(sitter, address):
+    page = visit(sitter, address)
+    part(page, "start").click()
+    wait_for_a_reading(page)
+    page.evaluate(HIDE, True)
+    expect(part(page, "status")).to_have_text(texts.LIVE_STATUS["hidden"])
+    assert page.evaluate("kdphysLive.socket") is None
+    before = page.evaluate("kdphysLive.samples.length")
+    page.evaluate(HIDE, False)
+    page.wait_for_function(f"kdphysLive.samples.length > {before} + 60", timeout=READ_MS)
+    assert wait_for_a_reading(page) == pytest.approx(BPM, abs=3)
+    page.close()
+
+
+def test_a_camera_that_is_turned_round_is_told_to_the_server(sitter, address):
+    page = visit(sitter, address)
+    part(page, "start").click()
+    wait_for_a_reading(page)
+    page.evaluate("kdphysLive.wide = 1")  # as if pictures had been of another size until now
+    page.wait_for_function("kdphysLive.wide === kdphysLive.video.videoWidth", timeout=READ_MS)
+    before = page.evaluate("kdphysLive.samples.length")
+    page.wait_for_function(f"kdphysLive.samples.length > {before} + 60", timeout=READ_MS)
     page.close()
 
 

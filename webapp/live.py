@@ -40,9 +40,15 @@ MOST_WAIT_S = 0.5  # of the latest batches for a processor: above, nobody more i
 EVERY_S = 0.5  # between two readings
 KEPT_S = 30.0  # a visit whose socket was lost is kept for this long
 SILENT_S = 20.0  # a browser that says nothing for this long is gone
+SEAT_S = 10.0  # and has its place among the visitors for this long
+MOST_KEPT = 3  # visits that are kept, for each visitor that there may be
 MOST_FPS, BURST_S = 90.0, 4.0  # more pictures a second, for this long, are a flood
+AHEAD_S = 4.0  # by which stamps may run ahead of the server's clock
+LEAST_STEP_S = 1e-3  # between two stamps; cameras leave ten times as much
+COMPARE_S, COMPARED_S = 3.0, 5.0  # between two comparisons; of crops that one needs
 AT_ONCE = 2  # batches that are worked on at the same time
-POLICY, TRY_LATER, WRONG = 1008, 1013, 1003  # close codes of RFC 6455 and its registry
+# Close codes of RFC 6455 and its registry.
+POLICY, TRY_LATER, WRONG, BROKEN = 1008, 1013, 1003, 1011
 
 
 class SharedFinder(FaceFinder):
@@ -73,32 +79,34 @@ class Visit:
     left_s: float | None = None
     """When its socket was lost; None while it is open."""
     late: int = 0
-    """Pictures that came with a stamp not after the one before, and were left out."""
+    """Pictures that were left out: their stamps were not after those before or ran ahead of the
+    clock, or they showed what had not been asked for lately."""
     turn: int = 0
     """How often a socket took it over; the latest one has it."""
     _asked: deque[View] = field(default_factory=lambda: deque(maxlen=16))
     _busy: RLock = field(default_factory=RLock)
     _latest_s: float = -np.inf
     _arrivals: deque[tuple[float, int]] = field(default_factory=deque)
+    _clock_s: float | None = None
+    _compared: tuple[float, dict[str, object]] | None = None
 
     def take(self, shots: list[Shot]) -> dict[str, object]:
-        """Look at pictures; say what came of it.
-
-        Raises:
-            WireError: They show what was not asked for: a box carried over to a view of any size
-                could be of any size too.
-        """
+        """Look at pictures; say what came of it."""
         with self._busy:
             return self._take(shots)
 
+    def restart(self, meter: LiveMeter) -> None:
+        """Begin anew: nothing of what was seen is remembered."""
+        with self._busy:
+            self.meter, self.view = meter, whole(self.hello.width, self.hello.height)
+
     def _take(self, shots: list[Shot]) -> dict[str, object]:
-        if self.view not in self._asked:
-            self._asked.append(self.view)
+        if self.view in self._asked:
+            self._asked.remove(self.view)
+        self._asked.append(self.view)  # the latest stand last, so what is in use is not dropped
         vitals = None
         for shot in shots:
-            if shot.view not in self._asked:
-                raise WireError(texts.LIVE_UNASKED)
-            if shot.time_s <= self._latest_s:
+            if not self._is_due(shot):
                 self.late += 1
                 continue
             self._latest_s = shot.time_s
@@ -120,6 +128,17 @@ class Visit:
             said["network_ms"] = self.meter.network_ms
         return said
 
+    def _is_due(self, shot: Shot) -> bool:
+        """Tell whether a picture is to be looked at.
+
+        A view of any size could bring a box of any size, and a stamp far ahead seconds of work.
+        """
+        ahead_s = shot.time_s - time.monotonic()
+        if self._clock_s is None:
+            self._clock_s = ahead_s
+        in_order = shot.time_s >= self._latest_s + LEAST_STEP_S
+        return in_order and ahead_s <= self._clock_s + AHEAD_S and shot.view in self._asked
+
     def floods(self, pictures: int, now_s: float) -> bool:
         """Note that pictures came; tell whether they are more than any camera gives."""
         self._arrivals.append((now_s, pictures))
@@ -129,8 +148,13 @@ class Visit:
 
     def compare(self) -> dict[str, object]:
         """Show the last seconds to student and teacher; say what each read and how long it took."""
+        now_s = time.monotonic()
+        if self._compared and now_s - self._compared[0] < COMPARE_S:
+            return self._compared[1]
         with self._busy:
             crops = self.meter.recent_crops()
+        if len(crops) < COMPARED_S * FPS:
+            return {"compared": None, "reason": texts.LIVE_TOO_SOON}
         rows = {
             name: {
                 "ms": row.ms_per_frame,
@@ -140,7 +164,9 @@ class Visit:
             }
             for name, row in compare_crops(crops).items()
         }
-        return {"compared": rows, "seconds": round(len(crops) / FPS, 1)}
+        said: dict[str, object] = {"compared": rows, "seconds": round(len(crops) / FPS, 1)}
+        self._compared = now_s, said
+        return said
 
 
 def told(vitals: Vitals) -> dict[str, object]:
@@ -174,45 +200,56 @@ class Visits:
         self.most = most
         self._all: dict[str, Visit] = {}
         self._finder: SharedFinder | None = None
-        self._loading = RLock()
+        self._lock, self._loading = RLock(), RLock()
         self._turns = anyio.CapacityLimiter(AT_ONCE)
         self._waits: deque[float] = deque([0.0], maxlen=50)
 
     @property
     def open(self) -> int:
         """How many have an open socket."""
-        return sum(visit.left_s is None for visit in self._all.values())
+        with self._lock:
+            return sum(visit.left_s is None for visit in self._all.values())
 
     @property
     def known(self) -> int:
         """How many are remembered, open or lost."""
-        return len(self._all)
+        with self._lock:
+            return len(self._all)
 
-    def admit(self, hello: Hello) -> Visit:
-        """Let a visitor in, or back in.
+    def admit(self, hello: Hello) -> tuple[Visit, int]:
+        """Let a visitor in, or back in; gives the visit and the turn that is the socket's.
 
         Raises:
             RefusedError: There are too many.
         """
-        self._forget()
-        known = self._all.get(hello.visit)
-        is_open = known is not None and known.left_s is None  # its socket may be lost unnoticed
-        if not is_open and self._is_full():
-            raise RefusedError(texts.LIVE_BUSY.format(visitors=self.open))
-        if known and (known.hello.width, known.hello.height) == (hello.width, hello.height):
-            known.left_s = None
-            known.turn += 1
-            return known
-        if known:
-            known.turn += 1  # another camera: the old socket is not to go on
         meter = self.new_meter()
-        self._all[hello.visit] = visit = Visit(hello, meter, whole(hello.width, hello.height))
-        return visit
+        with self._lock:
+            self.forget()
+            known = self._all.get(hello.visit)
+            if self._is_full(known):
+                raise RefusedError(texts.LIVE_BUSY.format(visitors=self.open))
+            if known and (known.hello.width, known.hello.height) == (hello.width, hello.height):
+                known.left_s = None
+                known.turn += 1
+                return known, known.turn
+            if known:
+                known.turn += 1  # another camera: the old socket is not to go on
+            visit = Visit(hello, meter, whole(hello.width, hello.height))
+            self._all[hello.visit] = visit
+            return visit, visit.turn
 
-    def _is_full(self) -> bool:
-        """Tell whether one more would slow the others down."""
-        waits = self.open > 0 and float(np.median(self._waits)) > MOST_WAIT_S
-        return waits or self.open >= self.most
+    def _is_full(self, known: Visit | None) -> bool:
+        """Tell whether one more would slow the others down; who has a place keeps it."""
+        now_s = time.monotonic()
+        seated = [
+            visit
+            for visit in self._all.values()
+            if visit.left_s is None or now_s - visit.left_s < SEAT_S
+        ]
+        if any(visit is known for visit in seated):
+            return False
+        waits = len(seated) > 0 and float(np.median(self._waits)) > MOST_WAIT_S
+        return len(seated) >= self.most or (waits and known is None)
 
     def new_meter(self) -> LiveMeter:
         """A meter that shares the face finder; the first one loads it, which takes seconds."""
@@ -222,13 +259,26 @@ class Visits:
 
     def leave(self, visit: Visit, turn: int) -> None:
         """Note that a socket was lost, unless another one has taken its visit over."""
-        if visit.turn == turn:
-            visit.left_s = time.monotonic()
+        with self._lock:
+            if visit.turn == turn:
+                visit.left_s = time.monotonic()
 
-    def restart(self, visit: Visit) -> None:
-        """Begin a visit anew: nothing of what was seen is remembered."""
-        visit.meter = self.new_meter()
-        visit.view = whole(visit.hello.width, visit.hello.height)
+    def end(self, visit: Visit) -> None:
+        """Forget a visit: whoever it was has left for good."""
+        with self._lock:
+            for name, other in list(self._all.items()):
+                if other is visit:
+                    del self._all[name]
+
+    def forget(self) -> None:
+        """Forget visits whose socket was lost too long ago, and the oldest of too many."""
+        now_s = time.monotonic()
+        with self._lock:
+            lost = {name: v.left_s for name, v in self._all.items() if v.left_s is not None}
+            spare = len(self._all) - MOST_KEPT * self.most
+            for place, (name, left_s) in enumerate(sorted(lost.items(), key=lambda one: one[1])):
+                if place < spare or now_s - left_s > KEPT_S:
+                    del self._all[name]
 
     async def work(self, task: Callable[[*Given], Found], *given: *Given) -> Found:
         """Do a piece of work in a thread, when it is its turn."""
@@ -236,13 +286,6 @@ class Visits:
         async with self._turns:
             self._waits.append(time.monotonic() - came_s)
             return await to_thread.run_sync(task, *given)
-
-    def _forget(self) -> None:
-        """Forget visits whose socket was lost too long ago."""
-        now_s = time.monotonic()
-        for name, visit in list(self._all.items()):
-            if visit.left_s is not None and now_s - visit.left_s > KEPT_S:
-                del self._all[name]
 
 
 async def serve_socket(socket: WebSocket, visits: Visits) -> None:
@@ -255,21 +298,24 @@ async def serve_socket(socket: WebSocket, visits: Visits) -> None:
     turn = 0
     try:
         hello = await _first_words(socket)
-        visit = await visits.work(visits.admit, hello)
-        turn = visit.turn
-        await socket.send_json({"welcome": True, "view": _place(visit.view)})
+        visit, turn = await visits.work(visits.admit, hello)
+        await _say(socket, {"welcome": True, "resumed": turn > 0, "view": _place(visit.view)})
         await _serve(socket, visits, visit, turn)
     except WireError as error:
         await _close(socket, WRONG, str(error))
     except RefusedError as error:
         await _close(socket, TRY_LATER, str(error))
     except TimeoutError:
-        await _close(socket, POLICY, texts.LIVE_SILENT.format(seconds=SILENT_S))
-    except (WebSocketDisconnect, RuntimeError):  # Starlette's word for a socket that is gone
+        await _close(socket, POLICY, texts.LIVE_SILENT.format(seconds=SILENT_S), again=True)
+    except WebSocketDisconnect:
         logger.debug("a visitor left")
+    except Exception:
+        logger.exception("a live visit failed")
+        await _close(socket, BROKEN, texts.LIVE_BROKEN)
     finally:
         if visit:
             visits.leave(visit, turn)
+            asyncio.get_running_loop().call_later(KEPT_S + 1, visits.forget)
 
 
 async def _first_words(socket: WebSocket) -> Hello:
@@ -295,16 +341,32 @@ async def _answer(socket: WebSocket, visits: Visits, visit: Visit, said: str | b
         shots = read_batch(said)
         if visit.floods(len(shots), time.monotonic()):
             raise WireError(texts.LIVE_FLOOD.format(fps=MOST_FPS))
-        await socket.send_json(await visits.work(visit.take, shots))
+        await _say(socket, await visits.work(visit.take, shots))
         return
     asked = read_text(said)
     if asked == "compare":
-        await socket.send_json(await visits.work(visit.compare))
+        await _say(socket, await visits.work(visit.compare))
     elif asked == "restart":
-        await visits.work(visits.restart, visit)
-        await socket.send_json({"restarted": True, "view": _place(visit.view)})
+        visit.restart(await visits.work(visits.new_meter))
+        await _say(socket, {"restarted": True, "view": _place(visit.view)})
+    elif asked == "leave":
+        visits.end(visit)
+        await socket.close()
+        raise WebSocketDisconnect
     else:
         raise WireError("The camera's size came twice; open another socket for another camera.")
+
+
+async def _say(socket: WebSocket, words: dict[str, object]) -> None:
+    """Send a message.
+
+    Raises:
+        WebSocketDisconnect: The socket is gone.
+    """
+    try:
+        await socket.send_json(words)
+    except RuntimeError as error:  # Starlette's word for it
+        raise WebSocketDisconnect(1006) from error
 
 
 async def _receive(socket: WebSocket) -> str | bytes:
@@ -321,10 +383,10 @@ async def _receive(socket: WebSocket) -> str | bytes:
     return message.get("bytes") or message.get("text") or ""
 
 
-async def _close(socket: WebSocket, code: int, reason: str) -> None:
-    """Say why as a message, which has room for it, then close."""
+async def _close(socket: WebSocket, code: int, reason: str, *, again: bool = False) -> None:
+    """Say why as a message, which has room for it, then close; `again` asks to come back."""
     try:
-        await socket.send_text(json.dumps({"closed": reason}))
+        await socket.send_text(json.dumps({"closed": reason, "again": again}))
         await socket.close(code, reason.encode()[:120].decode(errors="ignore"))
     except (WebSocketDisconnect, RuntimeError):
         logger.debug("a visitor left before hearing: %s", reason)

@@ -14,6 +14,9 @@ def stage() -> str:
             "status": dict(texts.LIVE_STATUS),
             "verdict": texts.LIVE_VERDICT,
             "none": texts.NO_READING,
+            "record": texts.LIVE_RECORD,
+            "recording": texts.LIVE_RECORDING,
+            "recorded": texts.LIVE_RECORDED,
         }
     )
     return f"""<div id="kd-live-view" data-state="idle" data-reading="no">
@@ -28,9 +31,10 @@ def stage() -> str:
       <div class="kd-controls">
         <button class="kd-go" data-live="start">{texts.LIVE_START}</button>
         <button data-live="stop">{texts.LIVE_STOP}</button>
-        <button data-live="record" data-on="false">{texts.LIVE_RECORD}</button>
+        <button data-live="record" aria-pressed="false">{texts.LIVE_RECORD}</button>
         <select data-live="camera" aria-label="{texts.LIVE_CAMERA}" hidden></select>
       </div>
+      <p class="kd-fine" data-live="recorded" role="status"></p>
       <p class="kd-fine">{texts.LIVE_PRIVATE}</p>
       <p class="kd-fine" data-live="clock" hidden>{texts.LIVE_CLOCK}</p>
     </section>

@@ -157,19 +157,23 @@ the command line: `python -m kdphys measure face.mp4 --json`.
 """
 
 LIVE_TWICE = "This measurement went on in another window or over another connection."
-LIVE_UNASKED = "A picture came of a part of the camera's view that was not asked for."
 LIVE_BUSY = (
     "KDPhys is busy: {visitors} people are being measured. Try again in a minute, or measure a "
     "video in the other tab."
 )
 LIVE_SILENT = "The browser sent nothing for {seconds:.0f} s, so the measurement ended."
 LIVE_FLOOD = "More than {fps:.0f} pictures a second came, which no camera gives."
+LIVE_BROKEN = (
+    "The server failed to read your pictures. Start again; if it stays so, tell its owner."
+)
 LIVE_ORIGIN = "Only this server's own page may open the live socket."
 
 TAB_LIVE = "Live"
 LIVE_START = "Start camera"
 LIVE_STOP = "Stop"
 LIVE_RECORD = "Record"
+LIVE_RECORDING = "Stop recording"
+LIVE_RECORDED = "Recording ended after {seconds} s; it can be downloaded below."
 LIVE_COMPARE = "Compare now"
 LIVE_CAMERA = "Camera"
 LIVE_PRIVATE = (
@@ -185,6 +189,7 @@ LIVE_LATENCY_NOTE = "The student reads every picture as it comes. The teacher ne
 LIVE_VERDICT = (
     "Last {seconds} s: student {student} a frame; teacher {teacher} a frame, {times} times as long."
 )
+LIVE_TOO_SOON = "Too few seconds of a face to compare: wait for a reading."
 LIVE_LAG = "Camera to answer"
 LIVE_LAG_NOTE = "median; the wave then trails by 0.4 s more, which the network looks ahead"
 LIVE_NETWORK = "Student, one frame"

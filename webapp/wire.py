@@ -24,7 +24,8 @@ VERSION = 1
 MOST_PICTURES = 32
 MOST_BYTES = 600_000  # 32 pictures of a face are 500,000
 MOST_TEXT = 2_000
-CAMERA_PX = (16, 8192)
+CAMERA_PX = (16, 4096)
+MOST_SIDE = 2 * CAMERA_PX[1]  # of a view: a face that fills the picture has surroundings
 LATEST_S = 1e10  # stamps beyond this are no seconds of anyone's clock
 
 _HEAD = struct.Struct("<2sBB")
@@ -108,7 +109,7 @@ def read_text(message: str) -> Hello | str:
         raise WireError("A text came that is no JSON.") from None
     if not isinstance(said, dict):
         raise WireError("A text came that is no JSON object.")
-    if said.get("ask") in ("compare", "restart"):
+    if said.get("ask") in ("compare", "restart", "leave"):
         return cast(str, said["ask"])
     width, height, visit = said.get("width"), said.get("height"), said.get("visit")
     if not (_is_side(width) and _is_side(height)):
@@ -135,7 +136,7 @@ def _read_shot(message: bytes, at: int) -> tuple[Shot, int]:
     at += _PICTURE.size
     if not (math.isfinite(time_s) and abs(time_s) < LATEST_S):
         raise WireError(f"A picture came with the time {time_s}, which is no time.")
-    if pixels not in (FOLLOW_PX, SEARCH_PX) or not CAMERA_PX[0] <= side <= CAMERA_PX[1]:
+    if pixels not in (FOLLOW_PX, SEARCH_PX) or not CAMERA_PX[0] <= side <= MOST_SIDE:
         raise WireError(f"A picture of {pixels} pixels of {side} came, which nobody asked for.")
     size = pixels * pixels * 3
     if len(message) - at < size:

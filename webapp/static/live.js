@@ -7,11 +7,14 @@ import { Trace, drawHistory } from "./drawing.js";
 
 const BATCH = 3; // pictures that are sent together
 const SEARCH_EVERY_S = 0.2; // between whole pictures while a face is looked for
-const MOST_WAITING = 400_000; // bytes that may wait for a slow network; more pictures are left out
+const MOST_WAITING = 400_000; // bytes that may wait for a slow network; more pictures are left out,
+const MOST_OPEN = 30; // as they are while so many have not been answered: the pulse is not to lag
 const MOST_RECORDED_S = 180;
 const RETRIES_S = [0.5, 1, 2, 4, 8];
 const STEP_S = 1 / 30;
 const SEARCH_PX = 160;
+const HINT_S = 1; // that a hint stays, so that it can be read
+const PAUSED = 4000; // close code of a tab that goes to the background
 
 class Live {
   constructor(root) {
@@ -35,9 +38,8 @@ class Live {
       this.part(name).addEventListener("click", act);
     }
     this.part("camera").addEventListener("change", () => this.stream && this.start());
-    document.addEventListener("visibilitychange", () => {
-      if (this.stream) this.say(document.hidden ? "hidden" : null);
-    });
+    document.addEventListener("visibilitychange", () => this.stream && this.pause(document.hidden));
+    addEventListener("pagehide", () => this.stream && this.stop());
     this.setState("idle");
     this.say("idle");
   }
@@ -55,8 +57,15 @@ class Live {
     this.lastS = -Infinity;
     this.firstS = null;
     this.searchedS = -Infinity;
+    this.open = []; // how many pictures each batch had that was not answered yet
+    this.late = this.stepsBefore = this.heardS = 0;
     this.stats = { filmed: 0, sent: 0, lost: 0, lagsMs: [], stamps: [], arrivals: [] };
     this.trace.clear();
+    this.root.dataset.reading = "no";
+    for (const name of ["bpm", "percent"]) this.part(name).textContent = "–";
+    for (const name of ["reason", "verdict"]) this.part(name).textContent = "";
+    this.part("confidence").style.width = "0";
+    this.endRecording();
   }
 
   setState(state) {
@@ -69,8 +78,14 @@ class Live {
   say(name, detail) {
     if (name !== undefined) this.saying = name && { name, detail };
     const said = this.saying ?? { name: this.hint ?? (this.bpm ? "reading" : "collecting") };
-    this.part("status").textContent = said.detail ?? this.texts.status[said.name] ?? "";
-    this.part("status").dataset.kind = said.name;
+    const text = said.detail ?? this.texts.status[said.name] ?? "";
+    const status = this.part("status");
+    const now = performance.now() / 1000;
+    const isHint = !this.saying && status.dataset.kind in this.texts.status;
+    if (text === status.textContent || (isHint && now - this.saidS < HINT_S)) return;
+    this.saidS = now;
+    status.textContent = text;
+    status.dataset.kind = said.name;
   }
 
   async start() {
@@ -95,9 +110,15 @@ class Live {
       return this.fail("camera", `${this.texts.status.camera} (${error.message})`);
     }
     this.stream.getVideoTracks()[0].addEventListener("ended", () => this.fail("unplugged"));
-    this.video.srcObject = this.stream;
-    await this.video.play();
-    await this.listCameras();
+    const stream = this.stream;
+    this.video.srcObject = stream;
+    try {
+      await this.video.play();
+      await this.listCameras();
+    } catch (error) {
+      return this.fail("camera", `${this.texts.status.camera} (${error.message})`);
+    }
+    if (stream !== this.stream) return; // stopped meanwhile
     this.setState("live");
     this.say(null);
     this.connect(0);
@@ -131,7 +152,25 @@ class Live {
     }
   }
 
+  // A browser stops the camera of a tab in the background: the server need not wait for it.
+  pause(hidden) {
+    this.say(hidden ? "hidden" : null);
+    if (hidden) this.hangUp(PAUSED);
+    else this.connect(0);
+  }
+
+  // Close the socket without coming back by itself.
+  hangUp(code) {
+    clearTimeout(this.retry);
+    const socket = this.socket;
+    this.socket = this.view = null;
+    this.shots = [];
+    this.open = [];
+    socket?.close(code);
+  }
+
   stop() {
+    if (this.socket?.readyState === WebSocket.OPEN) this.socket.send('{"ask": "leave"}');
     this.halt();
     this.setState(this.samples.length ? "done" : "idle");
     this.say(this.samples.length ? "done" : "idle");
@@ -148,9 +187,7 @@ class Live {
     this.stream = null;
     this.held = false;
     this.hint = this.bpm = null;
-    clearTimeout(this.retry);
-    this.socket?.close();
-    this.socket = null;
+    this.hangUp(1000);
     this.video.srcObject = null;
     this.endRecording();
   }
@@ -165,13 +202,14 @@ class Live {
     socket.binaryType = "arraybuffer";
     socket.addEventListener("open", () => {
       const { videoWidth: width, videoHeight: height } = this.video;
+      [this.wide, this.high] = [width, height];
       socket.send(JSON.stringify({ width, height, visit: this.visit }));
     });
     socket.addEventListener("message", ({ data }) => this.hear(JSON.parse(data), socket));
     socket.addEventListener("close", () => {
       if (socket !== this.socket || !this.stream) return;
-      this.view = null;
-      const again = socket.welcomed ? 0 : attempt;
+      this.hangUp();
+      const again = socket.answered ? 0 : attempt;
       if (again >= RETRIES_S.length) return this.fail("unreachable");
       this.say("reconnecting");
       this.retry = setTimeout(() => this.connect(again + 1), 1000 * RETRIES_S[again]);
@@ -181,26 +219,38 @@ class Live {
   hear(said, socket) {
     if (socket !== this.socket) return;
     if (said.closed) {
-      this.socket = null;
+      if (said.again) return; // its close comes next, and with it another try
       return this.fail("closed", said.closed);
     }
-    if (said.compared) return this.showComparison(said);
+    if ("compared" in said) return this.showComparison(said);
     if (said.view) this.view = said.view;
-    if (said.welcome) {
-      socket.welcomed = true;
-      return this.say(null);
-    }
+    if (said.welcome) return this.settle(said);
     if (!said.wave) return;
+    socket.answered = true;
+    this.open.shift();
     const now = performance.now();
     this.stats.lagsMs.push(now - 1000 * said.time_s);
-    this.stats.lost += said.late - (this.late ?? 0);
+    this.stats.lost += said.late - this.late;
     this.late = said.late;
     this.box = said.box;
-    said.wave.forEach((value, index) => this.samples.push([said.step + index, value]));
-    this.trace.push(said.step, said.wave);
+    this.heardS = now / 1000;
+    const step = said.step + this.stepsBefore;
+    said.wave.forEach((value, index) => this.samples.push([step + index, value]));
+    this.trace.push(step, said.wave);
     this.hint = said.hint;
     if (said.vitals) this.take(said);
     if (!this.saying) this.say(null);
+  }
+
+  // The server lets this visit in; where it knows nothing of it any more, its steps begin anew.
+  settle({ resumed }) {
+    if (!resumed && this.samples.length) {
+      const missedS = Math.max(0, performance.now() / 1000 - this.heardS);
+      this.stepsBefore = this.samples.at(-1)[0] + 1 + Math.round(missedS / STEP_S);
+      this.late = 0;
+    }
+    this.part("compare").disabled = false;
+    this.say(null);
   }
 
   ask(what) {
@@ -216,6 +266,7 @@ class Live {
     const next = (now, frame) => {
       if (stream !== this.stream || !stream) return;
       const timeMs = frame?.captureTime ?? now;
+      this.part("clock").hidden = frame?.captureTime !== undefined;
       this.see(timeMs / 1000);
       again();
     };
@@ -223,24 +274,29 @@ class Live {
       "requestVideoFrameCallback" in this.video
         ? this.video.requestVideoFrameCallback(next)
         : requestAnimationFrame((now) => next(now));
-    this.part("clock").hidden = "requestVideoFrameCallback" in this.video;
     again();
   }
 
   see(timeS) {
     if (!(timeS > this.lastS)) return; // the same picture again
     this.lastS = timeS;
-    this.firstS ??= timeS;
+    const { videoWidth: wide, videoHeight: high } = this.video;
+    if (this.view && (wide !== this.wide || high !== this.high)) {
+      this.hangUp(PAUSED); // a phone was turned round
+      this.connect(0);
+    }
     if (!this.view || this.socket?.readyState !== WebSocket.OPEN) return;
     const searching = this.view[3] === SEARCH_PX;
     if (searching && timeS - this.searchedS < SEARCH_EVERY_S) return;
     this.searchedS = timeS;
     this.stats.filmed += 1;
-    if (this.socket.bufferedAmount > MOST_WAITING) {
+    const open = this.open.reduce((sum, count) => sum + count, 0);
+    if (open >= MOST_OPEN || this.socket.bufferedAmount > MOST_WAITING) {
       this.stats.lost += 1;
       return;
     }
     const shot = { timeS, view: this.view, rgb: this.averager.average(this.video, this.view) };
+    this.firstS ??= timeS;
     this.shots.push(shot);
     this.stats.stamps.push(timeS);
     if (this.recording?.open && !searching) this.keep(shot);
@@ -250,6 +306,7 @@ class Live {
   send() {
     this.socket.send(batch(this.shots));
     this.stats.sent += this.shots.length;
+    this.open.push(this.shots.length);
     this.shots = [];
   }
 
@@ -257,6 +314,7 @@ class Live {
 
   show() {
     if (!this.stream) return;
+    requestAnimationFrame(() => this.show()); // first: what fails below is not to stop the rest
     this.trace.draw();
     const over = this.part("over");
     const { videoWidth: wide, videoHeight: high } = this.video;
@@ -268,7 +326,9 @@ class Live {
       pen.lineWidth = 3;
       pen.strokeStyle = getComputedStyle(this.root).getPropertyValue("--kd-student");
       pen.beginPath();
-      pen.roundRect(x0, y0, x1 - x0, y1 - y0, 0.08 * (x1 - x0));
+      const corner = [x0, y0, x1 - x0, y1 - y0];
+      if (pen.roundRect) pen.roundRect(...corner, 0.08 * (x1 - x0));
+      else pen.rect(...corner);
       pen.stroke();
       pen.globalAlpha = 0.55;
       pen.setLineDash([6, 6]);
@@ -278,7 +338,6 @@ class Live {
       pen.setLineDash([]);
       pen.globalAlpha = 1;
     }
-    requestAnimationFrame(() => this.show());
   }
 
   take({ vitals, network_ms: networkMs, time_s: timeS }) {
@@ -309,8 +368,12 @@ class Live {
     drawHistory(this.part("history"), this.readings);
   }
 
-  showComparison({ compared, seconds }) {
+  showComparison({ compared, seconds, reason }) {
     this.part("compare").disabled = false;
+    if (!compared) {
+      this.part("verdict").textContent = reason;
+      return;
+    }
     const { student, teacher } = compared;
     const bpm = ({ value }) => (value ? `${value.toFixed(1)} bpm` : this.texts.none);
     this.part("verdict").textContent = this.texts.verdict
@@ -325,18 +388,28 @@ class Live {
   record() {
     if (this.recording?.open) return this.endRecording();
     this.recording = { open: true, shots: [] };
-    this.part("record").dataset.on = "true";
+    this.part("recorded").textContent = "";
+    this.showRecording();
+  }
+
+  showRecording() {
+    const on = Boolean(this.recording?.open);
+    this.part("record").setAttribute("aria-pressed", on);
+    this.part("record").textContent = on ? this.texts.recording : this.texts.record;
   }
 
   endRecording() {
     if (this.recording) this.recording.open = false;
-    this.part("record").dataset.on = "false";
+    this.showRecording();
     this.part("npz").disabled = !this.recording?.shots.length;
   }
 
   keep(shot) {
     this.recording.shots.push(shot);
-    if (shot.timeS - this.recording.shots[0].timeS > MOST_RECORDED_S) this.endRecording();
+    if (shot.timeS - this.recording.shots[0].timeS > MOST_RECORDED_S) {
+      this.endRecording();
+      this.part("recorded").textContent = this.texts.recorded.replace("{seconds}", MOST_RECORDED_S);
+    }
   }
 
   saveCsv() {
