@@ -48,7 +48,7 @@ train: .venv/.train
 	export MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=4000000000 MALLOC_TOP_PAD_=268435456 # halves the time
 	$(PYTHON) train/synthetic.py --out data/train --clips 1600 --config.seconds 12 $(WORLD)
 	$(PYTHON) train/synthetic.py --out data/check --clips 96 --seed 900000 $(WORLD)
-	$(PYTHON) train/teacher.py --out runs/teacher --schedule.steps 2000
+	$(PYTHON) train/teacher.py --out runs/teacher --schedule.steps 2500
 	$(PYTHON) train/distill.py --out runs/student --teacher runs/teacher --schedule.steps 2500
 	$(PYTHON) train/export.py --model teacher --run runs/teacher --out weights/teacher $(TELL)
 	$(PYTHON) train/export.py --model student --run runs/student --out weights/student $(TELL)
