@@ -38,7 +38,9 @@ class Live {
       this.part(name).addEventListener("click", act);
     }
     this.part("camera").addEventListener("change", () => this.stream && this.start());
-    document.addEventListener("visibilitychange", () => this.stream && this.pause(document.hidden));
+    document.addEventListener("visibilitychange", () => {
+      if (this.root.dataset.state === "live") this.pause(document.hidden);
+    });
     addEventListener("pagehide", () => this.stream && this.stop());
     this.setState("idle");
     this.say("idle");
