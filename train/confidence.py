@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 SEED, LONG_SEED = 950_000, 960_000  # training takes seeds from 0, validation from 900,000
 FIRST_S = (LEAST_SECONDS, 1.5 * LEAST_SECONDS)  # first seconds of each wave that are judged too
-SILENT_SHARE = 0.4  # of all waves: the least at which 95 % of the silent clips get no reading
+SILENT_SHARE = 0.4  # of all waves: the least tenth at which 95 % of silent clips get no reading
 
 
 @dataclass(frozen=True)
