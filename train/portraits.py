@@ -46,6 +46,8 @@ LIGHT_SKIN, DARK_SKIN = (
 MELANIN_AXIS = np.log(DARK_SKIN) - np.log(LIGHT_SKIN)
 LEAST_FACE_PX = 40
 MOST_RETONE = 0.2  # how far the melanin of a picture is moved, of the whole range
+MOST_SATURATED = 2.0  # of skin in its own shade, to that of the cheeks
+DARKEST = 1.6  # logarithm of how much darker than the cheeks skin may be
 CANDIDATES = 6  # portraits of which the nearest in tone is taken
 CURVE = 2.2  # of the picture: what was stored is light to the power of 1 / 2.2
 
@@ -207,13 +209,20 @@ def _fill(
 
 
 def _likeness(light: Map, tone: NDArray[np.float64], soft: float) -> Map:
-    """Whether a pixel has the colour of the cheeks: hair, glasses and cloth do not. (H, W)."""
+    """How much of a pixel is skin like that of the cheeks: hair, glasses and cloth are not. (H, W).
+
+    Skin is lit by its lamp and by itself: its colour runs from the lamp's, where it shines, through
+    that of the cheeks to a redder one in its shadows (Shafer 1985, doi 10.1002/col.5080100409), and
+    the darker it is the further. What shines doesn't pulse.
+    """
     smooth = np.asarray(cv2.GaussianBlur(light, (0, 0), soft), np.float64)
-    ratio = np.log((smooth + 0.003) / (tone + 0.003))
-    brightness = ratio.mean(2)
-    hue = np.linalg.norm(ratio - brightness[..., None], axis=2)
-    like = np.exp(-((hue / 0.35) ** 2)) * (1 / (1 + np.exp(-(brightness + 1.4) / 0.2)))
-    return like.astype(np.float32)
+    colour, own = np.log(smooth + 0.003), np.log(tone + 0.003)
+    brightness = (colour - own).mean(2)
+    colour, own = colour - colour.mean(2, keepdims=True), own - own.mean()
+    saturation = np.clip(colour @ own / (own @ own), 0, MOST_SATURATED)
+    hue = np.linalg.norm(colour - saturation[..., None] * own, axis=2)
+    like = np.exp(-((hue / 0.35) ** 2)) / (1 + np.exp(-(brightness + DARKEST) / 0.2))
+    return (like * np.minimum(saturation, 1)).astype(np.float32)
 
 
 def _melanin(tone: NDArray[np.float64]) -> float:
