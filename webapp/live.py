@@ -347,7 +347,7 @@ async def _answer(socket: WebSocket, visits: Visits, visit: Visit, said: str | b
     if asked == "compare":
         await _say(socket, await visits.work(visit.compare))
     elif asked == "restart":
-        visit.restart(await visits.work(visits.new_meter))
+        await visits.work(visit.restart, await visits.work(visits.new_meter))
         await _say(socket, {"restarted": True, "view": _place(visit.view)})
     elif asked == "leave":
         visits.end(visit)
