@@ -1,16 +1,27 @@
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from train import faces
-from train.portraits import CANONICAL, draw_portrait, list_portraits, read_portrait
+from train import faces, portraits
+from train.portraits import (
+    CANONICAL,
+    LIGHT_SKIN,
+    MELANIN_AXIS,
+    Portrait,
+    choose_portrait,
+    draw_portrait,
+    list_portraits,
+    read_portrait,
+)
 from train.synthetic import SyntheticConfig, make_film
 
 EXAMPLES = Path(__file__).parent.parent / "docs" / "examples"
 FACE = EXAMPLES / "synthetic_face_72bpm.jpg"
+REAL = Path(__file__).parent.parent.parent / "shared" / "data" / "portraits"
 X, Y = faces.view_grid(96, 1.6)
 
 
@@ -82,3 +93,36 @@ def test_portraits_are_filmed_like_drawn_faces_and_as_often_as_asked(people):
     np.testing.assert_array_equal(first.pictures, again.pictures)
     assert first.pictures[0].shape == (64, 64, 3)
     assert not np.array_equal(first.pictures[0], drawn.pictures[0])
+
+
+def test_rare_tones_are_chosen_as_often_as_they_are_wanted(people, monkeypatch):
+    def tinted(path: Path) -> Portrait | None:  # one dark person among light ones
+        found = read_portrait(path)
+        melanin = 0.9 if path == list_portraits(people, "train")[3] else 0.1
+        return found and replace(found, tone=LIGHT_SKIN * np.exp(melanin * MELANIN_AXIS))
+
+    monkeypatch.setattr(portraits, "read_portrait", tinted)
+    rng = np.random.default_rng(0)
+
+    def darkest(wanted: float) -> int:
+        found = [choose_portrait(rng, people, "train", wanted) for _ in range(60)]
+        return sum(one is not None and one.tone[1] < 0.5 * LIGHT_SKIN[1] for one in found)
+
+    assert darkest(0.1) == 0
+    assert darkest(0.9) > 25  # six of nine are looked at; by chance, one in nine would be this one
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("whose", ["train", "test"])
+def test_skin_covers_a_face_whatever_its_tone(whose):
+    if not REAL.exists():
+        pytest.skip("the portraits are not at hand; they do not come with the project")
+    shares = []
+    for path in list_portraits(REAL, whose):
+        portrait = read_portrait(path)
+        assert portrait is not None
+        oval = portrait.skin > 0.05
+        y, x = np.nonzero(oval)
+        hull = 0.25 * np.pi * np.ptp(x) * np.ptp(y)  # of the ellipse around it
+        shares.append(portrait.skin.sum() / hull)
+    assert min(shares) > 0.3  # eyes, brows, mouth, beard and shine take the rest
