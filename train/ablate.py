@@ -236,8 +236,8 @@ def _page(found: Study, job: AblationJob) -> str:
         f"{job.schedule.batch} clips; {job.clips} test clips of 30 s at difficulty 1 and",
         f"{job.negatives} without a pulse; mean ± standard deviation over seeds. Errors in bpm;",
         "readings by the confidence that untrained networks get. Mistimed: the label of each clip",
-        f"came early or late by up to {MISTIMED_S:g} s, as where a contact sensor's clock was not the",
-        "camera's; the teacher had learned from labels in time.",
+        f"came early or late by up to {MISTIMED_S:g} s, as where a contact sensor's clock was not",
+        "the camera's; the teacher had learned from labels in time.",
         "",
     ]
     if job.real_bpm is not None:
