@@ -14,10 +14,7 @@ from kdphys.pulse import STEP_S, WINDOW_S
 GREY = 0.05  # power of red minus green and of blue minus green over that of green; a pulse: 0.2
 LEAST_SWING = 0.0025  # of the mean level: below, a network reads the pulse beside it
 LEAST_FLICKER = 0.004  # of the mean level: as much as a pulse, and so worth a word
-FLICKER_HZ = (
-    0.3,
-    14.0,
-)  # where it is looked for; mains light comes as its difference to the camera
+FLICKER_HZ = (0.3, 14.0)  # where it is looked for; mains light comes as its beat with the camera
 LEAST_STANDING = 5.0  # power at the rhythm over that of its surroundings, where movement is broad
 ASIDE_BPM = (-24.0, -20.0, -16.0, 16.0, 20.0, 24.0)  # where the surroundings are looked at
 GREY_LIGHT = (

@@ -148,12 +148,11 @@ def compare_crops(
     Returns:
         What came of it, by name.
     """
-    rows = {}
+    rows, colours = {}, skin_mean(crops) if len(crops) else None
     for name in models:
         model = open_model(name)
         session = model.start()
         wave = np.concatenate([session.push(crops), session.finish()]).astype(np.float64)
-        colours = skin_mean(crops) if len(crops) else None
         vitals = measure_vitals(wave, FPS, calibration=model.calibration, colours=colours)
         ms = 1000 * session.seconds / max(len(crops), 1)
         rows[name] = Compared(vitals.heart_rate, ms, model.facts)

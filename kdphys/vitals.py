@@ -6,6 +6,7 @@ and checked in simulation only). Below one half there is no number.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -193,6 +194,7 @@ def measure_vitals(
         blame = distrust
     sure = rate.quality >= LEAST_QUALITY
     beats = find_beats(kept if sure else kept[:0], fps, rate.bpm)
+    found = intervals(beats)
     return Vitals(
         Reading(
             rate.bpm if sure else None,
@@ -200,9 +202,9 @@ def measure_vitals(
             rate.quality,
             None if sure else blame or _doubt(rate.features),
         ),
-        _read_rmssd(beats, rate),
-        _read_sdnn(beats, rate),
-        _read_breathing(beats, rate),
+        _read_variability(RMSSD, found, rate),
+        _read_variability(SDNN, found, rate),
+        _read_breathing(found, beats, rate),
         tuple(
             WindowRate(float(at), float(bpm) if good >= LEAST_QUALITY else None, float(good))
             for at, bpm, good in zip(rate.track.time_s, rate.track.bpm, rate.qualities, strict=True)
@@ -304,32 +306,32 @@ def _beside_cadence(
     return clean, rate, blame
 
 
-def _read_rmssd(beats: Beats, rate: Rate) -> Reading:
-    """RMSSD, when the beats are timed well enough."""
-    found = intervals(beats)
-    value, steps = rmssd_ms(found)
-    enough = f"{RMSSD_SECONDS:.0f} s and {RMSSD_STEPS}"
-    short = found.seconds.sum() < RMSSD_SECONDS - 3 or steps < RMSSD_STEPS
-    missing = f"{steps} clean differences were found; RMSSD needs {enough}."
-    return _read_variability(value, found, rate, missing if short else None)
+@dataclass(frozen=True)
+class _Figure:
+    """A figure of beat-to-beat variability, and what it needs."""
+
+    name: str
+    of: Callable[[Intervals], tuple[float, int]]
+    """Gives it in ms, and from how many `parts`."""
+    parts: str
+    seconds: float
+    count: int
 
 
-def _read_sdnn(beats: Beats, rate: Rate) -> Reading:
-    """SDNN, when the beats are timed well enough."""
-    found = intervals(beats)
-    value, count = sdnn_ms(found)
-    enough = f"{SDNN_SECONDS:.0f} s and {SDNN_BEATS}"
-    short = found.seconds.sum() < SDNN_SECONDS - 3 or count < SDNN_BEATS
-    missing = f"{count} clean intervals were found; SDNN needs {enough}."
-    return _read_variability(value, found, rate, missing if short else None)
+RMSSD = _Figure("RMSSD", rmssd_ms, "differences", RMSSD_SECONDS, RMSSD_STEPS)
+SDNN = _Figure("SDNN", sdnn_ms, "intervals", SDNN_SECONDS, SDNN_BEATS)
 
 
-def _read_variability(value: float, found: Intervals, rate: Rate, missing: str | None) -> Reading:
-    """A figure of variability, unless something is missing or noise moves the beats."""
+def _read_variability(figure: _Figure, found: Intervals, rate: Rate) -> Reading:
+    """A figure of variability, when the beats are timed well enough."""
     if rate.quality < LEAST_QUALITY:
         return Reading(None, "ms", 0.0, "Beat-to-beat variability needs a steady pulse.")
-    if missing:
-        reason = f"{found.seconds.sum():.0f} s of beats with {missing}"
+    (value, count), heard_s = figure.of(found), found.seconds.sum()
+    if heard_s < figure.seconds - 3 or count < figure.count:
+        reason = (
+            f"{heard_s:.0f} s of beats with {count} clean {figure.parts} were found; "
+            f"{figure.name} needs {figure.seconds:.0f} s and {figure.count}."
+        )
         return Reading(None, "ms", 0.0, reason)
     # Fitted to simulated pulses in noise: by how much noise alone moves the beats.
     jitter_ms = 7e4 * 10 ** (-0.0765 * rate.features.snr_db) / rate.bpm**1.43
@@ -339,9 +341,9 @@ def _read_variability(value: float, found: Intervals, rate: Rate, missing: str |
     return Reading(value, "ms", trust, None)
 
 
-def _read_breathing(beats: Beats, rate: Rate) -> Reading:
+def _read_breathing(found: Intervals, beats: Beats, rate: Rate) -> Reading:
     """Breathing rate, when it sways the beats clearly."""
-    unit, found = "breaths/min", intervals(beats)
+    unit = "breaths/min"
     if rate.quality < LEAST_QUALITY:
         return Reading(None, unit, 0.0, "A breathing rate needs a steady pulse.")
     heard_s = float(found.seconds[found.clean].sum())

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
+from tests._media import SHARED
 from train import faces, portraits
 from train.portraits import (
     CANONICAL,
@@ -21,7 +22,7 @@ from train.synthetic import SyntheticConfig, make_film
 
 EXAMPLES = Path(__file__).parent.parent / "docs" / "examples"
 FACE = EXAMPLES / "synthetic_face_72bpm.jpg"
-REAL = Path(__file__).parent.parent.parent / "shared" / "data" / "portraits"
+REAL = SHARED / "portraits"
 X, Y = faces.view_grid(96, 1.6)
 
 

@@ -28,7 +28,7 @@ from train.distill import (
     mistimed,
     read_teacher,
     trust,
-)  # fmt: skip
+)
 from train.export import ExportJob, fitted
 from train.hints import read_hints, work_out
 from train.loop import check

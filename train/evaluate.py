@@ -159,16 +159,10 @@ def score(model: Model, store: ClipStore) -> Scores:
         )
         heart = vitals.heart_rate
         given = np.nan if heart.value is None else heart.value
-        rows.append((raw_bpm(wave), given, heart.quality, _likeness(wave, store.waves[index])))
+        label = store.waves[index][: len(wave)].astype(np.float64)
+        rows.append((raw_bpm(wave), given, heart.quality, pearson(wave, label)))
     bpm, given, quality, alike = np.array(rows).T
     return Scores(bpm, given, quality, alike)
-
-
-def _likeness(wave: Array, label: NDArray[np.float32]) -> float:
-    """Correlation of a wave with its label, which is all zeros where there is no pulse."""
-    if not label.any() or not wave.any():
-        return np.nan
-    return float(np.corrcoef(wave, label[: len(wave)])[0, 1])
 
 
 def wave_of(model: Model, pixels: NDArray[np.uint8]) -> Array:

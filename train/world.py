@@ -280,7 +280,7 @@ def film(rng: np.random.Generator, shot: Shot) -> Iterator[Picture]:
     edge_angle, edge_depth = rng.uniform(0, 6.28), rng.uniform(0.0, 0.4)
     across = (np.cos(edge_angle) * x + np.sin(edge_angle) * y).astype(np.float32)
     folds = _draw_folds(rng, face)
-    outline = np.dstack([face.head, face.perfusion * face.delay_s, face.perfusion])
+    outline = np.dstack([face.head, face.perfusion * face.delay_s])
     pulse_rgb = (face.pulse_rgb * np.exp(rng.normal(0, 0.05, 3))).astype(np.float32)
     grain = rng.standard_normal(4 * shot.camera.side**2 * 3 + 100_003, dtype=np.float32)
     for index, (volume, slope) in enumerate(shot.blood):
@@ -289,7 +289,7 @@ def film(rng: np.random.Generator, shot: Shot) -> Iterator[Picture]:
         texture = _texture(face, motion, index)
         skin = cv2.remap(texture, *maps, cv2.INTER_LINEAR, None, cv2.BORDER_REPLICATE)
         rest = cv2.remap(outline, *maps, cv2.INTER_LINEAR, None, cv2.BORDER_REPLICATE)
-        blood = volume * skin[..., 3] - slope * rest[..., 1] + fold[..., 3] * rest[..., 2]
+        blood = volume * skin[..., 3] - slope * rest[..., 1] + fold[..., 3] * skin[..., 3]
         darker = blood[..., None] * pulse_rgb
         direct = lamp.at(float(motion.yaw[index]), float(motion.pitch[index]))
         direct = direct * (1 - edge_depth * _sigmoid((light.shadow[index] - across) * 4))

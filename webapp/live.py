@@ -266,9 +266,8 @@ class Visits:
     def end(self, visit: Visit) -> None:
         """Forget a visit: whoever it was has left for good."""
         with self._lock:
-            for name, other in list(self._all.items()):
-                if other is visit:
-                    del self._all[name]
+            if self._all.get(visit.hello.visit) is visit:
+                del self._all[visit.hello.visit]
 
     def forget(self) -> None:
         """Forget visits whose socket was lost too long ago, and the oldest of too many."""

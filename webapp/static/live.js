@@ -109,7 +109,7 @@ class Live {
       });
     } catch (error) {
       if (error.name in this.texts.status) return this.fail(error.name);
-      return this.fail("camera", `${this.texts.status.camera} (${error.message})`);
+      return this.failCamera(error);
     }
     this.stream.getVideoTracks()[0].addEventListener("ended", () => this.fail("unplugged"));
     const stream = this.stream;
@@ -118,7 +118,7 @@ class Live {
       await this.video.play();
       await this.listCameras();
     } catch (error) {
-      return this.fail("camera", `${this.texts.status.camera} (${error.message})`);
+      return this.failCamera(error);
     }
     if (stream !== this.stream) return; // stopped meanwhile
     this.setState("live");
@@ -182,6 +182,10 @@ class Live {
     this.halt();
     this.setState("failed");
     this.say(name, text);
+  }
+
+  failCamera(error) {
+    this.fail("camera", `${this.texts.status.camera} (${error.message})`);
   }
 
   halt() {
