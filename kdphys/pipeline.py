@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from kdphys.ahead import ahead
 from kdphys.cadence import STILL, Stillness
 from kdphys.classical import skin_mean
 from kdphys.clip import MAX_GAP_S
@@ -30,6 +31,7 @@ LEAST_SECONDS = 6.0
 LEAST_SOURCE_FPS = 8.0
 CHUNK = 64  # grid crops that are handed to the networks at once
 SHOWN_CROPS = 8
+STRETCH = 300  # crops in a row that are kept, to show where the networks look
 DARK = 12.0  # mean grey level below which a picture is called black
 
 Progress = Callable[[str, float], None]
@@ -41,6 +43,7 @@ class StageSeconds:
     """Where the time went."""
 
     decode: float
+    """Waiting for pictures: they are decoded beside the rest."""
     face: float
     network: float
     signal: float
@@ -67,6 +70,8 @@ class Measurement:
     """What else a person should know."""
     crops: NDArray[np.uint8]
     """Some crops as the network saw them. Shape (K, S, S, 3)."""
+    stretch: NDArray[np.uint8]
+    """The first of the longest row of crops at 30 Hz, up to 10 s. Shape (T, S, S, 3)."""
 
     def to_json(self) -> dict[str, object]:
         """The record that `python -m kdphys measure --json` prints."""
@@ -210,9 +215,11 @@ class _Watch:
         self._brightness = 0.0
         self._shown: list[NDArray[np.uint8]] = []
         self._shown_every = 1
+        self._row: list[NDArray[np.uint8]] = []
+        self._longest_row = self._row
         self._faces = FaceStream()
         self._expected_s = 0.0 if frames else (probe(path).duration_s or 0.0) / speed
-        self._source = frames or read_frames(path, speed)
+        self._source = ahead(frames or read_frames(path, speed))
 
     def pieces(self) -> Iterator[_Piece]:
         """Decode the recording; yield its face in chunks of crops."""
@@ -241,6 +248,7 @@ class _Watch:
         """Put crops together, noting their mean colours."""
         pixels = np.stack(crops)
         self._colours.append((first, skin_mean(pixels)))
+        self._keep_in_a_row(crops, opens=opens)
         return _Piece(pixels, first, opens)
 
     def colours(self) -> NDArray[np.float64]:
@@ -276,6 +284,14 @@ class _Watch:
         if len(self._shown) == 2 * SHOWN_CROPS:
             self._shown = self._shown[::2]
             self._shown_every *= 2
+
+    def _keep_in_a_row(self, crops: list[NDArray[np.uint8]], *, opens: bool) -> None:
+        """Keep the longest row of crops, up to `STRETCH` of them."""
+        if opens:
+            self._row = []
+        self._row.extend(crops[: STRETCH - len(self._row)])
+        if len(self._row) > len(self._longest_row):
+            self._longest_row = self._row
 
     def key_times(self) -> NDArray[np.float64] | None:
         """Times of the key frames; None where there is no codec."""
@@ -337,6 +353,7 @@ class _Watch:
             seconds=seconds,
             notes=self._notes(),
             crops=np.stack([self._shown[round(place)] for place in chosen]),
+            stretch=np.stack(self._longest_row),
         )
 
     def _notes(self) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ come, and finish. Every crop gets exactly one sample of the wave, in order.
 
 import time
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -114,6 +115,29 @@ def model_facts(name: str) -> ModelFacts:
     return open_model(name).facts
 
 
+def look_of(name: str, pixels: Pixels) -> NDArray[np.float32]:
+    """Where a network looks, in the mean over crops.
+
+    Args:
+        name: A network's name, as for `open_model`.
+        pixels: RGB crops in a row at 30 Hz, at least one. Shape (T, S, S, 3).
+
+    Returns:
+        What attention transfer hands on (Zagoruyko & Komodakis, 2017, arXiv 1612.03928): squares of
+        its maps summed over channels, of unit length over space in each frame. Shape (H, W).
+
+    Raises:
+        ValueError: It is no network.
+        WeightsError: Its file was exported without its maps.
+    """
+    model = open_model(name)
+    if not isinstance(model, StudentModel | TeacherModel):
+        raise ValueError(f"name={name!r} must be a network: a classical method looks nowhere")
+    if "maps" not in {output.name for output in model.network.get_outputs()}:
+        raise WeightsError(f"{name} was exported without its maps; export it again.")
+    return model.looks(pixels).mean(0)
+
+
 class StudentModel:
     """The streaming network: constant memory, one sample a frame, a fixed lag.
 
@@ -134,6 +158,21 @@ class StudentModel:
     def start(self) -> "StudentSession":
         """Begin a recording."""
         return StudentSession(self)
+
+    def looks(self, pixels: Pixels) -> NDArray[np.float32]:
+        """Where it looks in each of some crops in a row, shape (T, S, S, 3). Shape (T, H, W)."""
+        found, clip = [], _as_clip(pixels)
+        frames, past = np.repeat(clip[:, :1], self.reach, axis=1), np.zeros(self.past, np.float32)
+        for i in range(0, len(pixels), STREAM_CHUNK):
+            maps, frames, past = _run_onnx(
+                self.network,
+                ("maps", "next_frames", "next_features"),
+                clip=clip[:, i : i + STREAM_CHUNK],
+                frames=frames,
+                features=past,
+            )
+            found.append(_strength(maps[0].swapaxes(0, 1)))
+        return np.concatenate(found)
 
 
 class StudentSession:
@@ -172,7 +211,11 @@ class StudentSession:
         if self._frames is None:
             self._frames = np.repeat(clip[:, :1], self._model.reach, axis=1)
         wave, self._frames, self._past = _run_onnx(
-            self._model.network, clip=clip, frames=self._frames, features=self._past
+            self._model.network,
+            ("wave", "next_frames", "next_features"),
+            clip=clip,
+            frames=self._frames,
+            features=self._past,
         )
         self.seconds += time.perf_counter() - began
         return wave[0]
@@ -195,6 +238,17 @@ class TeacherModel:
     def start(self) -> "TeacherSession":
         """Begin a recording."""
         return TeacherSession(self)
+
+    def looks(self, pixels: Pixels) -> NDArray[np.float32]:
+        """Where it looks in each of some crops in a row, shape (T, S, S, 3). Shape (T, H, W)."""
+        found = []
+        for i in range(0, len(pixels), self.frames):
+            piece = pixels[i : i + self.frames]
+            missing = -len(piece) % 4
+            clip = _as_clip(np.concatenate([piece, np.repeat(piece[-1:], missing, axis=0)]))
+            (maps,) = _run_onnx(self.network, ("maps",), clip=clip)
+            found.append(_strength(maps[0])[: len(piece)])
+        return np.concatenate(found)
 
 
 class TeacherSession:
@@ -234,7 +288,7 @@ class TeacherSession:
         began = time.perf_counter()
         window = list(self._waiting)[:frames]
         window += [window[-1]] * (frames - len(window))
-        (wave,) = _run_onnx(self._model.network, clip=_as_clip(np.stack(window)))
+        (wave,) = _run_onnx(self._model.network, ("wave",), clip=_as_clip(np.stack(window)))
         self.seconds += time.perf_counter() - began
         return wave[0]
 
@@ -305,10 +359,17 @@ def _open_onnx(path: Path, threads: int) -> onnxruntime.InferenceSession:
 
 
 def _run_onnx(
-    network: onnxruntime.InferenceSession, **given: NDArray[np.float32]
+    network: onnxruntime.InferenceSession, wanted: Sequence[str], **given: NDArray[np.float32]
 ) -> list[NDArray[np.float32]]:
-    """Outputs of a network, in the order in which it names them."""
-    return cast(list[NDArray[np.float32]], network.run(None, given))
+    """Outputs of a network by their names."""
+    return cast(list[NDArray[np.float32]], network.run(list(wanted), given))
+
+
+def _strength(maps: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Squares of maps (C, T, H, W) summed over channels, of unit length over space: (T, H, W)."""
+    energy = np.square(maps).sum(0)
+    length = np.sqrt(np.square(energy).sum((1, 2), keepdims=True))
+    return energy / np.maximum(length, np.float32(1e-12))
 
 
 def _as_clip(pixels: Pixels) -> NDArray[np.float32]:

@@ -16,7 +16,7 @@ from kdphys.hub import SHIPPED
 from kdphys.models.student import Student, StudentState
 from kdphys.models.teacher import Teacher
 from kdphys.pipeline import MODELS, compare
-from kdphys.runtime import FPS, open_model
+from kdphys.runtime import FPS, look_of, open_model
 from tests._films import Recording
 from train.export import StreamingStudent, export_onnx, read_model
 
@@ -174,3 +174,15 @@ def test_one_pass_for_all_models_gives_what_each_gives_alone(npz: Path):
         alone = measure(npz, name)
         np.testing.assert_array_equal(together[name].wave, alone.wave)
         assert together[name].vitals.heart_rate == alone.vitals.heart_rate
+
+
+@pytest.mark.parametrize("name", ["student", "teacher"])
+def test_where_a_network_looks_is_what_distillation_compares(name):
+    model = read_model(SHIPPED / name, name)
+    with torch.no_grad():
+        seen = model.describe(as_clip(CROPS))
+    channels = 2 if name == "student" else 1
+    energy = seen.maps.square().sum(channels)[0].flatten(1)
+    wanted = torch.nn.functional.normalize(energy, dim=1).mean(0).view(9, 9).numpy()
+    # Sums of float32 in another order; the teacher's window is longer than this clip.
+    np.testing.assert_allclose(look_of(name, CROPS), wanted, atol=1e-5)

@@ -49,6 +49,13 @@ def test_the_crops_are_a_few_of_those_that_the_network_saw(found):
     assert found.crops.std() > 10  # a face, not a plain square
 
 
+def test_the_longest_row_of_crops_is_kept(found):
+    assert found.stretch.shape == (300, SIZE, SIZE, 3)
+    assert found.stretch.dtype == np.uint8
+    first = found.stretch[0].astype(float) - found.crops[0]  # on the grid and as it came
+    assert np.abs(first).mean() < 3
+
+
 def test_the_time_of_each_stage_is_part_of_the_total(found):
     seconds = found.seconds
     parts = (seconds.decode, seconds.face, seconds.network, seconds.signal)

@@ -10,7 +10,15 @@ from safetensors.numpy import load_file
 
 from kdphys.hub import SHIPPED
 from kdphys.pipeline import MODELS
-from kdphys.runtime import FPS, Session, TeacherModel, TeacherSession, model_facts, open_model
+from kdphys.runtime import (
+    FPS,
+    Session,
+    TeacherModel,
+    TeacherSession,
+    look_of,
+    model_facts,
+    open_model,
+)
 
 Pixels = NDArray[np.uint8]
 NETWORKS = ("student", "teacher")
@@ -49,7 +57,8 @@ class MeanOfEachFrame:
     def __init__(self) -> None:
         self.lengths: list[int] = []
 
-    def run(self, _names: None, given: dict[str, NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+    def run(self, names: list[str], given: dict[str, NDArray]) -> list[NDArray[np.float32]]:
+        assert names == ["wave"]
         clip = given["clip"]
         self.lengths.append(clip.shape[1])
         return [clip.mean((2, 3, 4), dtype=np.float64).astype(np.float32)]
@@ -128,3 +137,18 @@ def test_classical_methods_have_nothing_that_was_trained(name):
 def test_an_unknown_model_is_named():
     with pytest.raises(ValueError, match="name='facephys' must be student"):
         open_model("facephys")
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("frames", [1, 7, 301])
+def test_a_look_is_a_map_of_the_face(name, frames):
+    look = look_of(name, CROPS[:frames])
+    assert look.shape == (9, 9)
+    assert look.min() >= 0
+    # Each frame's has unit length, so their mean has at most that, but for float32 rounding.
+    assert 0.1 < np.linalg.norm(look) < 1 + 1e-5
+
+
+def test_a_classical_method_looks_nowhere():
+    with pytest.raises(ValueError, match="'pos' must be a network"):
+        look_of("pos", CROPS[:10])

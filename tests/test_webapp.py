@@ -17,7 +17,7 @@ from kdphys.errors import VideoError
 from kdphys.pipeline import MODELS, Measurement, StageSeconds
 from kdphys.runtime import ModelFacts
 from kdphys.vitals import Reading, measure_vitals
-from webapp import cards, charts, costs, downloads, handlers, texts, ui
+from webapp import cards, charts, costs, distillation, downloads, handlers, texts, ui
 from webapp.picture import png_of
 
 FPS = 30.0
@@ -51,6 +51,7 @@ def measurement(model: str, bpm: float | None = BPM, seconds: float = 20.0) -> M
         seconds=StageSeconds(2.0, 1.0, 0.3 if model == "student" else 3.0, 0.1, 3.4),
         notes=("There are 2 faces in view; the larger one was measured.",),
         crops=np.full((8, 36, 36, 3), 120, np.uint8),
+        stretch=np.full((60, 36, 36, 3), 120, np.uint8),
     )
 
 
@@ -348,3 +349,42 @@ def test_privacy_is_kept_as_promised(page):
     every_s, older_s = page.delete_cache
     assert every_s + older_s <= 15 * 60
     assert "15 minutes" in texts.PRIVATE
+
+
+def test_the_distillation_tab_says_what_the_committed_results_say(tmp_path):
+    written = json.loads((distillation.RESULTS / "results.json").read_text())
+    kept = distillation.kept(FACTS)
+    for name in texts.KINDS:
+        score = written["synthetic"][name]["all"]
+        assert f"{100 * score['within 3']:.0f} %" in kept
+        assert f"{score['MAE of readings']:.1f} bpm" in kept
+    assert "213 k" in kept
+    assert "1.24 M" in kept
+    arms = {"labels alone": {"0": _row(0.75), "1": _row(0.77)}, "teacher": {"0": _row(0.84)}}
+    study = {"settings": {"schedule": {"steps": 600}}, "arms": arms}
+    (tmp_path / "ablation.json").write_text(json.dumps(study))
+    worth = distillation.worth(tmp_path)
+    assert "0.76 \N{PLUS-MINUS SIGN} 0.01" in worth
+    assert "600 steps" in worth
+    assert worth.count("<tr>") == 3
+
+
+def _row(correlation: float) -> dict[str, float]:
+    return {"correlation": correlation, "MAE": 2.0, "within 3": 0.9}
+
+
+def test_without_results_the_distillation_tab_says_so(tmp_path):
+    assert texts.RESULTS_GONE in distillation.kept(FACTS, tmp_path)
+    assert texts.RESULTS_GONE in distillation.worth(tmp_path)
+
+
+def test_looks_are_shown_as_pictures_and_compared(found):
+    stretch = np.zeros((10, 36, 36, 3), np.uint8)
+    left = np.zeros((9, 9), np.float32)
+    left[4, 2] = 1.0
+    same = distillation.looks(stretch, {"teacher": left, "student": 2 * left})
+    assert same.count("data:image/png;base64,") == 3
+    assert texts.LOOKS_ALIKE.format(alike=1.0) in same
+    apart = distillation.looks(stretch, {"teacher": left, "student": left[:, ::-1]})
+    assert texts.LOOKS_ALIKE.format(alike=0.0) in apart
+    assert handlers.on_looks(found).count("data:image/png;base64,") == 3

@@ -8,6 +8,7 @@ gate that keeps a wrong teacher from being copied are ours.
 """
 
 import logging
+import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -52,6 +53,15 @@ class DistillWeights:
     """Delay that costs 1 in DILATE's time term."""
     dilate_frames: int = 120
     """Length of the piece of each wave that DILATE compares, at half the frame rate."""
+    until: float | None = None
+    """Share of the schedule after which the teacher has no more say: its parts fade until then
+    along a cosine. None lets it have its full say to the end."""
+
+    def say(self, done: float) -> float:
+        """How much the teacher counts when a share of the schedule is done, in [0, 1]."""
+        if self.until is None:
+            return 1.0
+        return 0.5 * (1 + math.cos(math.pi * min(done / self.until, 1.0)))
 
 
 @dataclass(frozen=True)
@@ -114,7 +124,7 @@ class Distillation:
         self.config = config
         self.hints = hints
 
-    def __call__(self, pupil: nn.Module, batch: Batch) -> dict[str, Tensor]:
+    def __call__(self, pupil: nn.Module, batch: Batch, done: float = 0.0) -> dict[str, Tensor]:
         """Weigh label, imitation and transfer; each part of shape (B,)."""
         lag = self.config.model.lag
         if self.hints is None:
@@ -125,9 +135,10 @@ class Distillation:
         taught, looks, wanted = (hint.to(device) for hint in self.hints.of(batch.cuts))
         own, true = aligned(said.detach(), batch.wave, lag, WARM_UP)
         slack = round(self.config.slack_s * self.config.model.fps)
-        gate = batch.alive * trust(taught, batch.wave, likeness(own, true, slack), slack)
-        follow, lead = aligned(said, taught, lag, WARM_UP)
         weights = self.config.distill
+        gate = batch.alive * trust(taught, batch.wave, likeness(own, true, slack), slack)
+        gate = weights.say(done) * gate
+        follow, lead = aligned(said, taught, lag, WARM_UP)
         frames = traits.shape[2]
         apart = traits[:, :, lag + WARM_UP :].float() - wanted[:, :, WARM_UP : frames - lag]
         parts["wave"] = weights.wave * gate * negative_pearson(follow, lead)

@@ -75,12 +75,23 @@ class StreamingStudent(nn.Module):
         super().__init__()
         self.student = student
 
-    def forward(
-        self, clip: Tensor, frames: Tensor, features: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Go on from a state: the wave, and the state after it."""
-        wave, state = self.student.run(clip, StudentState(frames, features))
-        return wave, state.frames, state.features
+    def forward(self, clip: Tensor, frames: Tensor, features: Tensor) -> tuple[Tensor, ...]:
+        """Go on from a state: the wave, the state after it, and the maps (B, T, C, H, W)."""
+        seen = self.student.describe(clip, StudentState(frames, features))
+        return seen.wave, seen.state.frames, seen.state.features, seen.maps
+
+
+class DescribedTeacher(nn.Module):
+    """The teacher with what its student was to look at."""
+
+    def __init__(self, teacher: Teacher) -> None:
+        super().__init__()
+        self.teacher = teacher
+
+    def forward(self, clip: Tensor) -> tuple[Tensor, Tensor]:
+        """The wave, and the early maps (B, C, T, H, W)."""
+        seen = self.teacher.describe(clip)
+        return seen.wave, seen.maps
 
 
 def main(job: ExportJob) -> None:
@@ -153,10 +164,14 @@ def export_onnx(model: Student | Teacher, path: Path) -> float:
     if isinstance(model, Student):
         given = (clip, *model.start(clip[:, 0]))
         network: nn.Module = StreamingStudent(model).eval()
-        names = (["clip", "frames", "features"], ["wave", "next_frames", "next_features"])
+        names = (
+            ["clip", "frames", "features"],
+            ["wave", "next_frames", "next_features", "maps"],
+        )
         shapes: tuple[object, ...] = ({1: any_length}, None, None)
     else:
-        given, network, names = (clip,), model, (["clip"], ["wave"])
+        given, network = (clip,), DescribedTeacher(model).eval()
+        names = (["clip"], ["wave", "maps"])
         shapes = ({1: 4 * Dim("quarter", min=2, max=1 << 14)},)
     with torch.no_grad():
         torch.onnx.export(
@@ -173,11 +188,10 @@ def export_onnx(model: Student | Teacher, path: Path) -> float:
         _strip(path)
         longer = torch.rand(1, 64, 3, side, side)
         given = (longer, *given[1:])
-        wanted = network(*given)
+        wanted = network(*given)[0]
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     found = session.run(None, dict(zip(names[0], (x.numpy() for x in given), strict=True)))[0]
-    wave = wanted[0] if isinstance(wanted, tuple) else wanted
-    worst = float(np.abs(np.asarray(found) - wave.numpy()).max())
+    worst = float(np.abs(np.asarray(found) - wanted.numpy()).max())
     if worst > AGREE:
         raise RuntimeError(f"torch and ONNX differ by {worst:.1e}, more than {AGREE:.0e}")
     return worst

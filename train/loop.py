@@ -25,7 +25,9 @@ from train.processes import mean_over_processes, share_batch_norms
 
 logger = logging.getLogger(__name__)
 
-Loss = Callable[[nn.Module, Batch], Mapping[str, Tensor]]
+Loss = Callable[[nn.Module, Batch, float], Mapping[str, Tensor]]
+"""What to lessen, each part of shape (B,): of the learner, a batch, and the share of the schedule
+that is done, in [0, 1)."""
 WEIGHTS = "model.safetensors"
 PACKAGES = ("torch", "numpy", "accelerate", "av", "opencv-contrib-python")
 
@@ -150,7 +152,7 @@ def train(run: Run) -> None:
         learner.train()
         drawn = np.random.default_rng((plan.seed, step))
         batch = draw_batch(run.store, drawn, plan.batch, plan.frames)
-        parts = run.loss(learner, _share(batch, accelerator))
+        parts = run.loss(learner, _share(batch, accelerator), step / plan.steps)
         loss = torch.stack([part.mean() for part in parts.values()]).sum()
         accelerator.backward(loss)
         accelerator.clip_grad_norm_(learner.parameters(), 1.0)

@@ -209,7 +209,7 @@ def _score(job: OperatorsJob, name: str, seed: int) -> dict[str, float]:
         student = _build(name, seed)
         lag = student.config.lag
 
-        def loss(model: nn.Module, batch: Batch) -> dict[str, Tensor]:
+        def loss(model: nn.Module, batch: Batch, _done: float) -> dict[str, Tensor]:
             return label_loss(model(batch.clip), batch, lag, WARM_UP, LabelWeights())
 
         schedule = replace(job.schedule, seed=seed)

@@ -57,7 +57,7 @@ def main(config: TeacherRun) -> None:
         config = replace(config, model=read_config(TeacherConfig, config.start))
     teacher = Teacher(config.model)
 
-    def loss(model: nn.Module, batch: Batch) -> dict:
+    def loss(model: nn.Module, batch: Batch, _done: float) -> dict:
         return label_loss(model(batch.clip), batch, 0, WARM_UP, config.label)
 
     train(

@@ -85,7 +85,7 @@ def crops(measurement: Measurement) -> str:
     """The face crops as the network saw them, enlarged without smoothing."""
     size = measurement.crops.shape[1] if measurement.crops.size else 0
     images = "".join(
-        f'<img src="{_png(crop)}" width="{size}" height="{size}" alt="face crop {number}">'
+        f'<img src="{png(crop)}" width="{size}" height="{size}" alt="face crop {number}">'
         for number, crop in enumerate(measurement.crops, start=1)
     )
     heading = title(texts.CROPS, texts.CROPS_SIZE.format(size=size))
@@ -185,7 +185,7 @@ def _source(measurement: Measurement) -> str:
     return f"{measurement.frames} frames, {measurement.fps:.2f} a second"
 
 
-def _png(crop: NDArray[np.uint8]) -> str:
+def png(crop: NDArray[np.uint8]) -> str:
     """A crop as a data address. Shape (S, S, 3), RGB."""
     _, encoded = cv2.imencode(".png", crop[..., ::-1])
     return f"data:image/png;base64,{base64.b64encode(encoded.tobytes()).decode()}"

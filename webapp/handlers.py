@@ -15,8 +15,8 @@ from gradio.utils import get_upload_folder
 
 from kdphys.errors import KDPhysError
 from kdphys.pipeline import MODELS, Measurement, compare, measure
-from kdphys.runtime import model_facts
-from webapp import cards, charts, downloads, texts
+from kdphys.runtime import look_of, model_facts
+from webapp import cards, charts, distillation, downloads, texts
 from webapp.costs import Costs, costs_of
 
 Measurements = Mapping[str, Measurement]
@@ -87,6 +87,12 @@ def on_measure(
 def on_model(found: Measurements | None, model: str) -> Reading:
     """Show another model's reading of the video that was measured."""
     return reading(_still_there(found), model)
+
+
+def on_looks(found: Measurements | None) -> str:
+    """Show where both networks look on the video that was measured."""
+    stretch = _still_there(found)["student"].stretch
+    return distillation.looks(stretch, {name: look_of(name, stretch) for name in texts.KINDS})
 
 
 def on_downloads(found: Measurements | None, model: str) -> tuple[str, str, str]:

@@ -15,6 +15,7 @@ NOT_MEDICAL = "Not a medical device"
 PRIVATE = "Measured on this server, deleted within 15 minutes, never kept"
 
 TAB_VIDEO = "Video"
+TAB_DISTILLATION = "Distillation"
 TAB_ABOUT = "About"
 
 UPLOAD_LABEL = "Video of a face"
@@ -119,6 +120,50 @@ DOWNLOADS_NOTE = "Ready for 15 minutes, then deleted with the video."
 DOWNLOAD_LABELS = MappingProxyType(
     {"csv": "CSV, the waves", "json": "JSON, everything", "png": "PNG, a picture"}
 )
+
+TAUGHT = "What the teacher is, and what the student kept"
+TAUGHT_NOTE = (
+    "The teacher sees a whole clip at once and learned from synthetic faces whose pulse is known. "
+    "The student sees one picture at a time, and learned from the same faces and from the teacher."
+)
+KINDS = MappingProxyType(
+    {"teacher": "3D network, a whole clip at once", "student": "2D network, one picture at a time"}
+)
+KEPT_COLUMNS = (
+    "Parameters",
+    "Multiply-accumulates a frame",
+    "File size",
+    "Within 3 bpm",
+    "Mean error",
+    "Clips with a reading",
+    "Mean error of readings",
+)
+KEPT_NOTE = (
+    "{clips} synthetic clips of 30 s at full difficulty, with people, pulses and seeds that "
+    "training never saw; one training run. Real faces beside a contact sensor: not measured."
+)
+LOOKS = "Where they look on your clip"
+LOOKS_NOTE = (
+    "Bright is where a network's features are strong, in the mean over 10 s. This is what "
+    "attention-guided transfer hands on from teacher to student."
+)
+LOOKS_EMPTY = "Measure a video in the Video tab; where both networks look on it appears here."
+LOOKS_FACE = "Your clip, mean picture"
+LOOKS_ALIKE = "The two maps are alike by {alike:.2f}, where 1 is the same."
+WORTH = "What each thing that the teacher says is worth"
+WORTH_NOTE = (
+    "The same student, clips and {steps} steps; mean and spread of {seeds} seeds at most. The "
+    "correlation is that of its wave with the true pulse."
+)
+WORTH_COLUMNS = MappingProxyType(
+    {
+        "seeds": "Seeds",
+        "correlation": "Correlation",
+        "MAE": "Mean error",
+        "within 3": "Within 3 bpm",
+    }
+)
+RESULTS_GONE = "The results of this version are not at hand: docs/results is missing."
 
 NO_VIDEO = "No video is chosen. Drop a video of a face here, or pick an example."
 GONE = "This reading has expired from the server. Measure the video again."

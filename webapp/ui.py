@@ -20,7 +20,8 @@ from gradio import themes
 from gradio.components import Component
 
 from kdphys.pipeline import MODELS
-from webapp import cards, handlers, texts
+from kdphys.runtime import model_facts
+from webapp import cards, distillation, handlers, texts
 from webapp.live import Visits, serve_socket
 from webapp.stage import stage
 
@@ -136,14 +137,17 @@ def build_page() -> gr.Blocks:
         with gr.Tabs(elem_id="kd-tabs"):
             with gr.Tab(texts.TAB_LIVE):
                 _html(stage(), elem_id="kd-live")
+            looks = _html(distillation.no_looks(), render=False)
             with gr.Tab(texts.TAB_VIDEO):
-                _video_tab()
+                _video_tab(looks)
+            with gr.Tab(texts.TAB_DISTILLATION):
+                _distillation_tab(looks)
             with gr.Tab(texts.TAB_ABOUT):
                 gr.Markdown(texts.ABOUT, elem_id="kd-about", elem_classes="kd-card")
     return page.queue(max_size=WAITING)
 
 
-def _video_tab() -> None:
+def _video_tab(looks: gr.HTML) -> None:
     with gr.Row(elem_id="kd-bench", equal_height=True):
         with gr.Column(elem_id="kd-source", elem_classes="kd-card", scale=4, min_width=300):
             source = _source()
@@ -161,9 +165,21 @@ def _video_tab() -> None:
         files = _download_buttons()
     found = gr.State(time_to_live=KEPT_S)
     parts = {"found": found, "preview": source.preview, "hero": hero, "crops": crops}
+    parts["looks"] = looks
     _answer_clicks(source, Shown(model, results, parts | figures, files))
     _look_at_the_reading(source)
     _offer_to_programs(source.video, model)
+
+
+def _distillation_tab(looks: gr.HTML) -> None:
+    """What the teacher is, what the student kept, where both look, and what each part is worth."""
+    facts = {name: model_facts(name) for name in texts.NETWORKS}
+    for content in (distillation.kept(facts), looks, distillation.worth()):
+        with gr.Column(elem_classes="kd-card"):
+            if isinstance(content, str):
+                _html(content)
+            else:
+                content.render()
 
 
 def _source() -> Source:
@@ -228,9 +244,9 @@ def _comparison_cards() -> dict[str, Component]:
     }
 
 
-def _html(content: str = "", elem_id: str | None = None) -> gr.HTML:
+def _html(content: str = "", elem_id: str | None = None, *, render: bool = True) -> gr.HTML:
     """A piece of `cards` without Gradio's own styles for prose."""
-    return gr.HTML(content, elem_id=elem_id, apply_default_css=False)
+    return gr.HTML(content, elem_id=elem_id, apply_default_css=False, render=render)
 
 
 def _plot(name: str) -> gr.Plot:
@@ -297,6 +313,14 @@ def _answer_clicks(source: Source, shown: Shown) -> None:
             handlers.on_downloads,
             [parts["found"], model],
             shown.files,
+            show_progress="hidden",
+            api_visibility="undocumented",
+        )
+    for event in measured:
+        event.success(
+            handlers.on_looks,
+            parts["found"],
+            parts["looks"],
             show_progress="hidden",
             api_visibility="undocumented",
         )

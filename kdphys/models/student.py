@@ -81,6 +81,8 @@ class StudentDescription(NamedTuple):
     """Learned maps of each frame, without the plain colour. Shape (B, T, C, H, W)."""
     traits: Tensor
     """Features after the stages over time, as late as the wave. Shape (B, C, T)."""
+    state: StudentState
+    """What the next call must know."""
 
 
 class Student(nn.Module):
@@ -132,33 +134,35 @@ class Student(nn.Module):
         Returns:
             The wave, shape (B, T), and the state after it.
         """
-        frames = torch.cat([state.frames, clip], 1)
-        traits, past = self._follow(self.see(frames), state)
-        return self._wave(traits), StudentState(frames[:, -self.config.reach :], past)
+        seen = self.describe(clip, state)
+        return seen.wave, seen.state
 
-    def describe(self, clip: Tensor) -> StudentDescription:
+    def describe(self, clip: Tensor, state: StudentState | None = None) -> StudentDescription:
         """Estimate the wave, and show what a teacher's maps and features compare with.
 
         Args:
-            clip: As for `forward`.
+            clip: As for `run`.
+            state: As for `run`; that of a fresh start unless given.
 
         Returns:
-            The wave and what led to it.
+            The wave, what led to it, and the state after it.
         """
-        state = self.start(clip[:, 0])
-        beheld = self.see(torch.cat([state.frames, clip], 1))
-        traits, _ = self._follow(beheld, state)
-        return StudentDescription(self._wave(traits), beheld[:, :, :-3], traits)
+        state = state or self.start(clip[:, 0])
+        frames = torch.cat([state.frames, clip], 1)
+        maps, plain = self.see(frames)
+        traits, past = self._follow(torch.cat([maps, plain], 2), state)
+        after = StudentState(frames[:, -self.config.reach :], past)
+        return StudentDescription(self._wave(traits), maps, traits, after)
 
-    def see(self, frames: Tensor) -> Tensor:
+    def see(self, frames: Tensor) -> tuple[Tensor, Tensor]:
         """Learned maps of each frame but the first `reach`, and the plain change of colour.
 
         Args:
             frames: Frames in [0, 1]. Shape (B, reach + T, 3, S, S).
 
         Returns:
-            Maps, the last three of which are the relative change of the mean red, green and blue
-            of each cell of pixels. Shape (B, T, C + 3, S / cell, S / cell).
+            Maps, shape (B, T, C, S / cell, S / cell), and the relative change of the mean red,
+            green and blue of each cell of pixels, shape (B, T, 3, S / cell, S / cell).
         """
         reach, cell = self.config.reach, self.config.cell
         now, before = frames[:, reach:], frames[:, :-reach]
@@ -171,7 +175,7 @@ class Student(nn.Module):
             x = x.contiguous(memory_format=torch.channels_last)
         for stage in self.stages:
             x = stage(x)
-        return torch.cat([x.unflatten(0, now.shape[:2]), plain], 2)
+        return x.unflatten(0, now.shape[:2]), plain
 
     def look(self, maps: Tensor) -> Tensor:
         """Where each attention map looks, summing to 1. Shape (B, T, regions, H, W)."""
