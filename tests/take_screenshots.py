@@ -1,7 +1,8 @@
 """Pictures of the page: `python -m tests.take_screenshots OUT` films and measures in Chromium.
 
 Writes OUT/<desktop|phone>-<light|dark>.png, the whole page after an example was measured, the same
-of the live tab as live-*.png, and OUT/page.png and OUT/live.png, the pictures in the README.
+of the live tab as live-*.png and of the tab on distillation as distillation-*.png, and OUT/page.png
+and OUT/live.png, the pictures in the README.
 """
 
 import sys
@@ -68,6 +69,10 @@ def _picture_video(page: Page, out: Path, name: str) -> None:
         page.evaluate("scrollTo(0, 190)")  # past the headline
         page.set_viewport_size(ViewportSize(width=1280, height=960))
         page.screenshot(path=out / "page.png")
+        page.set_viewport_size(SIZES["desktop"])
+    page.get_by_role("tab", name=texts.TAB_DISTILLATION).click()
+    expect(page.locator(".kd-looks img")).to_have_count(3, timeout=PATIENCE_MS)
+    page.screenshot(path=out / f"distillation-{name}.png", full_page=True)
 
 
 if __name__ == "__main__":

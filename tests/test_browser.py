@@ -108,6 +108,9 @@ def test_an_uploaded_video_is_read_drawn_and_offered_for_download(
     assert f"{record['student']['heart_rate_bpm']:.1f}" == visit.reading()
     page.screenshot(path=tmp_path / "desktop.png", full_page=True)
     assert not visit.is_wider_than_the_screen()
+    page.get_by_role("tab", name=texts.TAB_DISTILLATION).click()
+    expect(page.locator(".kd-looks img")).to_have_count(3, timeout=READY_MS)
+    page.screenshot(path=tmp_path / "distillation.png", full_page=True)
     assert visit.complaints == []
 
 
@@ -158,6 +161,9 @@ def test_a_phone_shows_everything_without_scrolling_sideways(
         timeout=READY_MS
     )
     visit.page.screenshot(path=tmp_path / f"phone-{scheme}.png", full_page=True)
+    assert not visit.is_wider_than_the_screen()
+    visit.page.get_by_role("tab", name=texts.TAB_DISTILLATION).click()
+    expect(visit.page.locator(".kd-looks img")).to_have_count(3, timeout=READY_MS)
     assert not visit.is_wider_than_the_screen()
     assert visit.complaints == []
 
