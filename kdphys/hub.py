@@ -17,7 +17,9 @@ from kdphys.errors import HubUnreachableError, WeightsError
 
 logger = logging.getLogger(__name__)
 
-SHIPPED = Path(__file__).resolve().parent.parent / "weights"
+HERE = Path(__file__).resolve().parent
+INSTALLED = HERE / "weights"
+SHIPPED = INSTALLED if INSTALLED.exists() else HERE.parent / "weights"
 FILES = ("model.onnx", "config.json")
 COMMIT = re.compile("[0-9a-f]{40}")
 SERVER_ERROR, TOO_MANY_REQUESTS = 500, 429

@@ -1,7 +1,12 @@
 """The lists of packages agree, pin exact versions, and name no host."""
 
+import json
 import re
+import shutil
+import subprocess
+import sys
 import tomllib
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -51,3 +56,33 @@ def test_continuous_integration_runs_what_a_person_runs():
     script = ROOT / ".ci" / "run"
     assert "make test" in script.read_text()
     assert script.stat().st_mode & 0o100
+
+
+@pytest.mark.slow
+def test_an_installed_kdphys_brings_its_weights_and_measures(tmp_path: Path):
+    source, wheels, installed = (tmp_path / name for name in ("source", "wheels", "installed"))
+    for folder in ("kdphys", "weights"):  # a copy: building leaves files behind
+        shutil.copytree(ROOT / folder, source / folder)
+    for file in ("pyproject.toml", "setup.py", "requirements.txt", "README.md", "LICENSE"):
+        shutil.copy(ROOT / file, source)
+    build = ["-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", str(source)]
+    _run(tmp_path, *build, "--wheel-dir", str(wheels))
+    (wheel,) = wheels.glob("kdphys-*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(installed)
+        held = archive.namelist()
+    assert "kdphys/py.typed" in held
+    assert not [name for name in held if name.startswith(("train", "webapp", "tests", "build"))]
+    example = ROOT / "docs" / "examples" / "synthetic_face_72bpm.mp4"
+    where = "import kdphys, sys; sys.stdout.write(kdphys.__file__)"
+    assert _run(installed, "-c", where).startswith(str(installed))
+    found = json.loads(_run(installed, "-m", "kdphys", "measure", "--json", str(example)))
+    assert abs(found["heart_rate_bpm"] - 72) < 3  # as the project promises
+
+
+def _run(folder: Path, *arguments: str) -> str:
+    """What Python prints in a folder, whose packages come first."""
+    done = subprocess.run(
+        [sys.executable, *arguments], cwd=folder, capture_output=True, text=True, check=True
+    )
+    return done.stdout
