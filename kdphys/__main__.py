@@ -1,17 +1,22 @@
-"""The command line: `python -m kdphys measure VIDEO` and `python -m kdphys bench`."""
+"""The command line: `python -m kdphys measure VIDEO`, `batch FOLDER` and `bench`."""
 
 import csv
 import io
 import json
+import multiprocessing
 import os
 import sys
-from contextlib import redirect_stderr
+from collections.abc import Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
+from tqdm import tqdm
 
+from kdphys.batch import Table, done_before, measure_all
 from kdphys.bench import bench
 from kdphys.errors import KDPhysError
 from kdphys.pipeline import MODELS, Measurement, measure
@@ -19,6 +24,7 @@ from kdphys.runtime import open_model
 from kdphys.video import VIDEO_SUFFIXES, find_videos
 
 BAD_INPUT, INTERRUPTED = 2, 130
+CLUSTER_S = "10s"  # to wait for a cluster
 BOX = "╭╮╰╯│─┌┐└┘"  # what tyro frames its complaints with
 
 
@@ -41,6 +47,27 @@ class MeasureCommand:
 
 
 @dataclass(frozen=True)
+class BatchCommand:
+    """Measure many videos beside each other into a table, which an interrupted run goes on with."""
+
+    videos: tyro.conf.Positional[tuple[Path, ...]]
+    """Video files, .npz files, or folders of them."""
+    out: Path = Path("kdphys.csv")
+    """CSV file with a row for each video; those that have one are left out."""
+    jobs: int = os.cpu_count() or 1
+    """Processes of this machine."""
+    dask: str | None = None
+    """Address of the scheduler of a Dask cluster, such as tcp://HOST:8786, whose workers measure
+    instead; they need KDPhys, and the videos under the same paths."""
+    model: Literal["student", "teacher", "pos", "chrom", "green"] | str = "student"
+    """As for measure."""
+    revision: str | None = None
+    """As for measure."""
+    speed: float = 1.0
+    """As for measure."""
+
+
+@dataclass(frozen=True)
 class BenchCommand:
     """Compare what teacher and student cost on this machine."""
 
@@ -52,10 +79,7 @@ def main() -> None:
     """Run the command line."""
     try:
         command = _parse()
-        if command is None:
-            status = BAD_INPUT
-        else:
-            status = _bench(command) if isinstance(command, BenchCommand) else _measure(command)
+        status = BAD_INPUT if command is None else _run(command)
         sys.stdout.flush()
     except BrokenPipeError:  # whoever read what is printed has heard enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -65,13 +89,20 @@ def main() -> None:
     sys.exit(status)
 
 
-def _parse() -> MeasureCommand | BenchCommand | None:
+def _run(command: MeasureCommand | BatchCommand | BenchCommand) -> int:
+    if isinstance(command, BenchCommand):
+        return _bench(command)
+    return _batch(command) if isinstance(command, BatchCommand) else _measure(command)
+
+
+def _parse() -> MeasureCommand | BatchCommand | BenchCommand | None:
     """Read the command line; None, after one sentence, where it can't be understood."""
     heard = io.StringIO()
     try:
         with redirect_stderr(heard):
             return tyro.cli(
                 Annotated[MeasureCommand, tyro.conf.subcommand("measure")]  # type: ignore[arg-type]
+                | Annotated[BatchCommand, tyro.conf.subcommand("batch")]
                 | Annotated[BenchCommand, tyro.conf.subcommand("bench")],
                 prog="kdphys",
             )
@@ -88,11 +119,9 @@ def _measure(command: MeasureCommand) -> int:
     status = 0
     if wrong := _what_is_wrong(command):
         return _complain(wrong)
-    model = f"{command.model}@{command.revision}" if command.revision else command.model
-    try:
-        open_model(model)  # before any video is read: a network may have to be fetched
-    except KDPhysError as error:
-        return _complain(str(error))
+    model = _full_name(command)
+    if wrong := _open(model):
+        return _complain(wrong)
     rows: list[tuple[Path, Measurement]] = []
     for given in command.videos:
         try:
@@ -114,18 +143,98 @@ def _measure(command: MeasureCommand) -> int:
     return status
 
 
+def _batch(command: BatchCommand) -> int:
+    """Measure all videos that have no row yet."""
+    if wrong := _what_is_wrong_with_the_table(command):
+        return _complain(wrong)
+    model = _full_name(command)
+    if wrong := _open(model):
+        return _complain(wrong)
+    try:
+        done = done_before(command.out)
+        found = [video for given in command.videos for video in find_videos(given)]
+    except KDPhysError as error:
+        return _complain(str(error))
+    videos = [video for video in dict.fromkeys(found) if str(video) not in done]
+    failed = 0
+    try:
+        with Table(command.out) as table, _workers(command, len(videos)) as workers:
+            rows = measure_all(videos, workers, model, command.speed)
+            for row in tqdm(rows, total=len(videos), unit="video", disable=None):
+                table.add(row)
+                failed += "error" in row.cells
+    except (KDPhysError, OSError, ImportError) as error:
+        return _complain(f"{error} Rows that were written stay; the same command goes on.")
+    print(
+        f"{command.out}: {len(videos)} new rows, {failed} of them of videos that can't be read "
+        f"(column error); {len(done)} were there before."
+    )
+    return BAD_INPUT if failed else 0
+
+
+@contextmanager
+def _workers(command: BatchCommand, most: int) -> Iterator[Executor]:
+    """Who measures: processes of this machine, or the workers of a cluster."""
+    if command.dask is None:
+        fresh = multiprocessing.get_context("spawn")
+        executor = ProcessPoolExecutor(max(1, min(command.jobs, most)), fresh)
+        try:
+            yield executor
+        finally:
+            executor.shutdown(cancel_futures=True)  # when interrupted, what waits is not begun
+        return
+    try:
+        from distributed import Client  # an optional extra
+    except ImportError as error:
+        raise ImportError("--dask needs an extra: pip install 'kdphys[cluster]'.") from error
+    with Client(command.dask, timeout=CLUSTER_S) as client, client.get_executor() as executor:
+        yield executor
+
+
+def _what_is_wrong_with_the_table(command: BatchCommand) -> str | None:
+    """What can't be done, known before any video is read."""
+    if wrong := _what_is_wrong_with_the_input(command):
+        return wrong
+    if command.jobs < 1:
+        return f"--jobs {command.jobs} is out of range: give 1 or more."
+    return _what_is_wrong_with_the_file("--out", command.out)
+
+
+def _open(model: str) -> str | None:
+    """Open a model before any video is read, as it may have to be fetched; or what is wrong."""
+    try:
+        open_model(model)
+    except KDPhysError as error:
+        return str(error)
+    return None
+
+
+def _full_name(command: MeasureCommand | BatchCommand) -> str:
+    return f"{command.model}@{command.revision}" if command.revision else command.model
+
+
 def _what_is_wrong(command: MeasureCommand) -> str | None:
     """What can't be done, known before any video is read."""
+    return _what_is_wrong_with_the_input(command) or (
+        command.csv and _what_is_wrong_with_the_file("--csv", command.csv)
+    )
+
+
+def _what_is_wrong_with_the_input(command: MeasureCommand | BatchCommand) -> str | None:
     if not command.videos:
         return "No video was given: name a video file or a folder of videos."
     if wrong := _what_is_wrong_with_the_model(command.model, command.revision):
         return wrong
     if not 0.1 <= command.speed <= 10:
         return f"--speed {command.speed:g} is out of range: give 0.1 to 10."
-    if command.csv and (command.csv.is_dir() or not command.csv.parent.is_dir()):
-        return f"--csv {command.csv} can't be written: give a file in a folder that exists."
-    if command.csv and command.csv.suffix.lower() in VIDEO_SUFFIXES:
-        return f"--csv {command.csv} would replace a video: give a file that ends in .csv."
+    return None
+
+
+def _what_is_wrong_with_the_file(option: str, path: Path) -> str | None:
+    if path.is_dir() or not path.parent.is_dir():
+        return f"{option} {path} can't be written: give a file in a folder that exists."
+    if path.suffix.lower() in VIDEO_SUFFIXES:
+        return f"{option} {path} would replace a video: give a file that ends in .csv."
     return None
 
 

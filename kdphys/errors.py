@@ -23,3 +23,7 @@ class WeightsError(KDPhysError):
 
 class HubUnreachableError(WeightsError):
     """The Hugging Face Hub does not answer, and its cache here lacks what was asked for."""
+
+
+class WorkerError(KDPhysError):
+    """A process or a cluster's worker that measured videos has ended before its time."""

@@ -1,0 +1,155 @@
+"""Many videos at once: the table, what is done before, workers that die, and a cluster."""
+
+import csv
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from pathlib import Path
+from shutil import copy
+from typing import Any
+
+import pytest
+
+from kdphys.__main__ import BAD_INPUT, main
+from kdphys.batch import COLUMNS, Row, Table, done_before, measure_all, measure_row
+from kdphys.errors import VideoError, WorkerError
+from kdphys.pipeline import measure
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, npz: Path) -> Path:
+    """Two recordings of a face, and a file that is none."""
+    folder = tmp_path_factory.mktemp("videos")
+    for name in ("a.npz", "b.npz"):
+        copy(npz, folder / name)
+    (folder / "c.mp4").write_text("this is no video")
+    return folder
+
+
+def rows_of(table: Path) -> dict[str, dict[str, str]]:
+    with table.open(newline="") as file:
+        return {Path(row["video"]).name: row for row in csv.DictReader(file)}
+
+
+def command(monkeypatch: pytest.MonkeyPatch, *words: str | Path) -> int | str | None:
+    """Run the command line in this process; its exit status."""
+    monkeypatch.setattr("sys.argv", ["kdphys", "batch", *map(str, words)])
+    with pytest.raises(SystemExit) as end:
+        main()
+    return end.value.code
+
+
+def test_a_row_says_what_a_measurement_says(npz):
+    row = measure_row(npz, "pos")
+    record = measure(npz, "pos").to_json()
+    assert set(row.cells) == set(COLUMNS) - {"error"}
+    assert row.cells["heart_rate_bpm"] == record["heart_rate_bpm"]
+    assert row.cells["sdnn_ms"] == record["sdnn_ms"]
+
+
+def test_a_video_that_can_t_be_read_gets_a_row_with_a_sentence(folder):
+    row = measure_row(folder / "c.mp4", "pos")
+    assert "c.mp4 can't be read as video" in str(row.cells["error"])
+
+
+@pytest.mark.slow
+def test_a_folder_gives_a_table_and_the_same_command_goes_on(folder, tmp_path, monkeypatch, capsys):
+    table = tmp_path / "out.csv"
+    words = (folder, "--out", table, "--model", "pos", "--jobs", "2")
+    assert command(monkeypatch, *words) == BAD_INPUT  # one of them is no video
+    rows = rows_of(table)
+    assert sorted(rows) == ["a.npz", "b.npz", "c.mp4"]
+    assert abs(float(rows["a.npz"]["heart_rate_bpm"]) - float(rows["b.npz"]["heart_rate_bpm"])) == 0
+    assert rows["c.mp4"]["error"]
+    assert "3 new rows, 1 of them" in capsys.readouterr().out
+    lines = table.read_text().splitlines(keepends=True)
+    table.write_text("".join(lines[:-1]))  # as if it had been interrupted before the last
+    command(monkeypatch, *words)
+    assert "1 new rows" in capsys.readouterr().out
+    assert sorted(rows_of(table)) == ["a.npz", "b.npz", "c.mp4"]
+    assert command(monkeypatch, *words) == 0
+    assert "0 new rows" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (("{folder}", "--jobs", "0"), "--jobs 0 is out of range"),
+        (("{folder}", "--out", "{folder}/a.npz"), "would replace a video"),
+        (("{folder}", "--out", "{folder}/nowhere/a.csv"), "in a folder that exists"),
+        (("{folder}", "--out", "{folder}/c.csv"), "is no table of this command"),
+        (("{folder}/nothing",), "There is no file"),
+    ],
+)
+def test_what_can_t_be_done_is_one_sentence(folder, words, complaint, monkeypatch, capsys):
+    (folder / "c.csv").write_text("name,value\n1,2\n")
+    monkeypatch.chdir(folder)
+    given = [word.format(folder=folder) for word in words]
+    assert command(monkeypatch, *given) == BAD_INPUT
+    said = capsys.readouterr().err
+    assert complaint in said
+    assert said.count("\n") == 1
+
+
+def test_a_table_keeps_the_rows_it_has(tmp_path):
+    path = tmp_path / "table.csv"
+    for name in ("one", "two, with a comma"):
+        with Table(path) as table:
+            table.add(Row(Path(name), {"video": name, "heart_rate_bpm": 61.5}))
+    assert done_before(path) == {"one", "two, with a comma"}
+    assert len(path.read_text().splitlines()) == 3
+    assert done_before(tmp_path / "none.csv") == set()
+
+
+def test_another_table_is_not_written_to(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_bytes(b"\xff\x00no table\n")
+    with pytest.raises(VideoError, match="no table of this command"):
+        done_before(path)
+
+
+class Mortal(Executor):
+    """Its workers die over every second task."""
+
+    def __init__(self) -> None:
+        self.tasks = 0
+
+    def submit(self, task: Callable[..., Any], /, *given: Any, **named: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        self.tasks += 1
+        if self.tasks % 2 == 0:
+            future.set_exception(MemoryError("out of memory"))
+        else:
+            future.set_result(task(*given, **named))
+        return future
+
+
+def test_a_worker_that_dies_ends_with_a_sentence(folder):
+    with pytest.raises(WorkerError, match=r"A worker died.*out of memory"):
+        list(measure_all([folder / "c.mp4"] * 2, Mortal(), "pos"))
+
+
+def test_any_executor_will_do(folder):
+    with ThreadPoolExecutor(2) as threads:
+        rows = list(measure_all([folder / "c.mp4", folder / "a.npz"], threads, "pos"))
+    assert {row.video.name for row in rows} == {"a.npz", "c.mp4"}
+
+
+@pytest.mark.slow
+def test_a_dask_cluster_measures_the_same(folder, tmp_path, monkeypatch):
+    from distributed import LocalCluster
+
+    monkeypatch.setenv("PYTHONPATH", str(Path.cwd()))
+    table = tmp_path / "out.csv"
+    started: Any = LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0")
+    with started as cluster:
+        words = (folder / "a.npz", "--out", table, "--model", "pos")
+        assert command(monkeypatch, *words, "--dask", cluster.scheduler_address) == 0
+    alone = measure(folder / "a.npz", "pos").to_json()
+    assert float(rows_of(table)["a.npz"]["heart_rate_bpm"]) == alone["heart_rate_bpm"]
+
+
+def test_a_cluster_that_does_not_answer_is_one_sentence(folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("kdphys.__main__.CLUSTER_S", "0.2s")
+    words = (folder / "a.npz", "--out", tmp_path / "out.csv", "--dask", "tcp://127.0.0.1:9")
+    assert command(monkeypatch, *words) == BAD_INPUT
+    assert "127.0.0.1:9" in capsys.readouterr().err
