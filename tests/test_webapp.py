@@ -280,8 +280,8 @@ def test_another_model_is_shown_without_measuring_again(found):
 
 @pytest.mark.usefixtures("library")
 def test_programs_get_what_the_command_line_prints(found, tmp_path):
-    assert handlers.measure_json(str(tmp_path / "face.mp4"), "pos") == found["pos"].to_json()
-    both = handlers.compare_json(str(tmp_path / "face.mp4"))
+    assert handlers.measure_video(str(tmp_path / "face.mp4"), "pos") == found["pos"].to_json()
+    both = handlers.compare_video(str(tmp_path / "face.mp4"))
     assert set(both["models"]) == set(MODELS)
     assert both["costs"]["student"]["parameters"] == 213_440
 
@@ -309,7 +309,7 @@ def test_a_real_file_that_is_no_video_is_refused_by_its_name(tmp_path):
     file = tmp_path / "notes.mp4"
     file.write_text("this is no video")
     with pytest.raises(gr.Error, match=r"notes\.mp4"):
-        handlers.measure_json(str(file), "green")
+        handlers.measure_video(str(file), "green")
 
 
 def test_measuring_without_a_video_asks_for_one():

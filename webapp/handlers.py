@@ -113,14 +113,25 @@ def on_downloads(found: Measurements | None, model: str) -> tuple[str, str, str]
     return waves, everything, picture
 
 
-def measure_json(video: str | None, model: str | None) -> dict[str, Any]:
-    """One model's reading of a video, as the command line prints it; the student's unless told."""
+def measure_video(video: str | None, model: str | None) -> dict[str, Any]:
+    """Measure the pulse of the face in a video.
+
+    It gives the heart rate in beats a minute with its confidence, or why there is no reading.
+
+    Args:
+        video: A video of a face: mp4, mov, webm, avi or mkv, at least 6 seconds long.
+        model: "student" (the default), "teacher", "pos", "chrom" or "green".
+    """
     with _said_in_a_toast():
         return measure(_path(video), model or MODELS[0]).to_json()
 
 
-def compare_json(video: str | None) -> dict[str, Any]:
-    """Every model's reading of a video, and what the networks cost."""
+def compare_video(video: str | None) -> dict[str, Any]:
+    """Measure the pulse of the face in a video with every model, and say what each network costs.
+
+    Args:
+        video: A video of a face: mp4, mov, webm, avi or mkv, at least 6 seconds long.
+    """
     with _said_in_a_toast():
         found = compare(_path(video), MODELS)
     return {

@@ -336,8 +336,8 @@ def _offer_to_programs(video: gr.File, model: gr.Radio) -> None:
     """Make what programs need reachable with `gradio_client`, by buttons nobody sees."""
     answer = gr.JSON(visible=False)
     for handler, inputs, name in (
-        (handlers.measure_json, [video, model], "measure"),
-        (handlers.compare_json, [video], "compare"),
+        (handlers.measure_video, [video, model], "measure"),
+        (handlers.compare_video, [video], "compare"),
     ):
         gr.Button(visible=False).click(
             handler,
