@@ -36,7 +36,7 @@ from train.loop import check
 ROOT = Path(__file__).parent.parent
 SCRIPTS = (
     "synthetic", "recordings", "teacher", "distill", "export", "evaluate", "calibrate", "ablate",
-    "operators", "realism",
+    "operators", "realism", "bench",
 )  # fmt: skip
 # Two minutes on two idle cores are promised; other work may run beside the tests.
 BOUND_S = 280
@@ -82,6 +82,16 @@ def test_studies_run_to_their_end(tmp_path):
     assert "| labels alone |" in (tmp_path / "ablation.md").read_text()
     assert "| recurrent, 36 x 36 |" in (tmp_path / "operators.md").read_text()
     assert "| MMPD, published | 12.4 | 13.7 | |" in (tmp_path / "realism.md").read_text()
+
+
+@pytest.mark.slow
+def test_bench_runs_to_its_end(tmp_path):
+    run_script("bench", "--smoke", "--out", tmp_path)
+    found = json.loads((tmp_path / "speed.json").read_text())
+    assert found["networks"][0]["name"] == "KDPhys student, live"
+    assert set(found["videos"]) == {"640x480, 8 s", "640x480, 12 s", "1920x1080, 8 s"}
+    assert "3D like FactorizePhys" in (tmp_path / "speed.md").read_text()
+    assert (tmp_path / "costs.png").stat().st_size > 1000
 
 
 @pytest.mark.slow
