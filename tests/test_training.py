@@ -1,6 +1,7 @@
 """The training scripts run to their end, and a stopped run goes on as if it had not stopped."""
 
 import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -127,12 +128,24 @@ def test_export_runs_to_its_end(tmp_path):
 @pytest.mark.slow
 @pytest.mark.timeout(BOUND_S + 20)
 def test_evaluate_runs_to_its_end(tmp_path):
-    run_script("evaluate", "--smoke", "--out", tmp_path / "out", "--data", tmp_path / "data")
+    words = (
+        "--out",
+        tmp_path / "out",
+        "--data",
+        tmp_path / "data",
+        "--report",
+        tmp_path / "r.html",
+    )
+    run_script("evaluate", "--smoke", *words)
     found = json.loads((tmp_path / "out" / "results.json").read_text())
     assert set(found["synthetic"]) == {"student", "teacher", "pos", "chrom", "green"}
     page = (tmp_path / "out" / "README.md").read_text()
     assert "**not measured**" in page
     assert "| pos |" in page
+    report = (tmp_path / "r.html").read_text()
+    assert report.count('<div class="worst">') == 3
+    assert "Bland-Altman" in report
+    assert not re.search(r'(src|href)="http', report)
 
 
 def test_weights_exported_again_keep_the_confidence_that_was_fitted_to_them(tmp_path):

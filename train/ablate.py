@@ -27,11 +27,12 @@ from train import distill
 from train.benchmark import markdown_table
 from train.datasets import ClipStore
 from train.distill import DistillRun, DistillWeights
-from train.evaluate import SPEEDS, raw_bpm, score, unseen_clips, wave_of
+from train.evaluate import SPEEDS, unseen_clips
 from train.export import ExportJob
 from train.export import main as export
 from train.loop import WEIGHTS, Schedule
 from train.recordings import face_stretches
+from train.scores import raw_bpm, score, wave_of
 from train.smoke import SMOKE_SCHEDULE, smoke_data
 from train.study import Study, common_settings, open_study
 from train.synthetic import SyntheticConfig

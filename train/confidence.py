@@ -24,7 +24,8 @@ from kdphys.vitals import FLAT, LEAST_SECONDS, QualityFeatures, read_rate
 from train.calibrate import fit, reliability
 from train.card import model_card
 from train.datasets import ClipStore
-from train.evaluate import drawn_clips, wave_of
+from train.evaluate import drawn_clips
+from train.scores import wave_of
 from train.synthetic import SyntheticConfig
 
 logger = logging.getLogger(__name__)

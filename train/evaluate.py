@@ -22,22 +22,22 @@ from kdphys.errors import KDPhysError
 from kdphys.hub import load_weights
 from kdphys.metrics import confidence_interval, mae, pearson, rmse, within
 from kdphys.pipeline import MODELS, compare
-from kdphys.runtime import FPS, Model, open_model
-from kdphys.vitals import measure_vitals
+from kdphys.runtime import Model, open_model
 from train.benchmark import BenchmarkJob, markdown_table, run_benchmark
 from train.datasets import ClipStore, read_store
-from train.labels import rate_of
 from train.recordings import Dataset
+from train.report import Evidence, write_report
+from train.scores import Array, Scores, score
 from train.synthetic import SyntheticConfig, SyntheticJob, write_dataset
 
 logger = logging.getLogger(__name__)
 
 TEST_SEED = 2_000_000  # training takes seeds from 0, validation from 900,000
+PARTS = (1 / 3, 2 / 3, 1.0)  # of the clips' length, for the report
+EASIER, EASIER_CLIPS = (0.0, 0.25, 0.5, 0.75), 30
 SPEEDS = (0.8, 1.0, 1.25, 1.5, 1.75)
 BANDS = {"below 60": (0.0, 60.0), "60 to 120": (60.0, 120.0), "above 120": (120.0, 999.0)}
 SKINS = {"light": (0.0, 1 / 3), "medium": (1 / 3, 2 / 3), "dark": (2 / 3, 1.01)}
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,9 @@ class EvaluateJob:
     """Folder of clips, written by train/recordings.py, whose people are tested; all otherwise."""
     trained_on: tuple[Path, ...] = ()
     """Folders of clips that the models have learned from; nobody in them may be tested."""
+    report: Path | None = None
+    """HTML page to write as well: plots, groups, and the clips that go worst. It draws clips of
+    lower difficulty for it."""
     smoke: bool = False
     """Three short clips only, to see that it runs to its end; two recordings of a data set."""
 
@@ -79,20 +82,6 @@ class EvaluateJob:
         """Check that what belongs to a data set comes with one."""
         if self.dataset is None and (self.root or self.people or self.trained_on):
             raise ValueError("root, people and trained_on belong to a data set: name it as dataset")
-
-
-@dataclass(frozen=True)
-class Scores:
-    """What one model said about many clips."""
-
-    bpm: Array
-    """Rate whatever its confidence. Shape (N,)."""
-    given: Array
-    """Rate where it was given, else NaN. Shape (N,)."""
-    quality: Array
-    """Confidence. Shape (N,)."""
-    likeness: Array
-    """Correlation of the wave with the label; NaN where there is no pulse. Shape (N,)."""
 
 
 def main(job: EvaluateJob) -> None:
@@ -119,10 +108,11 @@ def main(job: EvaluateJob) -> None:
     )
     pulsing, silent = unseen_clips(job.data, clips, negatives, config)
     job.out.mkdir(parents=True, exist_ok=True)
-    synthetic = {}
+    synthetic, read, unread = {}, {}, {}
     for name in job.models:
         model = open_model(name, threads=2)
-        synthetic[name] = _summary(score(model, pulsing), score(model, silent), pulsing)
+        read[name], unread[name] = score(model, pulsing), score(model, silent)
+        synthetic[name] = _summary(read[name], unread[name], pulsing)
         logger.info("%s: %s", name, synthetic[name]["all"])
     report: dict[str, object] = {
         "command": _command(job),
@@ -130,55 +120,40 @@ def main(job: EvaluateJob) -> None:
         "weights": {name: digest_of(name) for name in job.models if name in ("student", "teacher")},
         "synthetic": synthetic,
     }
-    if job.real and not job.smoke:
-        report["real"] = replay(job.real, job.models)
+    replayed = replay(job.real, job.models) if job.real and not job.smoke else []
+    if replayed:
+        report["real"] = replayed
     (job.out / "results.json").write_text(json.dumps(report, indent=1) + "\n")
     (job.out / "README.md").write_text(_page(report, job))
+    if job.report:
+        student = open_model(job.models[0], threads=2)
+        parts = [share * seconds for share in PARTS]
+        shorter = {part: score(student, pulsing, part) for part in parts}
+        evidence = Evidence(
+            _command(job), pulsing, read, unread, shorter, _easier(job, config, student), replayed
+        )
+        write_report(evidence, job.report)
+        logger.info("wrote %s", job.report)
+
+
+def _easier(
+    job: EvaluateJob, config: SyntheticConfig, model: Model
+) -> dict[float, tuple[Array, Scores]]:
+    """True rates and scores of a model on clips of several difficulties, other seeds for each."""
+    found = {}
+    for step, share in enumerate(EASIER):
+        difficulty = share * job.difficulty
+        clips = 2 if job.smoke else EASIER_CLIPS
+        easier = replace(config, difficulty=difficulty)
+        folder = job.data / f"difficulty-{difficulty:g}"
+        store = drawn_clips(folder, clips, TEST_SEED + 20_000 + 1_000 * step, easier)
+        found[difficulty] = store.bpm.astype(np.float64), score(model, store)
+    return found
 
 
 def digest_of(name: str) -> str:
     """The sha256 of a network's trained numbers, so that it is known whose results these are."""
     return str(cast(dict[str, str], load_weights(name).manifest["sha256"])["model.safetensors"])
-
-
-def score(model: Model, store: ClipStore) -> Scores:
-    """Run a model over whole clips, as the measuring path does.
-
-    Args:
-        model: From `kdphys.runtime.open_model`.
-        store: Clips with their truth.
-
-    Returns:
-        Its readings.
-    """
-    rows = []
-    for index in range(len(store)):
-        wave = wave_of(model, store.clip(index))
-        vitals = measure_vitals(
-            wave, FPS, calibration=model.calibration, key_times_s=key_times(store, index)
-        )
-        heart = vitals.heart_rate
-        given = np.nan if heart.value is None else heart.value
-        label = store.waves[index][: len(wave)].astype(np.float64)
-        rows.append((raw_bpm(wave), given, heart.quality, pearson(wave, label)))
-    bpm, given, quality, alike = np.array(rows).T
-    return Scores(bpm, given, quality, alike)
-
-
-def wave_of(model: Model, pixels: NDArray[np.uint8]) -> Array:
-    """Wave of one whole clip. Shape (T,)."""
-    session = model.start()
-    return np.concatenate([session.push(pixels), session.finish()]).astype(np.float64)
-
-
-def key_times(store: ClipStore, index: int) -> Array | None:
-    """When the key frames of a synthetic clip were; None without a codec."""
-    truth = store.truths[index]
-    every = truth["key_every"]
-    if not isinstance(every, int):
-        return None
-    seconds = store.waves.shape[1] / FPS
-    return np.arange(0, seconds, every / float(str(truth["fps"])))
 
 
 def replay(folder: Path, models: Sequence[str]) -> list[dict[str, object]]:
@@ -214,12 +189,6 @@ def drawn_clips(folder: Path, clips: int, seed: int, config: SyntheticConfig) ->
     """Read the clips of a folder, drawing first those that are not there yet."""
     write_dataset(SyntheticJob(out=folder, clips=clips, seed=seed, config=config))
     return read_store(folder, clips)
-
-
-def raw_bpm(wave: Array) -> float:
-    """Rate of a wave whatever its confidence; NaN where there is none."""
-    rate = rate_of(wave, FPS)
-    return np.nan if rate is None else rate.bpm
 
 
 def _summary(scores: Scores, silent: Scores, store: ClipStore) -> dict[str, object]:
@@ -267,7 +236,7 @@ def _command(job: EvaluateJob) -> str:
     words = ["python train/evaluate.py"]
     for part in fields(job):
         value = getattr(job, part.name)
-        if value == part.default or part.name in ("out", "data"):
+        if value == part.default or part.name in ("out", "data", "report"):
             continue
         shown = "DIR" if isinstance(value, Path) else value
         shown = " ".join(value) if isinstance(value, tuple) else shown

@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from kdphys.errors import KDPhysError
 from kdphys.runtime import FPS, open_model
 from kdphys.video import find_videos, read_frames
-from train.evaluate import raw_bpm, wave_of
 from train.recordings import face_stretches
+from train.scores import raw_bpm, wave_of
 from train.synthetic import SyntheticClip, SyntheticConfig, make_clip
 
 logger = logging.getLogger(__name__)

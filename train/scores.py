@@ -1,0 +1,76 @@
+"""Scoring: what a model says about clips whose truth is known, as the measuring path says it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdphys.metrics import pearson
+from kdphys.runtime import FPS, Model
+from kdphys.vitals import measure_vitals
+from train.datasets import ClipStore
+from train.labels import rate_of
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What one model said about many clips."""
+
+    bpm: Array
+    """Rate whatever its confidence. Shape (N,)."""
+    given: Array
+    """Rate where it was given, else NaN. Shape (N,)."""
+    quality: Array
+    """Confidence. Shape (N,)."""
+    likeness: Array
+    """Correlation of the wave with the label; NaN where there is no pulse. Shape (N,)."""
+
+
+def score(model: Model, store: ClipStore, seconds: float | None = None) -> Scores:
+    """Run a model over clips, as the measuring path does.
+
+    Args:
+        model: From `kdphys.runtime.open_model`.
+        store: Clips with their truth.
+        seconds: How much of each, from its beginning; all unless given.
+
+    Returns:
+        Its readings.
+    """
+    rows = []
+    frames = None if seconds is None else round(seconds * FPS)
+    for index in range(len(store)):
+        wave = wave_of(model, store.clip(index)[:frames])
+        vitals = measure_vitals(
+            wave, FPS, calibration=model.calibration, key_times_s=key_times(store, index)
+        )
+        heart = vitals.heart_rate
+        given = np.nan if heart.value is None else heart.value
+        label = store.waves[index][: len(wave)].astype(np.float64)
+        rows.append((raw_bpm(wave), given, heart.quality, pearson(wave, label)))
+    bpm, given, quality, alike = np.array(rows).T
+    return Scores(bpm, given, quality, alike)
+
+
+def wave_of(model: Model, pixels: NDArray[np.uint8]) -> Array:
+    """Wave of one whole clip. Shape (T,)."""
+    session = model.start()
+    return np.concatenate([session.push(pixels), session.finish()]).astype(np.float64)
+
+
+def key_times(store: ClipStore, index: int) -> Array | None:
+    """When the key frames of a synthetic clip were; None without a codec."""
+    truth = store.truths[index]
+    every = truth["key_every"]
+    if not isinstance(every, int):
+        return None
+    seconds = store.waves.shape[1] / FPS
+    return np.arange(0, seconds, every / float(str(truth["fps"])))
+
+
+def raw_bpm(wave: Array) -> float:
+    """Rate of a wave whatever its confidence; NaN where there is none."""
+    rate = rate_of(wave, FPS)
+    return np.nan if rate is None else rate.bpm
