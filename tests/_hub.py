@@ -20,7 +20,7 @@ from typing import Literal
 ROOT = Path(__file__).parent.parent
 TOKEN = "a-token-that-may-write"
 RESOLVE = re.compile(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)")
-MODEL = re.compile(r"/api/models/([^/]+/[^/]+?)(?:/(preupload|commit)/main)?(?:\?.*)?")
+MODEL = re.compile(r"/api/(?:models|spaces)/([^/]+/[^/]+?)(?:/(preupload|commit)/main)?(?:\?.*)?")
 
 Fault = Literal["cut once", "short", "altered", "other", "busy", "gone"]
 

@@ -28,18 +28,19 @@ QUIET = (
 
 
 @contextmanager
-def served(log: Path, **more: str) -> Iterator[str]:
+def served(log: Path, folder: Path = ROOT, **more: str) -> Iterator[str]:
     """Run `app.py` on a free port until the block ends; gives the page's address.
 
     Args:
         log: File for what it says; its folder is for temporary files.
+        folder: Where app.py lies.
         more: Environment variables.
     """
     port = free_port()
     env = {**os.environ, "GRADIO_SERVER_PORT": str(port), "TMPDIR": str(log.parent), **more}
     with log.open("wb") as output:
         server = subprocess.Popen(
-            [sys.executable, "app.py"], cwd=ROOT, env=env, stdout=output, stderr=output
+            [sys.executable, "app.py"], cwd=folder, env=env, stdout=output, stderr=output
         )
         try:
             address = f"http://127.0.0.1:{port}"

@@ -1,11 +1,12 @@
-"""Put finished weights on the Hugging Face Hub, in one commit.
+"""Put finished weights, or other files, on the Hugging Face Hub, in one commit.
 
 The token is the one that huggingface_hub finds: HF_TOKEN, or what `hf auth login` keeps.
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
+from typing import Literal, cast
 
 from httpx2 import HTTPError
 from huggingface_hub import CommitOperationAdd, HfApi, get_token
@@ -41,19 +42,40 @@ def push(folder: Path, repository: str, results: Path) -> str:
     """
     manifest = check(folder)
     card = model_card(manifest, repository, scores_of(manifest, results))
+    files = [CommitOperationAdd(name, folder / name) for name in (*SIGNED, "manifest.json")]
+    files.append(CommitOperationAdd("README.md", card.encode()))
+    return send(files, repository, f"Publish {manifest.get('name', 'weights')}")
+
+
+def send(
+    files: Sequence[CommitOperationAdd],
+    repository: str,
+    message: str,
+    kind: Literal["model", "space"] = "model",
+) -> str:
+    """Put files on the Hub in one commit.
+
+    Args:
+        files: What the commit adds or replaces.
+        repository: As owner/name; made, and public, if it is not there.
+        message: Of the commit.
+        kind: What the repository is.
+
+    Returns:
+        Hash of the commit.
+
+    Raises:
+        PushError: There is no token, or the Hub refuses or does not answer.
+    """
     if get_token() is None:
         raise PushError(
             "There is no token for the Hub: set HF_TOKEN to one that may write, or run "
             "`hf auth login`."
         )
-    files = [CommitOperationAdd(name, folder / name) for name in (*SIGNED, "manifest.json")]
-    files.append(CommitOperationAdd("README.md", card.encode()))
-    api = HfApi()
+    api, sdk = HfApi(), "gradio" if kind == "space" else None
     try:
-        api.create_repo(repository, exist_ok=True)
-        commit = api.create_commit(
-            repository, files, commit_message=f"Publish {manifest.get('name', 'weights')}"
-        )
+        api.create_repo(repository, repo_type=kind, space_sdk=sdk, exist_ok=True)
+        commit = api.create_commit(repository, files, commit_message=message, repo_type=kind)
     except (HTTPError, OSError, ValueError) as error:
         raise _explain(error, repository) from error
     return commit.oid
