@@ -7,6 +7,8 @@
 # make study  what each part of the distillation is worth, which operator over time is best, how
 #             hard the synthetic world is: hours; FACES and PULSES as for train
 # make bench  what teacher and student cost on this machine
+# make lock   requirements.lock: the page's packages and all they need, by their digests
+# make audit  known weaknesses of those, and their licences into docs/licences.md
 #
 # Each sets up .venv by itself, and again when a list of requirements has changed.
 
@@ -14,7 +16,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .DEFAULT_GOAL := app
-.PHONY: app test lint train study bench chromium
+.PHONY: app test lint train study bench lock audit chromium
 
 FACES ?=# folder of portraits that lend their looks to a part of the synthetic heads
 PULSES ?=# folder of pulse recordings that lend their waves to a part of the clips
@@ -65,6 +67,18 @@ study: .venv/.train
 bench: .venv/.app
 	$(PYTHON) -m kdphys bench
 
+lock: .venv/.release
+	.venv/release/bin/pip-compile --quiet --generate-hashes --strip-extras --no-annotate --no-header \
+	    --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --output-file .venv/lock requirements.txt
+	{ head -2 requirements.lock; cat .venv/lock; } > .venv/lock.new
+	mv .venv/lock.new requirements.lock
+
+audit: .venv/.release .venv/.app
+	.venv/release/bin/pip-audit --require-hashes --disable-pip -r requirements.lock
+	packages=$$(sed -n 's/==.*//p' requirements.lock)
+	{ printf '# Licences of what the page installs\n\nMade by `make audit` from what the packages say of themselves.\n\n'
+	  .venv/release/bin/pip-licenses --python $(PYTHON) --format markdown --packages $$packages; } > docs/licences.md
+
 # Setting up: each stamp says that what it names has been installed.
 
 .venv/.base: Makefile
@@ -94,6 +108,12 @@ bench: .venv/.app
 .venv/.dev: .venv/.base requirements.txt requirements-train.txt pyproject.toml
 	$(PIP) install --quiet -r requirements-train.txt --group dev
 	touch $@ .venv/.train .venv/.app
+
+.venv/.release: .venv/.base pyproject.toml
+	$(PYTHON) -m venv .venv/release
+	.venv/release/bin/python -m pip install --quiet "pip==$(PIP_VERSION)"
+	.venv/release/bin/python -m pip install --quiet --group release
+	touch $@
 
 chromium:
 	@for browser in chromium chromium-browser google-chrome; do

@@ -14,6 +14,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 GROUPS = PROJECT["dependency-groups"]
+LOCK = (ROOT / "requirements.lock").read_text()
 
 
 def listed(name: str) -> list[str]:
@@ -44,8 +45,23 @@ def test_the_training_group_is_the_training_list():
     assert {"include-group": "train"} in GROUPS["dev"]
 
 
+def test_the_lock_holds_all_pins_and_a_digest_of_everything():
+    locked = re.findall(
+        r"^([\w.-]+==\S+) \\\n((?:    --hash=sha256:[0-9a-f]{64}.*\n)+)", LOCK, re.M
+    )
+    names = {name for name, _ in locked}
+    assert set(listed("requirements.txt")) <= names
+    assert len(names) == LOCK.count("==")
+
+
 def test_nothing_says_where_packages_come_from():
-    for name in ("requirements.txt", "requirements-train.txt", "pyproject.toml", "Makefile"):
+    for name in (
+        "requirements.txt",
+        "requirements-train.txt",
+        "pyproject.toml",
+        "Makefile",
+        "requirements.lock",
+    ):
         text = (ROOT / name).read_text()
         assert "index-url" not in text
         assert "find-links" not in text
