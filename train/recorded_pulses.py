@@ -85,7 +85,7 @@ def read_pulses(folder: Path, people: People) -> tuple[Recording, ...]:
     Raises:
         FileNotFoundError: There is none.
     """
-    files = {**_uw_files(folder), **_welltory_files(folder)}
+    files = people_of(folder)
     names = list(dict.fromkeys(files.values()))
     test = set(names[FIRST_TEST::TEST_EVERY])
     chosen = [path for path, person in files.items() if (person in test) == (people == "test")]
@@ -97,6 +97,11 @@ def read_pulses(folder: Path, people: People) -> tuple[Recording, ...]:
             "uw_oximetry/Right/*.csv or welltory/data/subject_*/PPG.csv"
         )
     return kept
+
+
+def people_of(folder: Path) -> dict[Path, str]:
+    """Files of finger colours in a folder of either set or both, and whose they are."""
+    return {**_uw_files(folder), **_welltory_files(folder)}
 
 
 def draw_recorded_pulse(
