@@ -19,20 +19,19 @@ from kdphys.models.teacher import Teacher
 from kdphys.runtime import StudentModel, TeacherModel
 from tests._tiny_run import SHORT, STORE, PlugPulledError, train_student
 from train.card import model_card
-from train.datasets import Batch, Cut
+from train.datasets import Batch, Cut, mistimed
 from train.distill import (
     Distillation,
     DistillRun,
     DistillWeights,
     Pupil,
     likeness,
-    mistimed,
     read_teacher,
     trust,
 )
 from train.export import ExportJob, fitted
 from train.hints import read_hints, work_out
-from train.loop import check
+from train.loop import LabelWeights, check, in_step, label_loss
 
 ROOT = Path(__file__).parent.parent
 SCRIPTS = (
@@ -276,6 +275,31 @@ def test_labels_that_are_late_do_not_hide_a_good_teacher():
     nobody = torch.zeros(2)
     assert trust(true, late, nobody).max() < 0.2
     assert trust(true, late, nobody, 6).min() > 0.99
+
+
+def test_each_label_is_shifted_to_where_it_fits_best():
+    rng = torch.Generator().manual_seed(0)
+    long = torch.randn(3, 240, generator=rng)
+    starts = (20, 14, 25)  # in time, six frames late, five early
+    said = torch.stack([one[20:220] for one in long])
+    true = torch.stack([one[start : start + 200] for one, start in zip(long, starts, strict=True)])
+    inside, shifted = in_step(said, true, 8)
+    torch.testing.assert_close(inside, said[:, 8:192])
+    torch.testing.assert_close(shifted, inside)
+    assert likeness(*in_step(said, true, 4))[1:].max() < 0.3  # too far away for that slack
+
+
+def test_slack_forgives_a_label_that_is_late_and_no_more():
+    frames = torch.arange(240) / 30
+    wave = torch.sin(2 * torch.pi * 1.2 * frames)[None]
+    late = torch.sin(2 * torch.pi * 1.2 * (frames - 0.2))[None]
+    batch = Batch(torch.zeros(0), late, torch.tensor([72.0]), torch.ones(1))
+    strict, slack = (
+        label_loss(wave, batch, 0, 15, LabelWeights(slack_s=slack_s)) for slack_s in (0.0, 0.25)
+    )
+    assert strict["pearson"] > 0.8
+    assert slack["pearson"] < 0.01
+    assert slack["spectral"] == pytest.approx(float(strict["spectral"]), abs=0.1)
 
 
 def test_labels_are_mistimed_by_no_more_than_asked():

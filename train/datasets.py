@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -166,6 +166,17 @@ def read_stores(folders: Sequence[Path], most: int | None = None) -> ClipStore:
         sha256=hashlib.sha256("".join(store.sha256 for store in stores).encode()).hexdigest(),
         recipes=tuple(recipe for store in stores for recipe in store.recipes),
     )
+
+
+def mistimed(store: ClipStore, most_s: float) -> ClipStore:
+    """The same clips, each with its label early or late by a random time of up to `most_s`."""
+    frames = np.arange(store.waves.shape[1])
+    shifts = np.random.default_rng(0).uniform(-most_s, most_s, len(store)) * FPS
+    waves = [
+        np.interp(frames + shift, frames, wave)
+        for shift, wave in zip(shifts, store.waves, strict=True)
+    ]
+    return replace(store, waves=np.array(waves, np.float32))
 
 
 def draw_batch(

@@ -12,7 +12,6 @@ import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
 import torch
 import tyro
 from safetensors.torch import load_file
@@ -21,7 +20,7 @@ from torch import Tensor, nn
 from kdphys.losses import attention_transfer, dilate, negative_pearson, standardise
 from kdphys.models.student import Student, StudentConfig
 from kdphys.models.teacher import Teacher, TeacherConfig
-from train.datasets import FPS, Batch, ClipStore, read_store, read_stores
+from train.datasets import Batch, mistimed, read_store, read_stores
 from train.hints import Hints, read_hints, work_out
 from train.loop import WEIGHTS, LabelWeights, Run, Schedule, aligned, label_loss, train
 from train.processes import join
@@ -83,9 +82,6 @@ class DistillRun:
     mistime_s: float = 0.0
     """Put each clip's label early or late by a random time up to this, as where the clocks of
     camera and contact sensor differ; for studies."""
-    slack_s: float = 0.0
-    """By how much labels may be early or late: the gate compares waves at the best shift up to
-    this. Training on the labels themselves takes them as they are."""
     model: StudentConfig = field(default_factory=StudentConfig)
     label: LabelWeights = field(default_factory=LabelWeights)
     distill: DistillWeights = field(default_factory=DistillWeights)
@@ -134,7 +130,7 @@ class Distillation:
         device = batch.clip.device
         taught, looks, wanted = (hint.to(device) for hint in self.hints.of(batch.cuts))
         own, true = aligned(said.detach(), batch.wave, lag, WARM_UP)
-        slack = round(self.config.slack_s * self.config.model.fps)
+        slack = round(self.config.label.slack_s * self.config.model.fps)
         weights = self.config.distill
         gate = batch.alive * trust(taught, batch.wave, likeness(own, true, slack), slack)
         gate = weights.say(done) * gate
@@ -199,17 +195,6 @@ def likeness(wave: Tensor, true: Tensor, slack: int = 0) -> Tensor:
         for shift in range(-slack, slack + 1)
     ]
     return torch.stack(found).amax(0)
-
-
-def mistimed(store: ClipStore, most_s: float) -> ClipStore:
-    """The same clips, each with its label early or late by a random time of up to `most_s`."""
-    frames = np.arange(store.waves.shape[1])
-    shifts = np.random.default_rng(0).uniform(-most_s, most_s, len(store)) * FPS
-    waves = [
-        np.interp(frames + shift, frames, wave)
-        for shift, wave in zip(shifts, store.waves, strict=True)
-    ]
-    return replace(store, waves=np.array(waves, np.float32))
 
 
 def read_teacher(folder: Path) -> Teacher:

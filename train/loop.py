@@ -44,6 +44,9 @@ class LabelWeights:
     """Squared error: teaches the amplitude to tell how sure the network is."""
     silence: float = 1.0
     """Power of the wave where there is no pulse."""
+    slack_s: float = 0.0
+    """By how much labels may be early or late, as where camera and contact sensor have clocks of
+    their own: each counts at the shift, up to this, at which it fits best."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,8 @@ def label_loss(
         The parts by name.
     """
     said, true = aligned(wave, batch.wave, lag, warm_up)
+    if weights.slack_s:
+        said, true = in_step(said, true, round(weights.slack_s * FPS))
     alive = batch.alive
     scale = alive / mean_over_processes(alive.mean()).clamp_min(0.125)
     return {
@@ -122,6 +127,25 @@ def aligned(wave: Tensor, true: Tensor, lag: int, warm_up: int) -> tuple[Tensor,
     """Cut a late wave and the truth to the samples that belong together. Two of shape (B, T')."""
     frames = wave.shape[1]
     return wave[:, lag + warm_up :].float(), true[:, warm_up : frames - lag]
+
+
+def in_step(said: Tensor, true: Tensor, slack: int) -> tuple[Tensor, Tensor]:
+    """Shift each label to where it fits best.
+
+    Args:
+        said: Waves. Shape (B, T).
+        true: Labels. Shape (B, T).
+        slack: Frames by which a label may be early or late.
+
+    Returns:
+        Both, as far as they overlap at any shift. Two of shape (B, T - 2 * slack).
+    """
+    frames = said.shape[1] - 2 * slack
+    inside = said[:, slack : slack + frames]
+    shifted = torch.stack([true[:, start : start + frames] for start in range(2 * slack + 1)])
+    with torch.no_grad():
+        best = torch.stack([negative_pearson(inside, one) for one in shifted]).argmin(0)
+    return inside, shifted[best, torch.arange(len(said))]
 
 
 def train(run: Run) -> None:

@@ -12,6 +12,7 @@ from train.datasets import ClipStore
 from train.labels import rate_of
 
 Array = NDArray[np.float64]
+SLACK_S = 0.25
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,8 @@ class Scores:
     """Confidence. Shape (N,)."""
     likeness: Array
     """Correlation of the wave with the label; NaN where there is no pulse. Shape (N,)."""
+    shape: Array
+    """The same at the best shift up to `SLACK_S`. Shape (N,)."""
 
 
 def score(model: Model, store: ClipStore, seconds: float | None = None) -> Scores:
@@ -49,9 +52,21 @@ def score(model: Model, store: ClipStore, seconds: float | None = None) -> Score
         heart = vitals.heart_rate
         given = np.nan if heart.value is None else heart.value
         label = store.waves[index][: len(wave)].astype(np.float64)
-        rows.append((raw_bpm(wave), given, heart.quality, pearson(wave, label)))
-    bpm, given, quality, alike = np.array(rows).T
-    return Scores(bpm, given, quality, alike)
+        alike = pearson(wave, label), shifted_pearson(wave, label, round(SLACK_S * FPS))
+        rows.append((raw_bpm(wave), given, heart.quality, *alike))
+    return Scores(*np.array(rows).T)
+
+
+def shifted_pearson(wave: Array, label: Array, slack: int) -> float:
+    """Correlation of two waves at the best shift of up to `slack` samples; NaN where one is flat.
+
+    Args:
+        wave: Shape (T,).
+        label: Shape (T,).
+        slack: In samples.
+    """
+    inside, frames = wave[slack : len(wave) - slack], len(wave) - 2 * slack
+    return max(pearson(inside, label[at : at + frames]) for at in range(2 * slack + 1))
 
 
 def wave_of(model: Model, pixels: NDArray[np.uint8]) -> Array:

@@ -11,7 +11,7 @@ import tyro
 from torch import nn
 
 from kdphys.models.teacher import Teacher, TeacherConfig
-from train.datasets import Batch, read_store, read_stores
+from train.datasets import Batch, mistimed, read_store, read_stores
 from train.loop import LabelWeights, Run, Schedule, label_loss, train
 from train.processes import join
 from train.smoke import SMOKE_SCHEDULE, smoke_data
@@ -37,6 +37,8 @@ class TeacherRun:
     """Folder of a finished run, or of weights, to go on from with its model's configuration."""
     most: int | None = None
     """Use no more than this many clips."""
+    mistime_s: float = 0.0
+    """As for train/distill.py; for studies."""
     model: TeacherConfig = field(default_factory=TeacherConfig)
     label: LabelWeights = field(default_factory=LabelWeights)
     schedule: Schedule = field(default_factory=Schedule)
@@ -56,6 +58,9 @@ def main(config: TeacherRun) -> None:
     if config.start:
         config = replace(config, model=read_config(TeacherConfig, config.start))
     teacher = Teacher(config.model)
+    store = read_stores(config.data, config.most)
+    if config.mistime_s:
+        store = mistimed(store, config.mistime_s)
 
     def loss(model: nn.Module, batch: Batch, _done: float) -> dict:
         return label_loss(model(batch.clip), batch, 0, WARM_UP, config.label)
@@ -64,7 +69,7 @@ def main(config: TeacherRun) -> None:
         Run(
             model=teacher,
             loss=loss,
-            store=read_stores(config.data, config.most),
+            store=store,
             check=read_store(config.check),
             schedule=config.schedule,
             out=config.out,
