@@ -1,6 +1,7 @@
 """The live socket: a visitor's pictures go in, the pulse comes out, and nobody harms another."""
 
 import json
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -15,7 +16,7 @@ from kdphys.view import FOLLOW_PX, SEARCH_PX, View, whole
 from tests._camera import shown
 from tests._films import Recording
 from webapp import live, texts
-from webapp.live import RefusedError, Visits, serve_socket
+from webapp.live import MOST_KEPT, RefusedError, Visits, serve_socket
 from webapp.wire import Hello, Shot, write_batch
 
 SIDE = 160  # of the recording's pictures
@@ -209,6 +210,25 @@ def test_no_more_lost_visits_are_kept_than_some():
         visit, turn = visits.admit(Hello(SIDE, SIDE, f"passing-{number}"))
         visits.leave(visit, turn)
     assert visits.known <= 4
+
+
+@pytest.mark.slow
+def test_a_thousand_come_and_go_beside_one_who_is_read(client, recording, visits):
+    with client.websocket_connect("/live") as socket:
+        view = View(*greet(socket, "who-stays-on")["view"])
+        threads, samples, answers = threading.active_count(), 0, []
+        for part in range(10):
+            for number in range(100):
+                with client.websocket_connect("/live") as other:
+                    assert greet(other, f"passes-by-{part}-{number}")["welcome"]
+            answers = play(socket, recording, view, 20, first=20 * part)
+            view = View(*answers[-1]["view"])
+            samples += sum(len(answer["wave"]) for answer in answers)
+            assert answers[-1]["late"] == 0
+        last = answers[-1]
+        assert samples == last["step"] + len(last["wave"]) > 180  # nothing of the one was lost
+        assert threading.active_count() <= threads + 2
+        assert visits.known <= MOST_KEPT * visits.most + 1
 
 
 def test_a_visit_that_says_goodbye_is_forgotten_at_once(client, visits):
