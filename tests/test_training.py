@@ -334,6 +334,14 @@ def test_learning_from_the_teacher_reaches_the_whole_student():
         assert ("project.weight" in moved) == (name == "traits"), name
 
 
+def test_the_teacher_s_say_fades_and_ends():
+    say = [DistillWeights(until=0.5).say(done) for done in (0.0, 0.25, 0.4, 0.5, 0.9)]
+    assert say[:2] == pytest.approx([1.0, 0.5])
+    assert say[2] < 0.1
+    assert say[3:] == [0.0, 0.0]
+    assert {DistillWeights(until=None).say(done) for done in (0.0, 0.5, 0.99)} == {1.0}
+
+
 def test_a_part_that_weighs_nothing_costs_nothing():
     parts = distilled(DistillWeights(wave=0, dilate=0, attention=0, traits=0))
     for name in TAUGHT:

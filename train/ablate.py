@@ -40,8 +40,8 @@ from train.synthetic import SyntheticConfig
 logger = logging.getLogger(__name__)
 
 REAL_S = 20.0
-NOTHING = DistillWeights(wave=0.0, dilate=0.0, attention=0.0, traits=0.0)
 FULL = DistillWeights()
+NOTHING = replace(FULL, wave=0.0, dilate=0.0, attention=0.0, traits=0.0)
 USUAL, LARGER = StudentConfig(), StudentConfig(widths=(16, 32, 40), temporal=60)
 MISTIMED_S = 0.25
 
@@ -68,6 +68,7 @@ ARMS: Mapping[str, Arm] = {
     "+ where it looks": Arm(replace(NOTHING, attention=FULL.attention)),
     "+ its features": Arm(replace(NOTHING, traits=FULL.traits)),
     "all": Arm(FULL),
+    "all, to the end": Arm(replace(FULL, until=None)),
     "all, larger student": Arm(FULL, LARGER),
     "labels alone, mistimed": Arm(mistime_s=MISTIMED_S),
     "all, mistimed labels": Arm(FULL, mistime_s=MISTIMED_S, slack_s=MISTIMED_S),

@@ -36,13 +36,13 @@ EVEN = 0.1  # correlation by which a student must be ahead of its teacher to fol
 class DistillWeights:
     """How much each thing that the teacher says counts."""
 
-    wave: float = 0.5
+    wave: float = 1.0
     """Negative Pearson against the teacher's wave."""
     dilate: float = 0.02
     """DILATE against the teacher's wave."""
-    attention: float = 0.5
+    attention: float = 2.0
     """Attention transfer between the last maps of one grid size."""
-    traits: float = 0.1
+    traits: float = 0.3
     """Squared distance of the features after attention and time, through a linear layer."""
     alpha: float = 0.5
     """Share of DILATE's shape term; the rest is its time term."""
@@ -52,7 +52,7 @@ class DistillWeights:
     """Delay that costs 1 in DILATE's time term."""
     dilate_frames: int = 120
     """Length of the piece of each wave that DILATE compares, at half the frame rate."""
-    until: float | None = None
+    until: float | None = 0.6
     """Share of the schedule after which the teacher has no more say: its parts fade until then
     along a cosine. None lets it have its full say to the end."""
 
