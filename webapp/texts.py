@@ -187,7 +187,8 @@ beside them.
 
 ### Your video
 It is uploaded to the server that shows this page, measured there, and deleted within 15 minutes.
-The numbers are held as long for you to look at. Nothing is kept, nothing is sent anywhere else, and
+The numbers, and up to 10 seconds of small pictures of the face, are held as long for you to look
+at. Nothing is kept, nothing is sent anywhere else, and
 nothing is used for training.
 
 ### From a program
