@@ -115,7 +115,8 @@ def test_a_freshly_exported_student_agrees_with_torch(students, tmp_path):
                 strict=True,
             )
         )
-        wave, *kept = (np.asarray(x) for x in network.run(None, given))
+        wave, *kept, maps = (np.asarray(x) for x in network.run(None, given))
+        assert maps.shape == (1, stop - start, 32, 9, 9)
         found.append(wave)
     with torch.no_grad():
         wanted, last = model.run(clip, state)
