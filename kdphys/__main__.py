@@ -5,6 +5,7 @@ import io
 import json
 import multiprocessing
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
@@ -16,7 +17,7 @@ from typing import Annotated, Literal
 import tyro
 from tqdm import tqdm
 
-from kdphys.batch import Table, done_before, measure_all
+from kdphys.batch import Table, key_of, measure_all
 from kdphys.bench import bench
 from kdphys.errors import KDPhysError
 from kdphys.pipeline import MODELS, Measurement, measure
@@ -77,6 +78,10 @@ class BenchCommand:
 
 def main() -> None:
     """Run the command line."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a file's name need not be text
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # workers are not to be left behind
     try:
         command = _parse()
         status = BAD_INPUT if command is None else _run(command)
@@ -150,24 +155,27 @@ def _batch(command: BatchCommand) -> int:
     model = _full_name(command)
     if wrong := _open(model):
         return _complain(wrong)
-    try:
-        done = done_before(command.out)
-        found = [video for given in command.videos for video in find_videos(given)]
-    except KDPhysError as error:
-        return _complain(str(error))
-    videos = [video for video in dict.fromkeys(found) if str(video) not in done]
+    found: list[Path] = []
     failed = 0
+    for given in command.videos:
+        try:
+            found += find_videos(given)
+        except KDPhysError as error:
+            failed += bool(_complain(str(error)))
     try:
-        with Table(command.out) as table, _workers(command, len(videos)) as workers:
-            rows = measure_all(videos, workers, model, command.speed)
-            for row in tqdm(rows, total=len(videos), unit="video", disable=None):
-                table.add(row)
-                failed += "error" in row.cells
-    except (KDPhysError, OSError, ImportError) as error:
-        return _complain(f"{error} Rows that were written stay; the same command goes on.")
+        with Table(command.out) as table:
+            wanted = {key_of(video, model, command.speed): video for video in found}
+            videos = [video for key, video in wanted.items() if key not in table.done]
+            with _workers(command, len(videos)) as workers:
+                rows = measure_all(videos, workers, model, command.speed)
+                for row in tqdm(rows, total=len(videos), unit="video", disable=None):
+                    table.add(row)
+                    failed += "error" in row.cells
+    except (KDPhysError, OSError, ImportError, ValueError) as error:
+        return _complain(str(error))
     print(
-        f"{command.out}: {len(videos)} new rows, {failed} of them of videos that can't be read "
-        f"(column error); {len(done)} were there before."
+        f"{command.out}: {len(videos)} new rows; {failed} could not be read (column error); "
+        f"{len(wanted) - len(videos)} were there before."
     )
     return BAD_INPUT if failed else 0
 
@@ -180,13 +188,17 @@ def _workers(command: BatchCommand, most: int) -> Iterator[Executor]:
         executor = ProcessPoolExecutor(max(1, min(command.jobs, most)), fresh)
         try:
             yield executor
-        finally:
-            executor.shutdown(cancel_futures=True)  # when interrupted, what waits is not begun
+        except BaseException:  # interrupted: nobody waits for what was begun
+            executor.shutdown(wait=False, cancel_futures=True)
+            for worker in multiprocessing.active_children():
+                worker.terminate()
+            raise
+        executor.shutdown()
         return
     try:
         from distributed import Client  # an optional extra
     except ImportError as error:
-        raise ImportError("--dask needs an extra: pip install 'kdphys[cluster]'.") from error
+        raise ImportError("--dask needs an extra: pip install '.[cluster]'.") from error
     with Client(command.dask, timeout=CLUSTER_S) as client, client.get_executor() as executor:
         yield executor
 
@@ -266,7 +278,7 @@ def _write_csv(path: Path, rows: list[tuple[Path, Measurement]]) -> str | None:
     What is wrong is returned as a sentence.
     """
     try:
-        with path.open("w", newline="") as file:
+        with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
             table = csv.writer(file)
             table.writerow(["video", "time_s", "wave"])
             for video, found in rows:

@@ -4,19 +4,25 @@ The work goes to any executor of `concurrent.futures`: processes of this machine
 """
 
 import csv
+import logging
 import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor, as_completed
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import Literal, NamedTuple, TextIO, cast
 
 from kdphys.errors import KDPhysError, VideoError, WorkerError
 from kdphys.pipeline import measure
 
+logger = logging.getLogger(__name__)
+
 COLUMNS: tuple[str, ...] = (
     "video", "heart_rate_bpm", "quality", "reason", "rmssd_ms", "sdnn_ms", "respiration_bpm",
-    "duration_s", "fps", "face_fraction", "model", "notes", "error",
+    "duration_s", "fps", "face_fraction", "model", "speed", "notes", "error",
 )  # fmt: skip
+
+Key = tuple[str, str, str]
+"""What tells rows apart: video, model and speed."""
 
 
 class Row(NamedTuple):
@@ -39,13 +45,16 @@ def measure_row(video: Path, model: str = "student", speed: float = 1.0) -> Row:
     Returns:
         Its row; a video that can't be read gives one too.
     """
+    cells: dict[str, object] = {"video": str(video), "model": model, "speed": f"{speed:g}"}
     try:
         record = measure(video, model, speed=speed).to_json()
     except KDPhysError as error:
-        return Row(video, {"video": str(video), "model": model, "error": str(error)})
-    cells = {name: record[name] for name in COLUMNS if name in record}
-    notes = " ".join(cast(list[str], record["notes"]))
-    return Row(video, {**cells, "video": str(video), "notes": notes})
+        return Row(video, {**cells, "error": " ".join(str(error).split())})
+    except Exception as error:  # one video must not end the others
+        logger.exception("%s could not be measured", video)
+        return Row(video, {**cells, "error": f"It could not be measured: {error!r}"})
+    found = {name: record[name] for name in COLUMNS if name in record}
+    return Row(video, {**found, **cells, "notes": " ".join(cast(list[str], record["notes"]))})
 
 
 def measure_all(
@@ -77,38 +86,39 @@ def measure_all(
         yield row
 
 
-def done_before(table: Path) -> set[str]:
-    """Videos that have a row in a table already.
-
-    Raises:
-        VideoError: The file is another table, or none.
-    """
-    if not table.exists() or not table.stat().st_size:
-        return set()
-    try:
-        with table.open(newline="", encoding="utf-8") as file:
-            rows = csv.DictReader(file)
-            if tuple(rows.fieldnames or ()) != COLUMNS:
-                raise ValueError("it has other columns")
-            return {row["video"] for row in rows}
-    except (ValueError, csv.Error) as error:
-        raise VideoError(
-            f"{table} is no table of this command ({error}): give another file, or delete it."
-        ) from error
+def key_of(video: Path, model: str, speed: float) -> Key:
+    """What tells the row of a video apart."""
+    return str(video), model, f"{speed:g}"
 
 
 class Table:
     """A CSV file that grows by a row at a time, so that an interrupted command loses none.
 
+    Rows that it has stay, but for those that are incomplete, as of a full disk, and those of videos
+    that could not be read: these may be measured anew.
+
     Args:
-        path: The file; rows that it has stay.
+        path: The file.
+
+    Raises:
+        VideoError: It is another table, or can't be read or written.
     """
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open("a", newline="", encoding="utf-8")
+        try:
+            rows = _rows(path)
+            unfinished = path.with_name(f"{path.name}.part")
+            with _opened(unfinished, "w") as file:
+                writer = csv.DictWriter(file, COLUMNS)
+                writer.writeheader()
+                writer.writerows(rows)
+            unfinished.replace(path)
+            self._file = _opened(path, "a")
+        except OSError as error:
+            raise VideoError(f"{path} can't be written ({error.strerror}).") from error
         self._writer = csv.DictWriter(self._file, COLUMNS, restval="")
-        if not self._file.tell():
-            self._writer.writeheader()
+        self.done: set[Key] = {(row["video"], row["model"], row["speed"]) for row in rows}
+        """What has a row."""
 
     def __enter__(self) -> "Table":
         return self
@@ -121,3 +131,25 @@ class Table:
         self._writer.writerow(row.cells)
         self._file.flush()
         os.fsync(self._file.fileno())
+
+
+def _opened(path: Path, mode: Literal["r", "w", "a"]) -> TextIO:
+    """Open a table; names of files need not be text."""
+    return path.open(mode, newline="", encoding="utf-8", errors="surrogateescape")
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    """Complete rows of a table, without those of videos that could not be read."""
+    if not path.exists() or not path.stat().st_size:
+        return []
+    try:
+        with _opened(path, "r") as file:
+            table = csv.DictReader(file)
+            if tuple(table.fieldnames or ()) != COLUMNS:
+                raise ValueError("it has other columns")
+            rows = [row for row in table if None not in row and None not in row.values()]
+    except (ValueError, csv.Error) as error:
+        raise VideoError(
+            f"{path} is no table of this command ({error}): give another file, or delete it."
+        ) from error
+    return [row for row in rows if not row["error"]]

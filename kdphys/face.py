@@ -12,9 +12,11 @@ import math
 import os
 import sys
 import warnings
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from threading import RLock
 from typing import Any, NamedTuple
 
 import cv2
@@ -63,6 +65,8 @@ _DOWN, _ACROSS = np.mgrid[:PATCH_PX, :PATCH_PX] / PATCH_PX + (0.5 / PATCH_PX - 0
 _WINDOW = np.exp(-((_ACROSS / 0.25) ** 2 + (_DOWN / 0.3) ** 2) / 2)  # the face, not what is behind
 _WEIGHT = (_WINDOW / _WINDOW.sum()).ravel()
 
+_stderr_turn = RLock()
+
 State = NDArray[np.float64]  # centre x, centre y, side of a square, in pixels. Shape (3,).
 
 
@@ -77,6 +81,8 @@ class FaceFinder:
 
     def __init__(self) -> None:
         self._models = {NEAR: _load_model(NEAR), FAR: _load_model(FAR)}
+        # A model that is only forgotten keeps its threads and 10 MB for ever.
+        weakref.finalize(self, _close, list(self._models.values())).atexit = False
 
     def find(self, rgb: NDArray[np.uint8]) -> list[FaceBox]:
         """Give all faces, the largest first; none is an answer.
@@ -427,6 +433,12 @@ def _load_model(model: int) -> Any:  # MediaPipe has no types
     return detector
 
 
+def _close(models: list[Any]) -> None:
+    """Give back what MediaPipe's models hold."""
+    for model in models:
+        model.close()
+
+
 @cache
 def _load_mesh() -> Any:  # MediaPipe has no types
     """Load MediaPipe's face mesh for single pictures, without its chatter."""
@@ -441,13 +453,14 @@ def _load_mesh() -> Any:  # MediaPipe has no types
 
 @contextmanager
 def _silent_stderr() -> Iterator[None]:
-    """Send what C++ code writes to standard error nowhere."""
-    sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
+    """Send what C++ code writes to standard error nowhere; it is the whole process's."""
+    with _stderr_turn:
+        sys.stderr.flush()
+        kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+        try:
+            os.dup2(nowhere, 2)
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+            os.close(nowhere)

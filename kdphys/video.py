@@ -7,6 +7,8 @@ CPU time a frame, turning it to RGB 7 to 12 more, and shrinking it on the way to
 
 import logging
 import math
+import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -78,9 +80,13 @@ def find_videos(path: Path) -> list[Path]:
         return [path]
     if not path.is_dir():
         raise VideoError(f"There is no file {path}: give the path of a video or of a folder.")
+    try:
+        files = sorted(path.iterdir())
+    except OSError as error:
+        raise VideoError(f"The folder {path} can't be opened ({error.strerror}).") from error
     videos = [
         file
-        for file in sorted(path.iterdir())
+        for file in files
         if file.suffix.lower() in VIDEO_SUFFIXES
         and not file.name.startswith(".")
         and file.is_file()
@@ -132,11 +138,16 @@ def read_frames(path: Path, speed: float = 1.0) -> Iterator[Frame]:
 
 
 def _check_file(path: Path) -> None:
-    if path.is_dir():
-        raise VideoError(f"{path} is a folder: give one video file.")
-    if not path.is_file():
-        raise VideoError(f"There is no file {path}: give the path of a video.")
-    if path.stat().st_size == 0:
+    try:
+        if path.is_dir():
+            raise VideoError(f"{path} is a folder: give one video file.")
+        if not path.is_file():
+            raise VideoError(f"There is no file {path}: give the path of a video.")
+        with path.open("rb") as file:
+            is_empty = not file.read(1)
+    except OSError as error:
+        raise VideoError(f"{path} can't be opened ({error.strerror}).") from error
+    if is_empty:
         raise VideoError(f"{path.name} is empty (0 bytes): record or copy it again.")
 
 
@@ -167,7 +178,8 @@ def _read_video(path: Path) -> Iterator[Frame]:
 def _open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     """Open the moving picture in a file."""
     try:
-        container = av.open(str(path))
+        # What a file says of itself need not be text.
+        container = av.open(str(path), metadata_errors="replace")
     except (OSError, FFmpegError) as error:
         raise VideoError(_unreadable(path, error.strerror or str(error))) from error
     with container:
@@ -191,8 +203,11 @@ def _open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
 def _moving_picture(path: Path, container: InputContainer) -> VideoStream:
     """Pick the video stream, which is not the cover of a music file."""
     for stream in container.streams.video:
-        if not stream.disposition & Disposition.attached_pic:
-            return stream
+        if stream.disposition & Disposition.attached_pic:
+            continue
+        if stream.codec_context is None:
+            raise VideoError(_unreadable(path, "its codec is unknown"))
+        return stream
     if not container.streams:
         raise VideoError(_unreadable(path, "it holds nothing"))
     held = "sound but no moving picture" if container.streams.audio else "no moving picture"
@@ -284,6 +299,13 @@ def _too_long(path: Path) -> str:
     )
 
 
+DAMAGE = (
+    KeyError, ValueError, RuntimeError, OSError, EOFError, SyntaxError, tokenize.TokenError,
+    MemoryError, struct.error, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+"""What reading a damaged archive may end with."""
+
+
 # Arrays ----------------------------------------------------------------------------------------
 
 
@@ -309,7 +331,7 @@ def _open_npz(
             with archive.open("time_s.npy") as stamps:
                 times = _read_times(stamps, shape)
             yield file, (shape[1], shape[2]), times, _read_views(archive, shape)
-    except (KeyError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error, EOFError) as error:
+    except DAMAGE as error:
         raise VideoError(
             f"{path.name} can't be used ({error}): an npz needs frames (T, H, W, 3) uint8 and "
             f"time_s (T,) in seconds, increasing."

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from kdphys.__main__ import BAD_INPUT, main
-from kdphys.batch import COLUMNS, Row, Table, done_before, measure_all, measure_row
+from kdphys.batch import COLUMNS, Row, Table, key_of, measure_all, measure_row
 from kdphys.errors import VideoError, WorkerError
 from kdphys.pipeline import measure
 
@@ -60,14 +60,18 @@ def test_a_folder_gives_a_table_and_the_same_command_goes_on(folder, tmp_path, m
     assert sorted(rows) == ["a.npz", "b.npz", "c.mp4"]
     assert abs(float(rows["a.npz"]["heart_rate_bpm"]) - float(rows["b.npz"]["heart_rate_bpm"])) == 0
     assert rows["c.mp4"]["error"]
-    assert "3 new rows, 1 of them" in capsys.readouterr().out
-    lines = table.read_text().splitlines(keepends=True)
-    table.write_text("".join(lines[:-1]))  # as if it had been interrupted before the last
+    assert "3 new rows; 1 could not be read" in capsys.readouterr().out
+    content = table.read_bytes()
+    end = content.index(b"b.npz") + 20
+    table.write_bytes(content[:end])  # as a full disk leaves it, in the middle of a row
     command(monkeypatch, *words)
-    assert "1 new rows" in capsys.readouterr().out
+    assert "new rows" in capsys.readouterr().out
     assert sorted(rows_of(table)) == ["a.npz", "b.npz", "c.mp4"]
-    assert command(monkeypatch, *words) == 0
-    assert "0 new rows" in capsys.readouterr().out
+    assert command(monkeypatch, *words) == BAD_INPUT  # what could not be read is tried again
+    assert "1 new rows; 1 could not be read" in capsys.readouterr().out
+    assert len(table.read_text().splitlines()) == 4
+    assert command(monkeypatch, folder / "a.npz", *words[1:], "--speed", "1.1") == 0
+    assert "1 new rows" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -92,19 +96,34 @@ def test_what_can_t_be_done_is_one_sentence(folder, words, complaint, monkeypatc
 
 def test_a_table_keeps_the_rows_it_has(tmp_path):
     path = tmp_path / "table.csv"
-    for name in ("one", "two, with a comma"):
+    names = ["one", "two, with a comma", "three\udce9 of no text", "four\nlines"]
+    for name in names:
         with Table(path) as table:
-            table.add(Row(Path(name), {"video": name, "heart_rate_bpm": 61.5}))
-    assert done_before(path) == {"one", "two, with a comma"}
-    assert len(path.read_text().splitlines()) == 3
-    assert done_before(tmp_path / "none.csv") == set()
+            cells = {"video": name, "model": "pos", "speed": "1", "heart_rate_bpm": 61.5}
+            table.add(Row(Path(name), dict(cells)))
+    with Table(path) as table:
+        assert table.done == {key_of(Path(name), "pos", 1.0) for name in names}
 
 
 def test_another_table_is_not_written_to(tmp_path):
     path = tmp_path / "table.csv"
     path.write_bytes(b"\xff\x00no table\n")
     with pytest.raises(VideoError, match="no table of this command"):
-        done_before(path)
+        Table(path)
+    assert path.read_bytes() == b"\xff\x00no table\n"
+
+
+def test_a_table_that_can_t_be_written_is_one_sentence(tmp_path):
+    with pytest.raises(VideoError, match="can't be written"):
+        Table(tmp_path / "nowhere" / "table.csv")
+
+
+def test_an_error_nobody_foresaw_is_a_row_too(npz, monkeypatch):
+    def fail(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr("kdphys.batch.measure", fail)
+    assert "a bug" in str(measure_row(npz, "pos").cells["error"])
 
 
 class Mortal(Executor):

@@ -10,7 +10,7 @@ from gradio_client import Client, handle_file
 from tests._hub import ROOT, TOKEN, FakeHub, environment, serve
 from tests._page import served
 from train.push import PushError
-from train.space import lay_out
+from train.space import MARK, lay_out
 
 
 def space(folder: Path, endpoint: str, *words: str, token: str = TOKEN) -> tuple[int, str]:
@@ -59,11 +59,21 @@ def test_a_space_holds_what_it_needs_and_no_more(tmp_path):
     lay_out(tmp_path / "s")  # again, over its own
 
 
-def test_a_folder_of_something_else_is_not_touched(tmp_path):
-    (tmp_path / "thesis.txt").write_text("three years of work")
+@pytest.mark.parametrize("name", ["thesis.txt", "app.py"])
+def test_a_folder_of_something_else_is_not_touched(name, tmp_path):
+    (tmp_path / name).write_text("three years of work")
     with pytest.raises(PushError, match="holds other files"):
         lay_out(tmp_path)
-    assert (tmp_path / "thesis.txt").exists()
+    assert (tmp_path / name).exists()
+
+
+def test_the_project_itself_is_never_replaced(tmp_path, monkeypatch):
+    (tmp_path / "app.py").write_text("")
+    (tmp_path / MARK).write_text("")
+    monkeypatch.setattr("train.space.ROOT", tmp_path)
+    with pytest.raises(PushError, match="holds other files"):
+        lay_out(tmp_path)
+    assert (tmp_path / "app.py").exists()
 
 
 @pytest.mark.slow

@@ -23,6 +23,7 @@ WANTED = (
     "weights", "docs",
 )  # fmt: skip
 LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", "*.safetensors")
+MARK = ".laid-out"
 FRONT_MATTER = ("sdk: gradio", "sdk_version:", "python_version:", "app_file: app.py")
 
 
@@ -31,7 +32,7 @@ class SpaceJob:
     """Lay out a Space, and push it if asked."""
 
     out: Path = Path("build/space")
-    """Folder for its files; one that is there must be empty, or a Space that was laid out."""
+    """Folder for its files; one that is there must be empty, or one that this command wrote."""
     push: str | None = None
     """Space on the Hub, as OWNER/NAME; made, and public, if it is not there. Needs a token."""
 
@@ -67,7 +68,7 @@ def lay_out(out: Path) -> list[Path]:
         PushError: The folder holds something else, or README.md is no Space's.
     """
     if out.exists() and any(out.iterdir()):
-        if not (out / "app.py").exists():
+        if not (out / MARK).exists() or ROOT.is_relative_to(out.resolve()):
             raise PushError(f"{out} holds other files: give a folder that is empty or new.")
         shutil.rmtree(out)
     head = (ROOT / "README.md").read_text().split("---")[1]
@@ -80,7 +81,9 @@ def lay_out(out: Path) -> list[Path]:
             shutil.copytree(ROOT / name, out / name, ignore=LEFT_OUT)
         else:
             shutil.copy(ROOT / name, out / name)
-    return sorted(path for path in out.rglob("*") if path.is_file())
+    files = sorted(path for path in out.rglob("*") if path.is_file())
+    (out / MARK).write_text("Written by train/space.py, which may replace all of this folder.\n")
+    return files
 
 
 if __name__ == "__main__":

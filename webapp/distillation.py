@@ -2,50 +2,57 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from kdphys.metrics import pearson
 from kdphys.runtime import ModelFacts
 from webapp import texts
 from webapp.cards import png, title
 from webapp.costs import short_count
 
 RESULTS = Path(__file__).parent.parent / "docs" / "results"
+DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError)  # of a file of results
 SIDE = 216  # of the pictures, in pixels
 
 
 def kept(facts: dict[str, ModelFacts], results: Path = RESULTS) -> str:
     """What teacher and student are and cost, and how well they read the test clips."""
     heading = title(texts.TAUGHT, texts.TAUGHT_NOTE)
-    found = _read(results / "results.json")
-    if found is None:
+    try:
+        found = json.loads((results / "results.json").read_text(encoding="utf-8"))
+        scores = {name: found["synthetic"][name]["all"] for name in texts.KINDS}
+        rows = [
+            [f"{texts.MODEL_NAMES[name]}: {kind}", *_costs(facts[name]), *_scores(scores[name])]
+            for name, kind in texts.KINDS.items()
+        ]
+        note = texts.KEPT_NOTE.format(clips=scores["student"]["n"])
+    except DAMAGE:
         return heading + _fine(texts.RESULTS_GONE)
-    scores = {name: found["synthetic"][name]["all"] for name in texts.KINDS}
-    rows = [
-        [f"{texts.MODEL_NAMES[name]}: {kind}", *_costs(facts[name]), *_scores(scores[name])]
-        for name, kind in texts.KINDS.items()
-    ]
-    note = texts.KEPT_NOTE.format(clips=scores["student"]["n"])
     return heading + _table(["Network", *texts.KEPT_COLUMNS], rows) + _fine(note)
 
 
 def worth(results: Path = RESULTS) -> str:
     """The table of the ablation."""
-    found = _read(results / "ablation.json")
-    if found is None:
+    try:
+        found = json.loads((results / "ablation.json").read_text(encoding="utf-8"))
+        arms = {
+            name: list(found["arms"][name].values())
+            for name in texts.WORTH_NAMES
+            if name in found["arms"]
+        }
+        rows = [
+            [texts.WORTH_NAMES[name], str(len(seeds))]
+            + [_spread([seed[key] for seed in seeds]) for key in list(texts.WORTH_COLUMNS)[1:]]
+            for name, seeds in arms.items()
+        ]
+        note = texts.WORTH_NOTE.format(
+            steps=found["settings"]["schedule"]["steps"], seeds=max(map(len, arms.values()))
+        )
+    except DAMAGE:
         return title(texts.WORTH) + _fine(texts.RESULTS_GONE)
-    arms = {name: list(seeds.values()) for name, seeds in found["arms"].items()}
-    rows = [
-        [name[:1].upper() + name[1:], str(len(seeds))]
-        + [_spread([seed[key] for seed in seeds]) for key in list(texts.WORTH_COLUMNS)[1:]]
-        for name, seeds in arms.items()
-    ]
-    note = texts.WORTH_NOTE.format(
-        steps=found["settings"]["schedule"]["steps"], seeds=max(map(len, arms.values()))
-    )
     columns = ["Learned from", *texts.WORTH_COLUMNS.values()]
     return title(texts.WORTH, note) + _table(columns, rows)
 
@@ -67,8 +74,8 @@ def looks(stretch: NDArray[np.uint8], maps: dict[str, NDArray[np.float32]]) -> s
         f"<figcaption>{name}</figcaption></figure>"
         for name, picture in pictures.items()
     )
-    one, other = (look.ravel() / np.linalg.norm(look) for look in maps.values())
-    alike = _fine(texts.LOOKS_ALIKE.format(alike=float(one @ other)))
+    one, other = (look.ravel().astype(np.float64) for look in maps.values())
+    alike = _fine(texts.LOOKS_ALIKE.format(alike=pearson(one, other)))
     return f'{title(texts.LOOKS, texts.LOOKS_NOTE)}<div class="kd-looks">{figures}</div>{alike}'
 
 
@@ -79,15 +86,13 @@ def no_looks() -> str:
 
 def _lit(face: NDArray[np.uint8], look: NDArray[np.float32]) -> NDArray[np.uint8]:
     """A face in grey under a map in colour. Shape (SIDE, SIDE, 3)."""
-    fine = cv2.resize(look / look.max(), (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
+    fine = cv2.resize(
+        look / max(float(look.max()), 1e-9), (SIDE, SIDE), interpolation=cv2.INTER_CUBIC
+    )
     levels = np.rint(255 * np.clip(fine, 0, 1)).astype(np.uint8)
     heat = cv2.cvtColor(cv2.applyColorMap(levels, cv2.COLORMAP_INFERNO), cv2.COLOR_BGR2RGB)
     grey = cv2.cvtColor(cv2.cvtColor(face, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
     return np.asarray(cv2.addWeighted(grey, 0.4, heat, 0.6, 0), np.uint8)
-
-
-def _read(path: Path) -> Any:
-    return json.loads(path.read_text()) if path.exists() else None
 
 
 def _costs(facts: ModelFacts) -> list[str]:

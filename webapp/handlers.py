@@ -1,6 +1,7 @@
 """What happens on a click: ask `kdphys`, hand what it found to charts and cards."""
 
 import json
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from html import escape
@@ -20,6 +21,8 @@ from webapp import cards, charts, distillation, downloads, texts
 from webapp.costs import Costs, costs_of
 
 Measurements = Mapping[str, Measurement]
+logger = logging.getLogger(__name__)
+
 PLOT_CONFIG = {"displaylogo": False, "displayModeBar": False, "doubleClick": "reset"}
 
 
@@ -29,6 +32,7 @@ class Choice(NamedTuple):
     preview: str
     hero: str
     crops: str
+    looks: str
     found: None = None
 
 
@@ -59,7 +63,8 @@ def on_video(video: str | None) -> tuple[Any, ...]:
         That the results are not to be seen, then the fields of `Choice`.
     """
     preview = cards.preview(video) if video else ""
-    choice = Choice(preview=preview, hero=cards.placeholder(), crops="")
+    hero, looks = cards.placeholder(), distillation.no_looks()
+    choice = Choice(preview=preview, hero=hero, crops="", looks=looks)
     return gr.update(visible=False), *choice
 
 
@@ -201,7 +206,12 @@ def _said_in_a_toast() -> Iterator[None]:
     """Show what the library says of a video it can't measure, for as long as it takes to read."""
     try:
         yield
+    except gr.Error:
+        raise
     except KDPhysError as error:
         # A toast is rendered as HTML, and the sentence may hold a visitor's file name.
         message = escape(str(error), quote=False)
         raise gr.Error(message, duration=None, print_exception=False) from error
+    except Exception as error:
+        logger.exception("a video could not be measured")
+        raise gr.Error(texts.FAILED, duration=None, print_exception=False) from error

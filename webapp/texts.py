@@ -149,7 +149,7 @@ LOOKS_NOTE = (
 )
 LOOKS_EMPTY = "Measure a video in the Video tab; where both networks look on it appears here."
 LOOKS_FACE = "Your clip, mean picture"
-LOOKS_ALIKE = "The two maps are alike by {alike:.2f}, where 1 is the same."
+LOOKS_ALIKE = "The two maps correlate by {alike:.2f}: 1 is the same, 0 has nothing in common."
 WORTH = "What each thing that the teacher says is worth"
 WORTH_NOTE = (
     "The same student, clips and {steps} steps; mean and spread of {seeds} seeds at most. The "
@@ -163,9 +163,27 @@ WORTH_COLUMNS = MappingProxyType(
         "within 3": "Within 3 bpm",
     }
 )
-RESULTS_GONE = "The results of this version are not at hand: docs/results is missing."
+WORTH_NAMES = MappingProxyType(
+    {
+        "labels alone": "Labels alone",
+        "+ wave": "Labels and the teacher's wave",
+        "+ wave by DILATE": "Labels and the teacher's wave, by DILATE",
+        "+ where it looks": "Labels and where the teacher looks",
+        "+ its features": "Labels and the teacher's features",
+        "all": "Labels and all of it, fading",
+        "all, to the end": "Labels and all of it, to the end",
+        "all, larger student": "All of it, a larger student",
+        "labels alone, mistimed": "Labels that are out of time",
+        "labels alone, mistimed and forgiven": "Such labels, forgiven",
+        "all, mistimed labels": "Such labels, forgiven, and a teacher of exact ones",
+        "all, mistimed for the teacher too": "Such labels, forgiven, and a teacher of the same",
+        "teacher": "The teacher itself",
+    }
+)
+RESULTS_GONE = "The results of this version are not at hand: docs/results is missing or damaged."
 
 NO_VIDEO = "No video is chosen. Drop a video of a face here, or pick an example."
+FAILED = "The server failed to measure this video. Try another one; if it stays so, tell its owner."
 GONE = "This reading has expired from the server. Measure the video again."
 
 ABOUT = """

@@ -9,7 +9,6 @@ import tempfile
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from threading import Thread
 from types import FrameType
 
 import gradio as gr
@@ -78,9 +77,7 @@ def serve(host: str, port: int) -> None:
     with tempfile.TemporaryDirectory(prefix="kdphys-") as folder:
         os.environ["GRADIO_TEMP_DIR"] = folder  # read by Gradio when components are made
         app = build_app()
-        Thread(
-            target=app.state.visits.new_meter, daemon=True
-        ).start()  # so that nobody waits for it
+        app.state.visits.new_meter()  # so that the first visitor need not wait for it
         uvicorn.run(app, host=host, port=port, access_log=False, timeout_graceful_shutdown=3)
 
 
