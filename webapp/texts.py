@@ -153,14 +153,14 @@ LOOKS_ALIKE = "The two maps correlate by {alike:.2f}: 1 is the same, 0 has nothi
 WORTH = "What each thing that the teacher says is worth"
 WORTH_NOTE = (
     "The same student, clips and {steps} steps; mean and spread of {seeds} seeds at most. The "
-    "correlation is that of its wave with the true pulse."
+    "correlation is that of its wave with the true pulse. Differences within the spread mean nothing."
 )
 WORTH_COLUMNS = MappingProxyType(
     {
         "seeds": "Seeds",
         "correlation": "Correlation",
-        "MAE": "Mean error",
-        "within 3": "Within 3 bpm",
+        "MAE": "Mean error, bpm",
+        "within 3": "Share within 3 bpm",
     }
 )
 WORTH_NAMES = MappingProxyType(
@@ -173,10 +173,10 @@ WORTH_NAMES = MappingProxyType(
         "all": "Labels and all of it, fading",
         "all, to the end": "Labels and all of it, to the end",
         "all, larger student": "All of it, a larger student",
-        "labels alone, mistimed": "Labels that are out of time",
-        "labels alone, mistimed and forgiven": "Such labels, forgiven",
-        "all, mistimed labels": "Such labels, forgiven, and a teacher of exact ones",
-        "all, mistimed for the teacher too": "Such labels, forgiven, and a teacher of the same",
+        "labels alone, mistimed": "Labels out of time",
+        "labels alone, mistimed and forgiven": "Labels out of time, forgiven",
+        "all, mistimed labels": "Labels out of time, forgiven, and a teacher of exact ones",
+        "all, mistimed for the teacher too": "Labels out of time, forgiven, and a teacher of the same",
         "teacher": "The teacher itself",
     }
 )

@@ -139,8 +139,8 @@ def build_page() -> gr.Blocks:
                 _video_tab(looks)
             with gr.Tab(texts.TAB_DISTILLATION):
                 _distillation_tab(looks)
-            with gr.Tab(texts.TAB_ABOUT):
-                gr.Markdown(texts.ABOUT, elem_id="kd-about", elem_classes="kd-card")
+            with gr.Tab(texts.TAB_ABOUT), gr.Column(elem_classes="kd-card"):
+                gr.Markdown(texts.ABOUT, elem_id="kd-about")
     return page.queue(max_size=WAITING)
 
 
