@@ -153,7 +153,7 @@ LOOKS_ALIKE = "The two maps correlate by {alike:.2f}: 1 is the same, 0 has nothi
 WORTH = "What each thing that the teacher says is worth"
 WORTH_NOTE = (
     "The same student, clips and {steps} steps; mean and spread of {seeds} seeds at most. The "
-    "correlation is that of its wave with the true pulse. Differences within the spread mean nothing."
+    "correlation is that of its wave with the true pulse. What is within the spread means nothing."
 )
 WORTH_COLUMNS = MappingProxyType(
     {
@@ -176,7 +176,7 @@ WORTH_NAMES = MappingProxyType(
         "labels alone, mistimed": "Labels out of time",
         "labels alone, mistimed and forgiven": "Labels out of time, forgiven",
         "all, mistimed labels": "Labels out of time, forgiven, and a teacher of exact ones",
-        "all, mistimed for the teacher too": "Labels out of time, forgiven, and a teacher of the same",
+        "all, mistimed for the teacher too": "Labels out of time, forgiven, and a teacher of such",
         "teacher": "The teacher itself",
     }
 )
