@@ -69,7 +69,7 @@ bench: .venv/.app
 
 lock: .venv/.release
 	.venv/release/bin/pip-compile --quiet --generate-hashes --strip-extras --no-annotate --no-header \
-	    --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --output-file .venv/lock requirements.txt
+	    --no-emit-options --output-file .venv/lock requirements.txt
 	{ head -2 requirements.lock; cat .venv/lock; } > .venv/lock.new
 	mv .venv/lock.new requirements.lock
 

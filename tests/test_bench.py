@@ -42,7 +42,7 @@ PUBLISHED = {
 @pytest.mark.parametrize("peer", PEERS, ids=lambda peer: peer.name)
 def test_public_architectures_have_their_published_size(peer):
     parameters, macs, tolerance = PUBLISHED[peer.name]
-    network = peer.build(peer.side, peer.frames).eval()
+    network = peer.build(peer.side).eval()
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         wave = network(torch.rand(1, 3, peer.frames, peer.side, peer.side))
     assert wave.shape == (1, peer.frames)

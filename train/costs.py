@@ -154,7 +154,7 @@ def _ours() -> list[Cost]:
 def _cost_of(peer: Peer, folder: Path, rounds: int) -> Cost:
     """Export a public architecture with random weights, and measure it."""
     torch.manual_seed(0)
-    network = peer.build(peer.side, peer.frames).eval()
+    network = peer.build(peer.side).eval()
     clip = torch.rand(1, 3, peer.frames, peer.side, peer.side)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         network(clip)

@@ -235,7 +235,7 @@ def _cost(student: Student) -> dict[str, float]:
     for frame in clip:
         began = time.perf_counter()
         given = {"clip": frame, "frames": frames, "features": features}
-        _, frames, features = network.run(None, given)
+        _, frames, features, _ = network.run(None, given)
         times.append(1000 * (time.perf_counter() - began))
     return {
         "parameters": sum(weight.numel() for weight in student.parameters()),

@@ -17,8 +17,8 @@ class Peer:
     """An architecture at its usual input."""
 
     name: str
-    build: Callable[[int, int], nn.Module]
-    """Of side and frames."""
+    build: Callable[[int], nn.Module]
+    """For a side of its input in pixels."""
     side: int
     """Of its input in pixels."""
     frames: int
@@ -28,7 +28,7 @@ class Peer:
 class PhysNet(nn.Module):
     """3D encoder and decoder (Yu, Li & Zhao, 2019, arXiv 1905.02419): clip in, wave out."""
 
-    def __init__(self, frames: int) -> None:
+    def __init__(self) -> None:
         super().__init__()
         halve, space = nn.MaxPool3d(2), nn.MaxPool3d((1, 2, 2))
         self.encode = nn.Sequential(
@@ -37,12 +37,12 @@ class PhysNet(nn.Module):
             *_volume(64, 64), *_volume(64, 64),
         )  # fmt: skip
         self.decode = nn.Sequential(*_twice_as_long(64), *_twice_as_long(64))
-        self.pool = nn.AdaptiveAvgPool3d((frames, 1, 1))
         self.wave = nn.Conv3d(64, 1, 1)
 
     def forward(self, clip: Tensor) -> Tensor:
         """Wave (B, T) of a clip (B, 3, T, S, S), T a multiple of 4."""
-        return self.wave(self.pool(self.decode(self.encode(clip)))).flatten(1)
+        found = self.decode(self.encode(clip)).mean((3, 4), keepdim=True)
+        return self.wave(found).flatten(1)
 
 
 class FactorizeLike(nn.Module):
@@ -58,13 +58,12 @@ class FactorizeLike(nn.Module):
             *_narrowing(3, 12), *_narrowing(12, 12, 2), *_narrowing(12, 16), *_narrowing(16, 16, 2),
             *_narrowing(16, 16), *_narrowing(16, 16, 2), *_narrowing(16, 16), *_narrowing(16, 16),
         )  # fmt: skip
-        self.pool = nn.AdaptiveAvgPool3d((None, 1, 1))
         self.wave = nn.Conv3d(16, 1, (3, 1, 1), padding=(1, 0, 0))
 
     def forward(self, clip: Tensor) -> Tensor:
         """Wave (B, T) of a clip (B, 3, T, S, S)."""
         change = F.pad(clip.diff(dim=2), (0, 0, 0, 0, 1, 0))
-        return self.wave(self.pool(self.body(change))).flatten(1)
+        return self.wave(self.body(change).mean((3, 4), keepdim=True)).flatten(1)
 
 
 class Shifted2D(nn.Module):
@@ -104,10 +103,10 @@ class Shifted2D(nn.Module):
 
 
 PEERS = (
-    Peer("PhysNet", lambda _, frames: PhysNet(frames), 72, 128),
-    Peer("TS-CAN", lambda side, _: Shifted2D(side, two_branches=True), 36, 180),
-    Peer("EfficientPhys", lambda side, _: Shifted2D(side, two_branches=False), 36, 180),
-    Peer("3D like FactorizePhys", lambda *_: FactorizeLike(), 72, 160),
+    Peer("PhysNet", lambda _: PhysNet(), 72, 128),
+    Peer("TS-CAN", lambda side: Shifted2D(side, two_branches=True), 36, 180),
+    Peer("EfficientPhys", lambda side: Shifted2D(side, two_branches=False), 36, 180),
+    Peer("3D like FactorizePhys", lambda _: FactorizeLike(), 72, 160),
 )
 
 
