@@ -32,11 +32,11 @@ def ahead(items: Iterator[Item], most: int = MOST_WAITING) -> Generator[Item, No
     Yields:
         The items.
     """
-    with ThreadPoolExecutor(1, "ahead") as worker:
+    worker = ThreadPoolExecutor(1, "ahead")
+    try:
         waiting = deque(worker.submit(next, items, _END) for _ in range(most))
-        try:
-            while not isinstance(item := waiting.popleft().result(), _End):
-                waiting.append(worker.submit(next, items, _END))
-                yield item
-        finally:
-            worker.shutdown(wait=True, cancel_futures=True)
+        while not isinstance(item := waiting.popleft().result(), _End):
+            waiting.append(worker.submit(next, items, _END))
+            yield item
+    finally:
+        worker.shutdown(cancel_futures=True)

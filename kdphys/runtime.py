@@ -161,17 +161,11 @@ class StudentModel:
 
     def looks(self, pixels: Pixels) -> NDArray[np.float32]:
         """Where it looks in each of some crops in a row, shape (T, S, S, 3). Shape (T, H, W)."""
-        found, clip = [], _as_clip(pixels)
-        frames, past = np.repeat(clip[:, :1], self.reach, axis=1), np.zeros(self.past, np.float32)
-        for i in range(0, len(pixels), STREAM_CHUNK):
-            maps, frames, past = _run_onnx(
-                self.network,
-                ("maps", "next_frames", "next_features"),
-                clip=clip[:, i : i + STREAM_CHUNK],
-                frames=frames,
-                features=past,
-            )
-            found.append(_strength(maps[0].swapaxes(0, 1)))
+        session = StudentSession(self)
+        found = [
+            _strength(session.run(pixels[i : i + STREAM_CHUNK], "maps").swapaxes(0, 1))
+            for i in range(0, len(pixels), STREAM_CHUNK)
+        ]
         return np.concatenate(found)
 
 
@@ -191,7 +185,8 @@ class StudentSession:
         if not len(pixels):
             return np.empty(0, np.float32)
         pieces = [
-            self._run(pixels[i : i + STREAM_CHUNK]) for i in range(0, len(pixels), STREAM_CHUNK)
+            self.run(pixels[i : i + STREAM_CHUNK], "wave")
+            for i in range(0, len(pixels), STREAM_CHUNK)
         ]
         self._last = pixels[-1:]
         wave = np.concatenate(pieces)
@@ -205,20 +200,21 @@ class StudentSession:
             return np.empty(0, np.float32)
         return self.push(np.repeat(self._last, self._model.lag, axis=0))
 
-    def _run(self, pixels: Pixels) -> Wave:
+    def run(self, pixels: Pixels, wanted: str) -> NDArray[np.float32]:
+        """Take the next crops; give one output of the network. Shape (T, ...)."""
         began = time.perf_counter()
         clip = _as_clip(pixels)
         if self._frames is None:
             self._frames = np.repeat(clip[:, :1], self._model.reach, axis=1)
-        wave, self._frames, self._past = _run_onnx(
+        found, self._frames, self._past = _run_onnx(
             self._model.network,
-            ("wave", "next_frames", "next_features"),
+            (wanted, "next_frames", "next_features"),
             clip=clip,
             frames=self._frames,
             features=self._past,
         )
         self.seconds += time.perf_counter() - began
-        return wave[0]
+        return found[0]
 
 
 class TeacherModel:

@@ -10,6 +10,7 @@ from kdphys.metrics import mae
 from kdphys.pulse import WAVE_BAND_HZ, bandpass
 from kdphys.vitals import Calibration, QualityFeatures, measure_vitals, read_rate
 from tests._waves import noise, pulse_wave, still_photo
+from train.references import clearest, rates_of
 
 PPG = Path(__file__).parents[1] / "../shared/data/ppg"
 FPS = 30.0
@@ -203,28 +204,11 @@ def test_finger_waves_of_real_people_read_as_their_oximeters(person, worst):
     green = np.genfromtxt(PPG / f"uw_oximetry/Left/{person}.csv", delimiter=",", skip_header=1)[
         : int(300 * FPS), 1
     ]
-    with (PPG / f"uw_oximetry/gt/{person}.csv").open(encoding="utf-8-sig") as file:
-        names = file.readline().split(",")
-        column = names.index("Pulse 1")
-        pulse = np.array([float(line.split(",")[column] or 0) for line in file])
+    pulse = rates_of(PPG / f"uw_oximetry/gt/{person}.csv")
     track = read_rate(bandpass(-green, FPS, WAVE_BAND_HZ), FPS).track
     true = pulse[np.minimum(track.time_s.astype(int), len(pulse) - 1)]
     # Oximeters average several seconds and show them late; persons breathe deeply on purpose.
     assert mae(track.bpm, np.where(true > 0, true, np.nan)) < worst
-
-
-def clearest_wave(table):
-    """Wave of the colour channel with the best signal, on an even grid, and its rate."""
-    time_s = table[:, 0] / 1000
-    even_s = np.arange(time_s[0], time_s[-1], 1 / FPS)
-    waves = [
-        bandpass(-np.interp(even_s, time_s, channel), FPS, WAVE_BAND_HZ)
-        for channel in table[:, 1:].T
-        if channel.std() > 1e-3  # some phones leave a channel empty
-    ]
-    rates = [read_rate(wave, FPS) for wave in waves]
-    best = max(range(len(waves)), key=lambda k: rates[k].features.snr_db)
-    return waves[best], rates[best]
 
 
 @NO_PPG
@@ -233,7 +217,8 @@ def test_finger_waves_of_real_people_read_as_their_chest_straps():
     for folder in sorted((PPG / "welltory/data").iterdir()):
         table = np.genfromtxt(folder / "PPG.csv", delimiter=",", skip_header=1)
         beats_ms = np.array((folder / "RR.txt").read_text().split(), float)
-        wave, rate = clearest_wave(table)
+        wave = clearest(table)
+        rate = read_rate(wave, FPS)
         rate_errors.append(rate.bpm - 60000 / beats_ms.mean())
         steps = np.diff(beats_ms)
         true = np.sqrt(np.mean(steps[np.abs(steps) < 0.2 * beats_ms[:-1]] ** 2))

@@ -115,7 +115,7 @@ def _beside_oximeters(folder: Path, read: Reader) -> Iterator[dict[str, object]]
         if not truth.exists():
             continue
         table = np.loadtxt(path, delimiter=",", skiprows=1, ndmin=2)
-        true = _pulse_of(truth)
+        true = rates_of(truth)
         wave = bandpass(-table[:, 1], FINGER_HZ, WAVE_BAND_HZ)
         for start_s in range(0, int(len(wave) / FINGER_HZ - PIECE_S), int(PIECE_S)):
             told = true[start_s : start_s + int(PIECE_S)]
@@ -130,7 +130,7 @@ def _beside_oximeters(folder: Path, read: Reader) -> Iterator[dict[str, object]]
             }
 
 
-def _pulse_of(path: Path) -> Array:
+def rates_of(path: Path) -> Array:
     """The first oximeter's rate at each second; 0 where it told none."""
     with path.open(encoding="utf-8-sig") as file:
         column = file.readline().split(",").index("Pulse 1")
@@ -144,7 +144,7 @@ def _beside_strap(folder: Path, read: Reader) -> Iterator[dict[str, object]]:
             continue
         table = np.loadtxt(path, delimiter=",", skiprows=1, ndmin=2)
         rr_ms = np.loadtxt(strap, ndmin=1)
-        found = read(_clearest(table))
+        found = read(clearest(table))
         steps = np.diff(rr_ms)
         usual = np.abs(steps) < USUAL_CHANGE * rr_ms[:-1]
         yield {
@@ -159,7 +159,7 @@ def _beside_strap(folder: Path, read: Reader) -> Iterator[dict[str, object]]:
         }
 
 
-def _clearest(table: Array) -> Array:
+def clearest(table: Array) -> Array:
     """Wave of the colour with the best signal, on an even grid. Shape (T,)."""
     time_s = (table[:, 0] - table[0, 0]) / 1000
     even_s = np.arange(0, time_s[-1], 1 / FINGER_HZ)

@@ -15,18 +15,12 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
+from kdphys.colours import COLOURS
 from kdphys.runtime import FPS, Model, open_model
 from train.datasets import ClipStore
 from train.scores import Array, Scores, wave_of
 
 WORST = 6
-COLOURS = {
-    "student": "#2b83d9",
-    "teacher": "#e5850b",
-    "pos": "#0f9f77",
-    "chrom": "#c4649b",
-    "green": "#7d8799",
-}
 STYLE = """
 body { font: 16px/1.5 "Helvetica Neue", Arial, sans-serif; max-width: 1060px; margin: 40px auto;
   padding: 0 20px; color: #1b2330; }
@@ -129,6 +123,7 @@ def _groups(evidence: Evidence) -> list[str]:
     """Error by what the clips are like."""
     store, true = evidence.pulsing, evidence.pulsing.bpm.astype(np.float64)
     light = np.array([store.clip(at).mean() for at in range(len(store))])
+    strength = np.array([_told(store, at, "strength") for at in range(len(store))])
     unrest = np.array([_unrest(store.clip(at)) for at in range(len(store))])
     ways: dict[str, Group] = {
         "Heart rate": lambda at: _band(true[at], (60, 90, 120), "bpm"),
@@ -137,8 +132,7 @@ def _groups(evidence: Evidence) -> list[str]:
         "Motion": lambda at: _rank(unrest, at, ("calmest third", "middle", "most restless third")),
         "Codec": lambda at: str(store.truths[at]["codec"] or "none"),
         "Strength of the pulse": lambda at: _rank(
-            np.array([_told(store, each, "strength") for each in range(len(store))]), at,
-            ("weakest third", "middle", "strongest third"),
+            strength, at, ("weakest third", "middle", "strongest third")
         ),
     }  # fmt: skip
     parts = [

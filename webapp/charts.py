@@ -1,8 +1,6 @@
 """Figures of the page. Pure functions: a measurement goes in, a plotly figure comes out.
 
-Colours follow Okabe and Ito (2008), "Color Universal Design", so that they can be told apart by
-colour-blind eyes, in shades that stand out on a white and on a near-black page. Grounds are
-transparent; `style.css` colours text, axes and grid for the light and the dark page.
+Grounds are transparent; `style.css` colours text, axes and grid for the light and the dark page.
 """
 
 from collections.abc import Sequence
@@ -12,17 +10,11 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from kdphys.colours import COLOURS
 from kdphys.pipeline import Measurement
 from webapp import texts
 from webapp.costs import Costs, cost_texts, times
 
-COLOURS = {
-    "student": "#2b83d9",
-    "teacher": "#e5850b",
-    "pos": "#0f9f77",
-    "chrom": "#c4649b",
-    "green": "#7d8799",
-}
 PULSE = "#e5484d"  # beats and the heart-rate peak
 INK = "#7d8799"  # text and lines where the style sheet doesn't reach
 GRID = "rgba(125, 135, 153, 0.22)"

@@ -8,10 +8,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
+from kdphys.colours import COLOURS
 from kdphys.pipeline import Measurement
 from webapp import texts
 from webapp.charts import (
-    COLOURS,
     PULSE,
     heights_at,
     rate_range,
