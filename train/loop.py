@@ -145,7 +145,7 @@ def in_step(said: Tensor, true: Tensor, slack: int) -> tuple[Tensor, Tensor]:
     shifted = torch.stack([true[:, start : start + frames] for start in range(2 * slack + 1)])
     with torch.no_grad():
         best = torch.stack([negative_pearson(inside, one) for one in shifted]).argmin(0)
-    return inside, shifted[best, torch.arange(len(said))]
+    return inside, shifted[best, torch.arange(len(said), device=best.device)]
 
 
 def train(run: Run) -> None:
@@ -316,8 +316,14 @@ def record_run(run: Run, processes: int) -> None:
         "versions": {name: version(name) for name in PACKAGES},
         "python": platform.python_version(),
         "machine": platform.machine(),
+        "device": device_name(),
     }
     (run.out / "run.json").write_text(json.dumps(facts, indent=1, default=str) + "\n")
+
+
+def device_name() -> str:
+    """What computes here: the GPU's name, or the processor's kind."""
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else platform.machine()
 
 
 def without_folders(recipe: dict[str, object]) -> dict[str, object]:
