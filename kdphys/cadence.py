@@ -107,7 +107,9 @@ def find_cadence(key_times_s: Array | None, seconds: float) -> Cadence | None:
     if not LEAST_PERIOD_S <= period <= MOST_PERIOD_S:
         return None
     alike = np.abs(gaps - period) <= max(0.05 * period, 0.05)
-    return Cadence(time_s, float(gaps[alike].mean()), bool(alike.mean() >= 0.6))
+    if alike.any():  # the median of an even number of gaps can lie between all of them
+        period = float(gaps[alike].mean())
+    return Cadence(time_s, period, bool(alike.mean() >= 0.6))
 
 
 def remove_locked(wave: Array, fps: float, cadence: Cadence) -> Array:

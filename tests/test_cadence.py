@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kdphys.cadence import STILL, Stillness
+from kdphys.cadence import STILL, Stillness, find_cadence
 from kdphys.vitals import measure_vitals
 from tests._waves import pulse_wave
 
@@ -55,3 +55,10 @@ def test_no_reading_comes_from_a_still_and_the_reason_says_so():
     assert found.heart_rate.quality < 0.5
     assert "key frames" in (found.heart_rate.reason or "")
     assert all(window.heart_rate_bpm is None for window in found.windows)
+
+
+def test_key_frames_whose_gaps_are_all_unlike_have_a_cadence_nonetheless():
+    found = find_cadence(np.array([0.0, 2.0, 3.2, 4.4, 5.8]), 6.8)  # of a damaged file
+    assert found is not None
+    assert found.period_s == pytest.approx(1.3)
+    assert not found.steady
