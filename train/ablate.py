@@ -7,6 +7,7 @@ clip at several speeds. A finished run is not done again, nor a row of docs/resu
 so a stopped command goes on.
 """
 
+import json
 import logging
 import platform
 from collections.abc import Mapping
@@ -242,6 +243,12 @@ def score_arm(model: Model, trials: Trials) -> dict[str, float]:
     return {name: round(value, 3) for name, value in row.items()}
 
 
+def _trained_on(job: AblationJob) -> str:
+    """What the students learned on, as their runs say."""
+    kept = (json.loads(name.read_text()) for name in job.runs.glob("*/run.json"))
+    return " and ".join(sorted({run.get("device", "an unnamed machine") for run in kept}))
+
+
 def _slug(name: str) -> str:
     return "".join(letter if letter.isalnum() else "-" for letter in name).strip("-")
 
@@ -250,7 +257,8 @@ def _page(found: Study, job: AblationJob) -> str:
     lines = [
         "# What each part of the distillation is worth",
         "",
-        f"Made by `python train/ablate.py` on {platform.machine()}: {job.schedule.steps} steps of",
+        f"Made by `python train/ablate.py` on {platform.machine()}, students trained on",
+        f"{_trained_on(job)}: {job.schedule.steps} steps of",
         f"{job.schedule.batch} clips; {job.clips} test clips of 30 s at difficulty 1 and",
         f"{job.negatives} without a pulse; mean ± standard deviation over seeds. Errors in bpm;",
         "readings by the confidence that untrained networks get. Mistimed: the label of each clip",
