@@ -17,7 +17,7 @@ from typing import Annotated, Literal
 import tyro
 from tqdm import tqdm
 
-from kdphys.batch import Table, key_of, measure_all
+from kdphys.batch import Table, end_with_parent, key_of, measure_all
 from kdphys.bench import bench
 from kdphys.errors import KDPhysError
 from kdphys.pipeline import MODELS, Measurement, measure
@@ -185,7 +185,9 @@ def _workers(command: BatchCommand, most: int) -> Iterator[Executor]:
     """Who measures: processes of this machine, or the workers of a cluster."""
     if command.dask is None:
         fresh = multiprocessing.get_context("spawn")
-        executor = ProcessPoolExecutor(max(1, min(command.jobs, most)), fresh)
+        executor = ProcessPoolExecutor(
+            max(1, min(command.jobs, most)), fresh, initializer=end_with_parent
+        )
         try:
             yield executor
         except BaseException:  # interrupted: nobody waits for what was begun

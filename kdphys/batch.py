@@ -5,9 +5,12 @@ The work goes to any executor of `concurrent.futures`: processes of this machine
 
 import csv
 import logging
+import multiprocessing
 import os
+import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor, as_completed
+from multiprocessing import connection
 from pathlib import Path
 from typing import Literal, NamedTuple, TextIO, cast
 
@@ -84,6 +87,19 @@ def measure_all(
                 "them, or more memory."
             ) from error
         yield row
+
+
+def end_with_parent() -> None:
+    """End this worker process as soon as the one that started it is gone, however that ended."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        raise RuntimeError("end_with_parent() must be called in a process that another started")
+
+    def watch() -> None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, name="watch the parent", daemon=True).start()
 
 
 def key_of(video: Path, model: str, speed: float) -> Key:

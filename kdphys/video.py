@@ -34,7 +34,7 @@ from kdphys.view import View
 VIDEO_SUFFIXES = frozenset(
     (".3gp", ".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".npz", ".webm")
 )
-READABLE = "an mp4, mov, webm, avi, mkv or npz file"
+READABLE = "an mp4, mov, webm, avi or mkv file"
 MAX_PIXELS = 7680 * 4320
 """Largest frame that is read (8K): its RGB takes 100 MB."""
 MAX_DURATION_S = 4 * 3600.0

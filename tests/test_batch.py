@@ -1,6 +1,9 @@
 """Many videos at once: the table, what is done before, workers that die, and a cluster."""
 
 import csv
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from pathlib import Path
@@ -145,6 +148,44 @@ class Mortal(Executor):
 def test_a_worker_that_dies_ends_with_a_sentence(folder):
     with pytest.raises(WorkerError, match=r"A worker died.*out of memory"):
         list(measure_all([folder / "c.mp4"] * 2, Mortal(), "pos"))
+
+
+PARENT = """
+import multiprocessing, os, sys
+from concurrent.futures import ProcessPoolExecutor
+from kdphys.batch import end_with_parent
+
+if __name__ == "__main__":
+    fresh = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, fresh, initializer=end_with_parent) as executor:
+        print(executor.submit(os.getpid).result(), flush=True)
+        sys.stdin.read()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks a process up in /proc")
+def test_workers_end_with_a_command_that_was_killed(tmp_path):
+    script = tmp_path / "parent.py"
+    script.write_text(PARENT)
+    with subprocess.Popen(
+        [sys.executable, script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdout
+        worker = int(parent.stdout.readline())
+        parent.kill()
+    patience = time.monotonic() + 30
+    while runs(worker):
+        assert time.monotonic() < patience, "the worker outlived its parent"
+        time.sleep(0.05)
+
+
+def runs(process: int) -> bool:
+    """Whether a process is there, and not just waiting to be reaped."""
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
 
 
 def test_any_executor_will_do(folder):
