@@ -112,7 +112,8 @@ def main(job: EvaluateJob) -> None:
     for name in job.models:
         model = open_model(name, threads=2)
         read[name], unread[name] = score(model, pulsing), score(model, silent)
-        synthetic[name] = _summary(read[name], unread[name], pulsing)
+        sure = np.isfinite(read[job.models[0]].given)
+        synthetic[name] = _summary(read[name], unread[name], pulsing, sure)
         logger.info("%s: %s", name, synthetic[name]["all"])
     report: dict[str, object] = {
         "command": _command(job),
@@ -191,12 +192,15 @@ def drawn_clips(folder: Path, clips: int, seed: int, config: SyntheticConfig) ->
     return read_store(folder, clips)
 
 
-def _summary(scores: Scores, silent: Scores, store: ClipStore) -> dict[str, object]:
-    """Table of one model: all clips, then by rate and by skin."""
+def _summary(
+    scores: Scores, silent: Scores, store: ClipStore, sure: NDArray[np.bool_]
+) -> dict[str, object]:
+    """Table of one model: all clips, those of which the first model is sure, by rate, by skin."""
     true = store.bpm.astype(np.float64)
     melanin = np.array([float(str(truth["melanin"])) for truth in store.truths])
     everything = np.ones(len(true), bool)
     table: dict[str, object] = {"all": _line(scores, true, everything)}
+    table["where the first reads"] = _line(scores, true, sure)
     for name, (low, high) in BANDS.items():
         table[name] = _line(scores, true, (true >= low) & (true < high))
     for name, (low, high) in SKINS.items():
@@ -267,8 +271,9 @@ def _page(report: dict[str, object], job: EvaluateJob) -> str:
     lines += markdown_table(
         ["model", *COLUMNS], [[name, *_cells(rows["all"])] for name, rows in synthetic.items()]
     )
-    lines += ["", "### By heart rate and skin", ""]
-    groups = [*BANDS, *SKINS]
+    lines += ["", f"### By heart rate and skin, and where {job.models[0]} gives a reading"]
+    lines += ["", "MAE, whatever the confidence.", ""]
+    groups = [*BANDS, *SKINS, "where the first reads"]
     lines += markdown_table(
         ["model", *groups],
         [

@@ -1,0 +1,59 @@
+"""The comparison with open-rppg, of which a stand-in answers here."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from train.rivals import RivalsJob, main
+
+STAND_IN = """
+class Model:
+    def __init__(self, name):
+        self.name, self.times = name, []
+    def __enter__(self):
+        self.times = []
+    def __exit__(self, *_):
+        pass
+    def update_frame(self, picture, time_s):
+        assert picture.ndim == 3 and picture.dtype == "uint8"
+        self.times.append(time_s)
+    def hr(self, return_hrv):
+        if self.name == "silent":
+            return None
+        return {"hr": 10 * self.times[-1], "SQI": 0.9}
+"""
+
+
+@pytest.fixture
+def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RivalsJob:
+    """Two clips of 8 s, and a package of open-rppg's name that says ten times their length."""
+    (tmp_path / "rppg.py").write_text(STAND_IN)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    return RivalsJob(
+        Path(sys.executable), models=("loud", "silent"), clips=2, seconds=8.0, out=tmp_path / "out"
+    )
+
+
+def test_rivals_read_the_very_same_clips(job, tmp_path):
+    main(job)
+    found = json.loads((tmp_path / "out" / "rivals.json").read_text())
+    assert found["said"]["loud"]["bpm"] == pytest.approx([80, 80], abs=1)
+    assert found["said"]["silent"]["bpm"] == [None, None]
+    assert found["models"]["loud"]["sure"] == 1
+    assert found["models"]["silent"]["sure"] == 0
+    assert found["models"]["silent"]["MAE"] is None
+    assert found["models"]["silent"]["within 3"] == 0
+    assert "| silent |" in (tmp_path / "out" / "rivals.md").read_text()
+
+
+def test_an_environment_without_open_rppg_says_so(job, tmp_path):
+    (tmp_path / "rppg.py").write_text("raise ImportError('no rppg here')")
+    with pytest.raises(RuntimeError, match=r"(?s)could not run loud of open-rppg.*no rppg here"):
+        main(job)
+
+
+def test_a_real_clip_needs_its_rate():
+    with pytest.raises(ValueError, match="real_bpm"):
+        RivalsJob(Path("python"), real=Path("face.mp4"))

@@ -1,0 +1,260 @@
+"""Beside networks that learned from real faces: `python train/rivals.py --python VENV/bin/python`.
+
+The PyPI package open-rppg carries public architectures with weights of its own, whose terms are not
+clear, so they are compared with and nothing else. It needs other versions of what KDPhys needs, and
+lives in an environment of its own: `python -m venv VENV && VENV/bin/pip install open-rppg==0.1.1`.
+Both get the very same pictures, find the face by themselves, and say a rate.
+"""
+
+import json
+import logging
+import platform
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import tyro
+from numpy.typing import NDArray
+
+from kdphys.pipeline import measure
+from train.benchmark import markdown_table
+from train.evaluate import SPEEDS
+from train.scores import raw_bpm
+from train.synthetic import SyntheticConfig, make_film
+
+logger = logging.getLogger(__name__)
+
+SEED = 5_000_000  # nothing else takes seeds from here on
+SIDE = 256  # of the pictures, in pixels
+FPS = 30.0
+SURE = 0.5  # quality of a signal above which the rivals work out variability
+OURS = ("student", "teacher")
+RIVAL = """
+import json, os, sys, time
+os.environ.setdefault("KERAS_BACKEND", "jax")
+began = time.perf_counter()
+import logging
+logging.disable(logging.WARNING)
+import av, numpy as np
+from rppg import Model
+
+def frames(path):
+    if path.endswith(".npz"):
+        with np.load(path) as film:
+            yield from zip(film["frames"], film["time_s"])
+        return
+    with av.open(path) as source:
+        for frame in source.decode(video=0):
+            yield frame.to_ndarray(format="rgb24"), frame.time
+
+asked = json.loads(sys.argv[1])
+model = Model(asked["model"])
+load_s = time.perf_counter() - began
+for clip in asked["clips"]:
+    count, began = 0, time.perf_counter()
+    with model:
+        for picture, time_s in frames(clip["path"]):
+            model.update_frame(picture, float(time_s) / clip["speed"])
+            count += 1
+    found = model.hr(return_hrv=False) or {}
+    spent = time.perf_counter() - began
+    row = {"bpm": found.get("hr"), "quality": found.get("SQI"), "ms": 1000 * spent / count}
+    row = {name: None if value is None else float(value) for name, value in row.items()}
+    print("ROW", json.dumps({**row, "load_s": load_s}), flush=True)
+"""
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class RivalsJob:
+    """Compare with open-rppg."""
+
+    python: Path
+    """Interpreter of an environment in which open-rppg is installed."""
+    models: tuple[str, ...] = ("FacePhys.rlap", "ME-flow.rlap", "PhysNet.rlap", "TSCAN.rlap")
+    """Which of its models, by its names for them."""
+    clips: int = 30
+    """Synthetic clips of 20 s at difficulty 1."""
+    seconds: float = 20.0
+    """Their length."""
+    faces: Path | None = None
+    """Folder of portraits, as for train/evaluate.py."""
+    pulses: Path | None = None
+    """Folder of pulse recordings, as for train/evaluate.py."""
+    real: Path | None = None
+    """Real clip to read at several speeds; left out unless given."""
+    real_bpm: float | None = None
+    """Its heart rate at its own speed."""
+    out: Path = Path("docs/results")
+    """Folder for rivals.json and rivals.md."""
+
+    def __post_init__(self) -> None:
+        """Check that a real clip comes with its rate."""
+        if (self.real is None) != (self.real_bpm is None):
+            raise ValueError("real=CLIP must come with real_bpm, its heart rate, and the reverse")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A recording whose rate is known."""
+
+    path: Path
+    bpm: float
+    speed: float = 1.0
+    real: bool = False
+
+
+@dataclass(frozen=True)
+class Said:
+    """What one model said of all trials, and what it took."""
+
+    bpm: Array
+    """Whatever its confidence; NaN where there was nothing to say. Shape (N,)."""
+    quality: Array
+    """By its own measure, 0 to 1. Shape (N,)."""
+    ms: Array
+    """Milliseconds a frame, from the file to the rate. Shape (N,)."""
+
+
+def main(job: RivalsJob) -> None:
+    """Compare, and write the table."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    with TemporaryDirectory() as folder:
+        trials = [*_drawn(job, Path(folder)), *_replayed(job)]
+        said = {f"KDPhys {name}": _ours(name, trials) for name in OURS}
+        for model in job.models:
+            said[model] = _rival(job.python, model, trials)
+            logger.info("%s is done", model)
+    true = np.array([trial.bpm for trial in trials])
+    real = np.array([trial.real for trial in trials])
+    table = {name: _line(found, true, real) for name, found in said.items()}
+    report = {
+        "machine": platform.machine(),
+        "truth": [{"bpm": trial.bpm, "speed": trial.speed, "real": trial.real} for trial in trials],
+        "models": table,
+        "said": {
+            name: {"bpm": _plain(found.bpm), "quality": _plain(found.quality)}
+            for name, found in said.items()
+        },
+    }
+    job.out.mkdir(parents=True, exist_ok=True)
+    (job.out / "rivals.json").write_text(json.dumps(report, indent=1) + "\n")
+    page = _page(table, job)
+    (job.out / "rivals.md").write_text(page)
+    logger.info("%s", page)
+
+
+def _drawn(job: RivalsJob, folder: Path) -> Iterator[Trial]:
+    """Synthetic clips, as pictures at even times."""
+    config = SyntheticConfig(
+        seconds=job.seconds,
+        difficulty=1.0,
+        negatives=0.0,
+        side=SIDE,
+        fps=FPS,
+        faces=job.faces,
+        pulses=job.pulses,
+        people="test",
+        off=("timing",),
+    )
+    for seed in range(SEED, SEED + job.clips):
+        film = make_film(seed, replace(config, view=2.2))
+        path = folder / f"{seed}.npz"
+        np.savez(path, frames=np.stack(film.pictures), time_s=film.time_s - film.time_s[0])
+        yield Trial(path, float(film.truth.bpm or 0.0))
+
+
+def _replayed(job: RivalsJob) -> Iterator[Trial]:
+    if job.real is not None and job.real_bpm is not None:
+        for speed in SPEEDS:
+            yield Trial(job.real.resolve(), speed * job.real_bpm, speed, real=True)
+
+
+def _ours(model: str, trials: list[Trial]) -> Said:
+    """Measure every trial as the command line does."""
+    rows = []
+    for trial in trials:
+        began = time.perf_counter()
+        found = measure(trial.path, model, speed=trial.speed)
+        spent_ms = 1000 * (time.perf_counter() - began)
+        heart = found.vitals.heart_rate
+        frames = max(1.0, found.duration_s * found.fps)
+        rows.append((raw_bpm(found.wave.astype(np.float64)), heart.quality, spent_ms / frames))
+    return Said(*np.array(rows, np.float64).T)
+
+
+def _rival(python: Path, model: str, trials: list[Trial]) -> Said:
+    """Let a model of open-rppg read every trial, in one process of its own.
+
+    Raises:
+        RuntimeError: It failed; what it said is in the message.
+    """
+    clips = [{"path": str(trial.path), "speed": trial.speed} for trial in trials]
+    asked = json.dumps({"model": model, "clips": clips})
+    done = subprocess.run(
+        [str(python), "-c", RIVAL, asked], capture_output=True, text=True, check=False
+    )
+    rows = [json.loads(line[4:]) for line in done.stdout.splitlines() if line.startswith("ROW ")]
+    if done.returncode or len(rows) != len(trials):
+        raise RuntimeError(f"{python} could not run {model} of open-rppg: {done.stderr[-800:]}")
+    columns = ([row[name] for row in rows] for name in ("bpm", "quality", "ms"))
+    return Said(*(np.array(column, np.float64) for column in columns))
+
+
+def _line(said: Said, true: Array, real: NDArray[np.bool_]) -> dict[str, float | None]:
+    """Figures of one model: synthetic clips, those it is sure of, and the real clip."""
+    errors = np.abs(said.bpm - true)
+    sure = said.quality >= SURE
+    drawn = ~real
+
+    def mean(values: Array) -> float | None:
+        values = values[np.isfinite(values)]  # no answer is no error, but a miss
+        return round(float(values.mean()), 3) if len(values) else None
+
+    near = (errors <= 3).astype(np.float64)
+    return {
+        "MAE": mean(errors[drawn]),
+        "within 3": mean(near[drawn]),
+        "sure": mean(sure[drawn].astype(np.float64)),
+        "MAE where sure": mean(errors[drawn & sure]),
+        "real within 3": mean(near[real]),
+        "ms a frame": round(float(np.median(said.ms[drawn])), 2),
+    }
+
+
+def _plain(values: Array) -> list[float | None]:
+    return [round(float(value), 2) if np.isfinite(value) else None for value in values]
+
+
+def _page(table: Mapping[str, Mapping[str, float | None]], job: RivalsJob) -> str:
+    lines = [
+        "# Beside networks that learned from real faces",
+        "",
+        f"Made by `python train/rivals.py` on {platform.machine()}. {job.clips} synthetic clips of",
+        f"{job.seconds:g} s at difficulty 1, {SIDE} pixels wide: of the world that KDPhys learned",
+        "from, other people and seeds, so they favour it; the others are models of open-rppg with",
+        "its weights. Errors in bpm, whatever the confidence; sure is a quality of at least",
+        f"{SURE:g} by each one's own measure. Milliseconds a frame from the file to the rate, the",
+        "face's detection included, with all cores.",
+        "",
+    ]
+    if job.real_bpm is not None:
+        lines[-1:] = [
+            f"Real: a clip of {job.real_bpm:g} bpm, whole, at speeds {SPEEDS}.",
+            "",
+        ]
+    columns = list(next(iter(table.values())))
+    cells = [
+        [name, *("" if row[key] is None else f"{row[key]:g}" for key in columns)]
+        for name, row in table.items()
+    ]
+    return "\n".join([*lines, *markdown_table(["model", *columns], cells)]) + "\n"
+
+
+if __name__ == "__main__":
+    main(tyro.cli(RivalsJob))
