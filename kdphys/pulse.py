@@ -3,8 +3,9 @@
 The rate is looked for in 10 s windows, one every second. In each window a rate is as credible as
 the line at that rate stands out of the noise floor around it, plus a part of what its second and
 third harmonic say, as far as the line at the rate itself is there to carry them. So a slow pulse
-whose second harmonic is the stronger line keeps its rate, and a pure tone is not halved. The
-windows are then joined by the most credible steady path (Viterbi), which may jump at a price.
+whose second harmonic is the stronger line keeps its rate, and a pure tone is not halved. A faint
+line counts for less than a loud one. The windows are then joined by the most credible steady path
+(Viterbi), which may jump at a price.
 """
 
 import math
@@ -64,7 +65,7 @@ class RateTrack:
     rival: Array
     """The same for the most credible other path, overtones aside. Shape (N,)."""
     alone_bpm: Array
-    """What each window would read by itself. Shape (N,)."""
+    """What each window would read if it needed no steady path to the others. Shape (N,)."""
     snr_db: Array
     """Power at the rate and its harmonics over the rest. Shape (N,)."""
 
@@ -159,22 +160,23 @@ def track_rate(spectra: WindowSpectra) -> RateTrack:
     first, last = (round(edge * 60 / GRID_BPM) for edge in HEART_BAND_HZ)
     states = np.arange(first, last + 1)
     evidence = _evidence(above, spectra.power, states)
-    path = states[_best_path(evidence)]
+    likely = evidence * _loudness(spectra.power[:, states])
+    path = states[_best_path(likely)]
     octave = _right_octave(spectra, floor, path)
     if octave is not path:  # the line there need not be at twice or half to the beat
         near = np.abs(states - octave[:, None]) <= 10 / GRID_BPM
         path = states[_best_path(np.where(near, evidence, -MOST_EVIDENCE))]
     far = np.abs(states - path[:, None]) > 10 / GRID_BPM
     far &= np.abs(states - 2 * path[:, None]) > 10 / GRID_BPM  # its own overtone
+    rival = _best_path(np.where(far, likely, -MOST_EVIDENCE))
     others = np.where(far, evidence, -MOST_EVIDENCE)
-    rival = _best_path(others)
     windows = np.arange(len(path))
     return RateTrack(
         spectra.time_s,
         _refine(spectra.power, floor, path),
         evidence[windows, path - first],
         others[windows, rival],
-        _refine(spectra.power, floor, states[evidence.argmax(1)]),
+        _refine(spectra.power, floor, states[likely.argmax(1)]),
         snr_db(spectra, path * GRID_BPM),
     )
 
@@ -267,6 +269,17 @@ def _evidence(above: Array, power: Array, states: NDArray[np.intp]) -> Array:
             1 + excess**2
         )
     return total * peaked
+
+
+def _loudness(power: Array) -> Array:
+    """Power of each rate beside that of the strongest, over half a minute. Shape of `power`.
+
+    The noise around a slow pulse is overestimated, as its own overtones are close, so that by
+    evidence alone a faint line among fast rates, where little noise is left, would win over it.
+    """
+    reach = min(round(2 * FLOOR_REACH_S / STEP_S) + 1, 2 * len(power) + 1)
+    steady = np.maximum(ndimage.uniform_filter1d(power, reach, axis=0, mode="nearest"), 0)
+    return steady / (steady.max(1, keepdims=True) + np.finfo(float).tiny)
 
 
 def _line_evidence(above: Array) -> Array:

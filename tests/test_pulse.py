@@ -105,3 +105,24 @@ def test_windows_that_hold_a_gap_are_left_out():
     time_s = window_spectra(wave, 30.0).time_s
     assert not np.any(np.abs(time_s - 20.0) < 4.9)
     assert len(time_s) == 21  # starts at 0 to 10 s, and 21 to 30 s
+
+
+def test_a_slow_irregular_pulse_wins_over_a_faint_fast_line():
+    fps = 30
+    time_s = np.arange(20 * fps) / fps
+    missed = 0
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        bpm = 40 + 0.6 * seed
+        rate = bpm / 60 * (1 + 0.12 * np.sin(2 * np.pi * 0.2 * time_s + rng.uniform(0, 6)))
+        turns = np.cumsum(rate) / fps
+        wave = sum(
+            size * np.cos(2 * np.pi * overtone * turns + rng.uniform(0, 6))
+            for overtone, size in ((1, 1.0), (2, 0.45), (3, 0.35))
+        )
+        hiss = np.fft.rfft(rng.standard_normal(len(time_s)))
+        hiss = np.fft.irfft(hiss / (np.fft.rfftfreq(len(time_s), 1 / fps) + 0.5) ** 1.5)
+        wave = wave + 0.8 * hiss / hiss.std() + 0.2 * np.sin(2 * np.pi * 158 / 60 * time_s)
+        spectra = window_spectra(bandpass(wave, fps, WAVE_BAND_HZ), fps)
+        missed += abs(np.median(track_rate(spectra).bpm) - bpm) > 4
+    assert missed <= 1  # without a look at the power: 10

@@ -30,7 +30,9 @@ td:first-child, th:first-child { text-align: left; } img { image-rendering: pixe
 .wide { overflow-x: auto; } .worst { display: grid; grid-template-columns: 150px 1fr; gap: 16px; }
 """
 
-Group = Callable[[int], str]
+Kind = tuple[int, str]
+"""Place among the others, and name."""
+Group = Callable[[int], Kind]
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,7 @@ def _groups(evidence: Evidence) -> list[str]:
         "Skin": lambda at: _third(_told(store, at, "melanin"), ("light", "medium", "dark")),
         "Light": lambda at: _rank(light, at, ("dimmest third", "middle", "brightest third")),
         "Motion": lambda at: _rank(unrest, at, ("calmest third", "middle", "most restless third")),
-        "Codec": lambda at: str(store.truths[at]["codec"] or "none"),
+        "Codec": lambda at: (0, str(store.truths[at]["codec"] or "none")),
         "Strength of the pulse": lambda at: _rank(
             strength, at, ("weakest third", "middle", "strongest third")
         ),
@@ -143,12 +145,15 @@ def _groups(evidence: Evidence) -> list[str]:
     for title, way in ways.items():
         kinds = [way(at) for at in range(len(store))]
         rows = [
-            [f"{kind} ({kinds.count(kind)})", name, *_figures(evidence.scores[name], true, chosen)]
-            for kind in sorted(set(kinds), key=kinds.index)
+            [
+                f"{kind[1]} ({kinds.count(kind)})",
+                name,
+                *_figures(evidence.scores[name], true, chosen),
+            ]
+            for kind in sorted(set(kinds))
             for chosen in [np.array([one == kind for one in kinds])]
             for name in _networks(evidence)
         ]
-        rows.sort(key=lambda row: row[0])
         parts += [f"<h3>{title}</h3>", _table([title, "model", *FIGURES], rows)]
     lengths = [
         [f"{seconds:g} s", "student", *_figures(scores, true)]
@@ -304,21 +309,23 @@ def _told(store: ClipStore, index: int, name: str) -> float:
     return float(str(store.truths[index][name]))
 
 
-def _band(value: float, edges: Sequence[float], unit: str) -> str:
-    """A name for the band that a value is in; names sort as their bands do."""
-    for low, high in zip((0, *edges), (*edges, np.inf), strict=True):
-        if low <= value < high:
-            return f"{low:03.0f} to {high:03.0f} {unit}" if high < np.inf else f"{low:03.0f} up"
-    raise ValueError(f"value={value} must be at least 0")
+def _band(value: float, edges: Sequence[float], unit: str) -> Kind:
+    """The band that a value is in."""
+    place = int(np.searchsorted(edges, value, side="right"))
+    if place == 0:
+        return place, f"below {edges[0]:g} {unit}"
+    if place == len(edges):
+        return place, f"from {edges[-1]:g} {unit}"
+    return place, f"{edges[place - 1]:g} to {edges[place]:g} {unit}"
 
 
-def _third(value: float, names: Sequence[str]) -> str:
-    return names[min(int(3 * value), 2)]
+def _third(value: float, names: Sequence[str]) -> Kind:
+    place = min(int(3 * value), 2)
+    return place, names[place]
 
 
-def _rank(values: Array, index: int, names: Sequence[str]) -> str:
-    share = float((values < values[index]).mean())
-    return names[min(int(3 * share), 2)]
+def _rank(values: Array, index: int, names: Sequence[str]) -> Kind:
+    return _third(float((values < values[index]).mean()), names)
 
 
 def _said(value: object) -> str:
