@@ -25,6 +25,7 @@ USUAL_OVERTONE = 2.2  # beyond this it takes a third line or a locked phase to t
 LOCKED = 0.95  # of 1: two waves of their own seldom reach 0.9 in three independent windows
 ADRIFT = 0.8  # two lines of one wave, in noise, are seldom below
 OVERTONE_SHARE = 0.5
+CREST_BPM = 16.0  # that belong to one line, as wide as a 10 s window and a heart's changes make it
 MOST_EVIDENCE = 8.0  # nats a single line can give in one window: noise has heavy tails
 TINY = 1e-12
 LOWEST_BPM = 36.0  # noise is looked at from here on
@@ -65,7 +66,7 @@ class RateTrack:
     rival: Array
     """The same for the most credible other path, overtones aside. Shape (N,)."""
     alone_bpm: Array
-    """What each window would read if it needed no steady path to the others. Shape (N,)."""
+    """What each window would read by itself. Shape (N,)."""
     snr_db: Array
     """Power at the rate and its harmonics over the rest. Shape (N,)."""
 
@@ -176,7 +177,7 @@ def track_rate(spectra: WindowSpectra) -> RateTrack:
         _refine(spectra.power, floor, path),
         evidence[windows, path - first],
         others[windows, rival],
-        _refine(spectra.power, floor, states[likely.argmax(1)]),
+        _refine(spectra.power, floor, states[evidence.argmax(1)]),
         snr_db(spectra, path * GRID_BPM),
     )
 
@@ -259,7 +260,7 @@ def _noise_floor(spectra: WindowSpectra) -> Array:
 
 def _evidence(above: Array, power: Array, states: NDArray[np.intp]) -> Array:
     """Credibility of each rate in each window, in nats. Shape (N, S)."""
-    crest = ndimage.maximum_filter1d(power, round(16 / GRID_BPM) + 1, axis=1)
+    crest = ndimage.maximum_filter1d(power, round(CREST_BPM / GRID_BPM) + 1, axis=1)
     peaked = (power / (crest + np.finfo(float).tiny))[:, states]
     total = _line_evidence(above[:, states])
     fundamental = power[:, states] + np.finfo(float).tiny
@@ -272,14 +273,17 @@ def _evidence(above: Array, power: Array, states: NDArray[np.intp]) -> Array:
 
 
 def _loudness(power: Array) -> Array:
-    """Power of each rate beside that of the strongest, over half a minute. Shape of `power`.
+    """Power near each rate beside that of the strongest, over half a minute. Shape of `power`.
 
     The noise around a slow pulse is overestimated, as its own overtones are close, so that by
     evidence alone a faint line among fast rates, where little noise is left, would win over it.
+    Each window counts alike, however loud it is.
     """
     reach = min(round(2 * FLOOR_REACH_S / STEP_S) + 1, 2 * len(power) + 1)
-    steady = np.maximum(ndimage.uniform_filter1d(power, reach, axis=0, mode="nearest"), 0)
-    return steady / (steady.max(1, keepdims=True) + np.finfo(float).tiny)
+    share = power / (power.sum(1, keepdims=True) + np.finfo(float).tiny)
+    steady = np.maximum(ndimage.uniform_filter1d(share, reach, axis=0, mode="nearest"), 0)
+    crest = ndimage.maximum_filter1d(steady, round(CREST_BPM / GRID_BPM) + 1, axis=1)
+    return crest / (crest.max(1, keepdims=True) + np.finfo(float).tiny)
 
 
 def _line_evidence(above: Array) -> Array:

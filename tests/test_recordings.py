@@ -405,7 +405,8 @@ def test_a_disturbed_part_of_the_label_has_no_rate_and_the_others_keep_theirs():
     times = np.arange(0.0, 40.0, 1 / 64)
     wave = np.sin(2 * np.pi * 1.2 * times) + 0.5 * np.sin(2 * np.pi * 2.4 * times)
     noise = np.random.default_rng(0).standard_normal(len(times))
-    wave[(times > 14) & (times < 26)] = 3 * noise[(times > 14) & (times < 26)]
+    disturbed = (times > 15) & (times < 25)
+    wave[disturbed] = 3 * noise[disturbed]
     rate = rate_of(label_on_grid(Trace(times, wave), 1200, FPS), FPS)
     assert rate is not None
     assert rate_between(rate, 15, 25) is None

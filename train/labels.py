@@ -97,7 +97,7 @@ def rate_between(rate: Rate, start_s: float, stop_s: float) -> float | None:
     through the whole wave counts, and a part that by itself says otherwise, or is mostly something
     else, is taken for disturbed.
     Of 166 such parts of 21 finger waves 9 by themselves were more than 20 bpm off the mean of a
-    chest strap; this gives a rate for 138, and none of these is.
+    chest strap; this gives a rate for 146, and none of these is.
 
     Args:
         rate: Of the whole wave.
