@@ -240,8 +240,7 @@ def _noise_floor(spectra: WindowSpectra) -> Array:
     lowest = round(LOWEST_BPM / GRID_BPM)
     tilt = np.maximum(spectra.bpm, LOWEST_BPM)  # noise usually falls with frequency
     power = (spectra.power * tilt)[:, lowest::coarse]
-    reach = min(round(2 * FLOOR_REACH_S / STEP_S) + 1, 2 * len(power) + 1)
-    calm = ndimage.uniform_filter1d(power, reach, axis=0, mode="nearest")
+    calm = _over_half_a_minute(power)
     every = 5  # windows: the mean over 30 s changes slowly
     width = round(2 * FLOOR_REACH_BPM / (GRID_BPM * coarse)) + 1
     low = ndimage.percentile_filter(
@@ -260,8 +259,7 @@ def _noise_floor(spectra: WindowSpectra) -> Array:
 
 def _evidence(above: Array, power: Array, states: NDArray[np.intp]) -> Array:
     """Credibility of each rate in each window, in nats. Shape (N, S)."""
-    crest = ndimage.maximum_filter1d(power, round(CREST_BPM / GRID_BPM) + 1, axis=1)
-    peaked = (power / (crest + np.finfo(float).tiny))[:, states]
+    peaked = (power / (_crest(power) + np.finfo(float).tiny))[:, states]
     total = _line_evidence(above[:, states])
     fundamental = power[:, states] + np.finfo(float).tiny
     for harmonic in HARMONICS[1:]:
@@ -279,11 +277,21 @@ def _loudness(power: Array) -> Array:
     evidence alone a faint line among fast rates, where little noise is left, would win over it.
     Each window counts alike, however loud it is.
     """
-    reach = min(round(2 * FLOOR_REACH_S / STEP_S) + 1, 2 * len(power) + 1)
     share = power / (power.sum(1, keepdims=True) + np.finfo(float).tiny)
-    steady = np.maximum(ndimage.uniform_filter1d(share, reach, axis=0, mode="nearest"), 0)
-    crest = ndimage.maximum_filter1d(steady, round(CREST_BPM / GRID_BPM) + 1, axis=1)
+    crest = _crest(np.maximum(_over_half_a_minute(share), 0))  # its running sums may end below 0
     return crest / (crest.max(1, keepdims=True) + np.finfo(float).tiny)
+
+
+def _over_half_a_minute(power: Array) -> Array:
+    """Mean over the windows around each, `FLOOR_REACH_S` to both sides. Shape of `power`."""
+    reach = min(round(2 * FLOOR_REACH_S / STEP_S) + 1, 2 * len(power) + 1)
+    return np.asarray(ndimage.uniform_filter1d(power, reach, axis=0, mode="nearest"), np.float64)
+
+
+def _crest(power: Array) -> Array:
+    """The most power within a line's width of each frequency. Shape of `power`."""
+    width = round(CREST_BPM / GRID_BPM) + 1
+    return np.asarray(ndimage.maximum_filter1d(power, width, axis=1), np.float64)
 
 
 def _line_evidence(above: Array) -> Array:

@@ -28,7 +28,7 @@ from train import distill
 from train.benchmark import markdown_table
 from train.datasets import ClipStore
 from train.distill import DistillRun, DistillWeights
-from train.evaluate import SPEEDS, unseen_clips
+from train.evaluate import SPEEDS, check_real, unseen_clips
 from train.export import ExportJob
 from train.export import main as export
 from train.loop import WEIGHTS, LabelWeights, Schedule
@@ -120,8 +120,7 @@ class AblationJob:
 
     def __post_init__(self) -> None:
         """Check that a real clip comes with its rate."""
-        if (self.real is None) != (self.real_bpm is None):
-            raise ValueError("real=CLIP must come with real_bpm, its heart rate, and the reverse")
+        check_real(self.real, self.real_bpm)
 
 
 @dataclass(frozen=True)

@@ -18,11 +18,13 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from kdphys.bench import bench_alone
+from kdphys.colours import COLOURS
 from train.benchmark import markdown_table
 from train.peers import PEERS, Peer
 
 THREADS = (1, 2)
 ROUNDS = 7
+OTHERS = "#7d8799"  # their colour
 ALONE = """
 import json, sys, time
 began = time.perf_counter()
@@ -110,7 +112,9 @@ def chart(costs: list[Cost], path: Path) -> None:
     for cost in costs:
         ours = cost.name.startswith("KDPhys")
         place = (cost.parameters / 1e6, cost.ms["1"][0])
-        axes.scatter(*place, s=90 if ours else 55, color="#2b83d9" if ours else "#7d8799", zorder=3)
+        axes.scatter(
+            *place, s=90 if ours else 55, color=COLOURS["student"] if ours else OTHERS, zorder=3
+        )
         beside = (8, -13 if ours else 4)
         axes.annotate(cost.name, place, xytext=beside, textcoords="offset points", fontsize=9)
     axes.set(xscale="log", yscale="log", xlabel="parameters, million", ylabel="ms a frame")

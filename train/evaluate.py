@@ -157,6 +157,16 @@ def digest_of(name: str) -> str:
     return str(cast(dict[str, str], load_weights(name).manifest["sha256"])["model.safetensors"])
 
 
+def check_real(real: Path | None, bpm: float | None) -> None:
+    """Check that a real clip comes with its rate.
+
+    Raises:
+        ValueError: There is only one of them.
+    """
+    if (real is None) != (bpm is None):
+        raise ValueError("real=CLIP must come with real_bpm, its heart rate, and the reverse")
+
+
 def replay(folder: Path, models: Sequence[str]) -> list[dict[str, object]]:
     """Measure real clips at several speeds."""
     rows: list[dict[str, object]] = []

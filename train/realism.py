@@ -30,7 +30,7 @@ from train.synthetic import SyntheticClip, SyntheticConfig, make_clip
 
 logger = logging.getLogger(__name__)
 
-SEED = 4_000_000  # neither training nor tests take seeds from here on
+SEED = 4_000_000  # of clips that neither training nor tests take
 DIFFICULTIES = (0.0, 0.5, 1.0, 2.0)
 METHODS = ("pos", "chrom", "green")
 RESTING_BPM = (78.0, 14.0, 48.0, 130.0)  # mean, spread, least and most

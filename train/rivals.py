@@ -12,7 +12,7 @@ import platform
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -21,16 +21,17 @@ import tyro
 from numpy.typing import NDArray
 
 from kdphys.pipeline import measure
+from kdphys.runtime import FPS
 from train.benchmark import markdown_table
-from train.evaluate import SPEEDS
+from train.evaluate import SPEEDS, check_real
 from train.scores import raw_bpm
 from train.synthetic import SyntheticConfig, make_film
 
 logger = logging.getLogger(__name__)
 
-SEED = 5_000_000  # nothing else takes seeds from here on
+SEED = 5_000_000  # of no other clips
 SIDE = 256  # of the pictures, in pixels
-FPS = 30.0
+VIEW = 2.2  # half their width in face units
 SURE = 0.5  # quality of a signal above which the rivals work out variability
 OURS = ("student", "teacher")
 RIVAL = """
@@ -95,8 +96,7 @@ class RivalsJob:
 
     def __post_init__(self) -> None:
         """Check that a real clip comes with its rate."""
-        if (self.real is None) != (self.real_bpm is None):
-            raise ValueError("real=CLIP must come with real_bpm, its heart rate, and the reverse")
+        check_real(self.real, self.real_bpm)
 
 
 @dataclass(frozen=True)
@@ -156,6 +156,7 @@ def _drawn(job: RivalsJob, folder: Path) -> Iterator[Trial]:
         difficulty=1.0,
         negatives=0.0,
         side=SIDE,
+        view=VIEW,
         fps=FPS,
         faces=job.faces,
         pulses=job.pulses,
@@ -163,7 +164,7 @@ def _drawn(job: RivalsJob, folder: Path) -> Iterator[Trial]:
         off=("timing",),
     )
     for seed in range(SEED, SEED + job.clips):
-        film = make_film(seed, replace(config, view=2.2))
+        film = make_film(seed, config)
         path = folder / f"{seed}.npz"
         np.savez(path, frames=np.stack(film.pictures), time_s=film.time_s - film.time_s[0])
         yield Trial(path, float(film.truth.bpm or 0.0))
