@@ -15,13 +15,24 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import interpolate, ndimage, signal
 
-from kdphys.pulse import bandpass, runs
+from kdphys.pulse import TINY, bandpass, runs
 
 FINE_HZ = 240.0
+LEAST_BEATS = 4  # that a stretch lasts at the mean rate
+BEAT_BAND = (0.6, 2.5)  # of the mean rate: kept when beats are looked for
+LEAST_UPPER_HZ = 4.0  # of that band, however slow the pulse
+LEAST_APART = 0.55  # of the mean interval
+LEAST_PROMINENCE = 0.5  # of a steepest rise, in standard deviations of the slope
+PEAK_WITHIN = 0.5  # of the mean interval, from the rise on
 LEAST_INTERVAL_S, MOST_INTERVAL_S = 60 / 200, 60 / 35
 MOST_CHANGE = 0.2  # of the running median of the intervals
+NEIGHBOURS = 5  # intervals in that median
 BREATHING_PER_MIN = (6.0, 30.0)
+BREATHING_LINE_PER_MIN = 3.0  # to either side of the rate, that count as at it
 BREATHING_WINDOW_S = 32.0
+BREATHING_OVERLAP = 0.75  # of two such windows
+BREATHING_POINTS = 4096  # of their spectra
+MODULATION_HZ = (0.08, 0.6)  # of which shares are taken
 TACHOGRAM_HZ = 4.0
 
 Array = NDArray[np.float64]
@@ -61,14 +72,14 @@ def find_beats(wave: Array, fps: float, bpm: float) -> Beats:
     Args:
         wave: Pulse wave that rises with blood volume, NaN in gaps. Shape (T,).
         fps: Sampling rate in Hz.
-        bpm: Mean heart rate: beats come no closer than 0.55 of its interval.
+        bpm: Mean heart rate: beats come no closer than `LEAST_APART` of its interval.
 
     Returns:
-        The beats of all stretches that hold at least four.
+        The beats of all stretches that hold at least `LEAST_BEATS`.
     """
     found = [
         _beats_of_run(wave[run], fps, bpm / 60, run.start / fps)
-        for run in runs(wave, fps, 4 * 60 / bpm)
+        for run in runs(wave, fps, LEAST_BEATS * 60 / bpm)
     ]
     columns = [np.concatenate([np.empty(0), *parts]) for parts in zip(*found, strict=True)]
     rise_s, peak_s, slope = columns if found else [np.empty(0)] * 3
@@ -81,15 +92,18 @@ def _beats_of_run(
     wave: Array, fps: float, rate_hz: float, start_s: float
 ) -> tuple[Array, Array, Array]:
     """Times of rise and peak, and slope, of the beats of one stretch. Shapes (N,)."""
-    narrow = bandpass(wave, fps, (0.6 * rate_hz, max(2.5 * rate_hz, 4.0)))
+    low, high = (edge * rate_hz for edge in BEAT_BAND)
+    narrow = bandpass(wave, fps, (low, max(high, LEAST_UPPER_HZ)))
     at = np.arange(len(narrow)) / fps
     spline = interpolate.CubicSpline(at, narrow)
     fine_at = np.arange(0.0, at[-1], 1 / FINE_HZ)
     height, slope = spline(fine_at), spline(fine_at, 1)
     rises, _ = signal.find_peaks(
-        slope, distance=0.55 * FINE_HZ / rate_hz, prominence=0.5 * slope.std()
+        slope,
+        distance=LEAST_APART * FINE_HZ / rate_hz,
+        prominence=LEAST_PROMINENCE * slope.std(),
     )
-    ahead = round(0.5 * FINE_HZ / rate_hz)
+    ahead = round(PEAK_WITHIN * FINE_HZ / rate_hz)
     rises = rises[rises + ahead < len(height)]
     after = np.lib.stride_tricks.sliding_window_view(height, ahead)[rises]
     peaks = np.clip(rises + after.argmax(1), 1, len(height) - 2)
@@ -119,7 +133,7 @@ def intervals(beats: Beats) -> Intervals:
     """
     within = np.diff(beats.run) == 0
     seconds = np.diff(beats.rise_s)[within]
-    usual = ndimage.median_filter(seconds, 5, mode="nearest") if len(seconds) else seconds
+    usual = ndimage.median_filter(seconds, NEIGHBOURS, mode="nearest") if len(seconds) else seconds
     clean = (seconds >= LEAST_INTERVAL_S) & (seconds <= MOST_INTERVAL_S)
     clean &= np.abs(seconds - usual) <= MOST_CHANGE * usual
     end_s = beats.rise_s[1:][within]
@@ -156,8 +170,8 @@ def breathing(found: Intervals, beats: Beats) -> tuple[float, float]:
     total = np.sqrt(spectra[0][1] * spectra[1][1]) + 0.5 * (spectra[0][1] + spectra[1][1])
     inside = (per_min >= BREATHING_PER_MIN[0]) & (per_min <= BREATHING_PER_MIN[1])
     peak = per_min[inside][total[inside].argmax()]
-    near = np.abs(per_min - peak) <= 3
-    return float(peak), float(total[near & inside].sum() / max(total[inside].sum(), 1e-12))
+    near = np.abs(per_min - peak) <= BREATHING_LINE_PER_MIN
+    return float(peak), float(total[near & inside].sum() / max(total[inside].sum(), TINY))
 
 
 def _modulation(at: Array, value: Array) -> tuple[Array, Array]:
@@ -166,7 +180,12 @@ def _modulation(at: Array, value: Array) -> tuple[Array, Array]:
     even = np.interp(grid, at, value)
     length = min(len(even), round(BREATHING_WINDOW_S * TACHOGRAM_HZ))
     hz, power = signal.welch(
-        even, TACHOGRAM_HZ, nperseg=length, noverlap=3 * length // 4, nfft=4096, detrend="linear"
+        even,
+        TACHOGRAM_HZ,
+        nperseg=length,
+        noverlap=int(BREATHING_OVERLAP * length),
+        nfft=BREATHING_POINTS,
+        detrend="linear",
     )
-    heard = (hz >= 0.08) & (hz <= 0.6)
+    heard = (hz >= MODULATION_HZ[0]) & (hz <= MODULATION_HZ[1])
     return 60 * hz[heard], power[heard] / max(power[heard].sum(), np.finfo(float).tiny)

@@ -60,9 +60,12 @@ MAX_MISFIT = 0.35  # what may remain of the patch's contrast after registration
 MAX_STRAY = 0.2  # of the box's side, by which registrations may add up to leave the face
 STALE_MISFIT = 0.2  # what may remain before the reference is taken anew at the next detection
 MIN_CONTRAST = 4.0  # grey levels
+WINDOW_SPREAD = (0.25, 0.3)  # of its width and height: the face counts, not what is behind it
+
+SAME_DISTANCE, SAME_WIDTH = 0.5, 2.0  # below which, in widths and times, two boxes are one face
 
 _DOWN, _ACROSS = np.mgrid[:PATCH_PX, :PATCH_PX] / PATCH_PX + (0.5 / PATCH_PX - 0.5)
-_WINDOW = np.exp(-((_ACROSS / 0.25) ** 2 + (_DOWN / 0.3) ** 2) / 2)  # the face, not what is behind
+_WINDOW = np.exp(-((_ACROSS / WINDOW_SPREAD[0]) ** 2 + (_DOWN / WINDOW_SPREAD[1]) ** 2) / 2)
 _WEIGHT = (_WINDOW / _WINDOW.sum()).ravel()
 
 _stderr_turn = RLock()
@@ -395,7 +398,8 @@ def _distance(box: FaceBox, other: FaceBox) -> float:
 
 def _same_face(box: FaceBox, other: FaceBox) -> bool:
     """Tell whether two boxes of about the same moment can be one face."""
-    return _distance(box, other) < 0.5 and 0.5 < box.width / other.width < 2
+    alike = 1 / SAME_WIDTH < box.width / other.width < SAME_WIDTH
+    return _distance(box, other) < SAME_DISTANCE and alike
 
 
 def _nearest(faces: list[FaceBox], box: FaceBox) -> FaceBox | None:

@@ -15,6 +15,7 @@ GREY = 0.05  # power of red minus green and of blue minus green over that of gre
 LEAST_SWING = 0.0025  # of the mean level: below, a network reads the pulse beside it
 LEAST_FLICKER = 0.004  # of the mean level: as much as a pulse, and so worth a word
 FLICKER_HZ = (0.3, 14.0)  # where it is looked for; mains light comes as its beat with the camera
+HIGHEST_SHARE = 0.47  # of the frame rate, up to which it is looked for too
 LEAST_STANDING = 5.0  # power at the rhythm over that of its surroundings, where movement is broad
 ASIDE_BPM = (-24.0, -20.0, -16.0, 16.0, 20.0, 24.0)  # where the surroundings are looked at
 GREY_LIGHT = (
@@ -69,7 +70,7 @@ def flickers(colours: Array, fps: float) -> bool:
     taper = np.hanning(len(change))[:, None]
     swing = np.abs(np.fft.rfft((change - change.mean(0)) * taper, axis=0)).min(1)
     hz = np.fft.rfftfreq(len(change), 1 / fps)
-    heard = (hz >= FLICKER_HZ[0]) & (hz <= min(FLICKER_HZ[1], 0.47 * fps))
+    heard = (hz >= FLICKER_HZ[0]) & (hz <= min(FLICKER_HZ[1], HIGHEST_SHARE * fps))
     swing = np.where(heard, swing * 2 / taper.sum(), 0.0)
     at = int(swing.argmax())
     return bool(swing[at] > LEAST_FLICKER) and _is_alike(change.T[None], fps, 60 * hz[at])

@@ -19,13 +19,19 @@ HEART_BAND_HZ = (40 / 60, 180 / 60)
 WINDOW_S, STEP_S = 10.0, 1.0
 GRID_BPM = 0.5  # of the window spectra; peaks are interpolated between its points
 WAVE_BAND_HZ = (0.3, 8.0)  # kept before any spectrum: no drift, room for harmonics
+HIGHEST_SHARE = 0.45  # of the frame rate: frequencies closer to its half are left out
 HARMONICS = (1, 2, 3)
 STRONGEST_OVERTONE = 9.0  # power of an overtone over its fundamental beyond which it is not one
 USUAL_OVERTONE = 2.2  # beyond this it takes a third line or a locked phase to tell a slow pulse
+SURE_SPREADS = 3.0  # that a line must be above the mean of noise, by the spread of that mean
+THIRD_SHARE = 0.5  # that a line at one and a half of a rate counts for, beside one at half of it
+FEW_LOOKS = 2.0  # with so few, waves of their own are locked by chance
 LOCKED = 0.95  # of 1: two waves of their own seldom reach 0.9 in three independent windows
 ADRIFT = 0.8  # two lines of one wave, in noise, are seldom below
 OVERTONE_SHARE = 0.5
 CREST_BPM = 16.0  # that belong to one line, as wide as a 10 s window and a heart's changes make it
+FAR_BPM = 10.0  # from a path, where another rhythm begins
+REFINE_BPM = 4.0  # to both sides of a path, where its peak is looked for
 MOST_EVIDENCE = 8.0  # nats a single line can give in one window: noise has heavy tails
 TINY = 1e-12
 LOWEST_BPM = 36.0  # noise is looked at from here on
@@ -33,8 +39,16 @@ LOOKS = 1.5 * STEP_S / WINDOW_S  # independent looks at the noise that one more 
 FLOOR_REACH_BPM = 70.0
 FLOOR_QUANTILE = 0.25
 FLOOR_REACH_S = 15.0
+FLOOR_BINS = 8  # from one point of the floor to the next: a 10 s window resolves no finer
+FLOOR_WINDOWS = 5  # likewise: the mean over 30 s changes slowly
+FLOOR_RISE, FLOOR_RISE_OF_ONE = 1.1, 2.4  # from its quantile to the mean: few looks lie lower
+LEAST_FLOOR = 1e-3  # of the mean power of a window
 PATH_SPREAD_BPM = 1.5  # usual change of the heart rate from one second to the next
+PATH_REACH = 4.0  # usual changes that a step spans; what goes further jumps
 PATH_JUMP = 40.0  # nats that a jump costs
+SNR_BAND_BPM = (LOWEST_BPM, 360.0)
+SNR_REACH_BPM = 7.0  # to both sides of a line, and 1 more for each harmonic
+LEAST_REST = 1e-6  # of the power of the lines: a ratio ends at 60 dB
 
 Array = NDArray[np.float64]
 
@@ -82,9 +96,12 @@ def bandpass(wave: Array, fps: float, band_hz: tuple[float, float] = HEART_BAND_
     Returns:
         The filtered wave, in the unit of `wave`. Shape (..., T).
     """
-    low, high = band_hz[0], min(band_hz[1], 0.45 * fps)
+    low, high = band_hz[0], min(band_hz[1], HIGHEST_SHARE * fps)
     if not 0 < low < high:
-        raise ValueError(f"band_hz={band_hz} must lie between 0 and 0.45 fps = {0.45 * fps:g} Hz")
+        most = HIGHEST_SHARE * fps
+        raise ValueError(
+            f"band_hz={band_hz} must lie between 0 and {HIGHEST_SHARE} fps = {most:g} Hz"
+        )
     sos = signal.butter(2, (low, high), btype="bandpass", fs=fps, output="sos")
     padding = min(int(fps / low), wave.shape[-1] - 1)
     return np.asarray(signal.sosfiltfilt(sos, wave, axis=-1, padlen=padding))
@@ -134,7 +151,7 @@ def window_spectra(wave: Array, fps: float, window_s: float = WINDOW_S) -> Windo
     highest = HEART_BAND_HZ[1] * 60 * max(HARMONICS)
     bpm = np.arange(0.0, highest + GRID_BPM, GRID_BPM)
     phasor = _zoom(tapered, fps, len(bpm)) / np.sqrt(np.sum(taper**2))
-    phasor[:, bpm > 0.45 * fps * 60] = 0.0
+    phasor[:, bpm > HIGHEST_SHARE * fps * 60] = 0.0
     return WindowSpectra((starts + length / 2) / fps, bpm, np.abs(phasor) ** 2, phasor)
 
 
@@ -165,10 +182,10 @@ def track_rate(spectra: WindowSpectra) -> RateTrack:
     path = states[_best_path(likely)]
     octave = _right_octave(spectra, floor, path)
     if octave is not path:  # the line there need not be at twice or half to the beat
-        near = np.abs(states - octave[:, None]) <= 10 / GRID_BPM
+        near = np.abs(states - octave[:, None]) <= FAR_BPM / GRID_BPM
         path = states[_best_path(np.where(near, evidence, -MOST_EVIDENCE))]
-    far = np.abs(states - path[:, None]) > 10 / GRID_BPM
-    far &= np.abs(states - 2 * path[:, None]) > 10 / GRID_BPM  # its own overtone
+    far = np.abs(states - path[:, None]) > FAR_BPM / GRID_BPM
+    far &= np.abs(states - 2 * path[:, None]) > FAR_BPM / GRID_BPM  # its own overtone
     rival = _best_path(np.where(far, likely, -MOST_EVIDENCE))
     others = np.where(far, evidence, -MOST_EVIDENCE)
     windows = np.arange(len(path))
@@ -185,7 +202,7 @@ def track_rate(spectra: WindowSpectra) -> RateTrack:
 def _right_octave(spectra: WindowSpectra, floor: Array, path: NDArray[np.intp]) -> NDArray[np.intp]:
     """Halve or double a path where its lines, averaged over all windows, say so. Shape (N,)."""
     power, looks = spectra.power, max(1.0, LOOKS * len(path))
-    sure = 1 + 3 / math.sqrt(looks)
+    sure = 1 + SURE_SPREADS / math.sqrt(looks)
 
     def lines(rate: NDArray[np.intp]) -> tuple[float, float, float]:
         """Give the power at `rate` over that at its half, and how sure the odd halves are."""
@@ -195,21 +212,22 @@ def _right_octave(spectra: WindowSpectra, floor: Array, path: NDArray[np.intp]) 
     def is_overtone(rate: NDArray[np.intp]) -> bool:
         """Tell whether lines at half and one and a half of `rate` make it an overtone."""
         ratio, first, third = lines(rate)
-        return ratio <= STRONGEST_OVERTONE and first + 0.5 * max(third - 1, 0) > sure
+        both = first + THIRD_SHARE * max(third - 1, 0)
+        return ratio <= STRONGEST_OVERTONE and both > sure
 
     def is_slow_pulse(rate: NDArray[np.intp], locked: float) -> bool:
         """Tell whether those lines are a slow pulse, not a slow movement beside a fast one."""
         ratio, first, third = lines(rate)
         if ratio <= USUAL_OVERTONE or min(first, third) > sure:
             return True
-        return looks > 2 and _locked(spectra.phasor, rate // 2) > locked
+        return looks > FEW_LOOKS and _locked(spectra.phasor, rate // 2) > locked
 
     low, high = (round(edge * 60 / GRID_BPM) for edge in HEART_BAND_HZ)
     if np.median(path) / 2 >= low and is_overtone(path) and is_slow_pulse(path, LOCKED):
         return np.maximum(path // 2, low)
     if np.median(path) * 2 <= high:
         above = [_excess(power, floor, m * path)[1] for m in (1, 2)]
-        movement = looks > 2 and not is_slow_pulse(2 * path, ADRIFT)
+        movement = looks > FEW_LOOKS and not is_slow_pulse(2 * path, ADRIFT)
         if above[1] > above[0] and (movement or not is_overtone(2 * path)):
             return np.minimum(2 * path, high)
     return path
@@ -236,24 +254,22 @@ def _excess(power: Array, floor: Array, rate: NDArray[np.intp]) -> tuple[float, 
 
 def _noise_floor(spectra: WindowSpectra) -> Array:
     """Power that noise has around each frequency, learned in time and frequency. Shape (N, F)."""
-    coarse = 8  # bins; a 10 s window resolves no finer
     lowest = round(LOWEST_BPM / GRID_BPM)
     tilt = np.maximum(spectra.bpm, LOWEST_BPM)  # noise usually falls with frequency
-    power = (spectra.power * tilt)[:, lowest::coarse]
+    power = (spectra.power * tilt)[:, lowest::FLOOR_BINS]
     calm = _over_half_a_minute(power)
-    every = 5  # windows: the mean over 30 s changes slowly
-    width = round(2 * FLOOR_REACH_BPM / (GRID_BPM * coarse)) + 1
+    width = round(2 * FLOOR_REACH_BPM / (GRID_BPM * FLOOR_BINS)) + 1
     low = ndimage.percentile_filter(
-        calm[::every], 100 * FLOOR_QUANTILE, size=(1, width), mode="nearest"
+        calm[::FLOOR_WINDOWS], 100 * FLOOR_QUANTILE, size=(1, width), mode="nearest"
     )
-    low = np.repeat(low, every, axis=0)[: len(power)]
+    low = np.repeat(low, FLOOR_WINDOWS, axis=0)[: len(power)]
     low = ndimage.uniform_filter1d(low, width // 2, axis=1, mode="nearest")
-    at = np.clip((np.arange(len(tilt)) - lowest) / coarse, 0, low.shape[1] - 1)
+    at = np.clip((np.arange(len(tilt)) - lowest) / FLOOR_BINS, 0, low.shape[1] - 1)
     left = np.minimum(at.astype(int), low.shape[1] - 2)
     floor = (low[:, left] + (at - left) * (low[:, left + 1] - low[:, left])) / tilt
     looks = max(1.0, LOOKS * min(len(power), 2 * FLOOR_REACH_S / STEP_S))
-    floor *= 1.1 + 2.4 / looks  # from a low quantile of few looks to the mean
-    least = 1e-3 * spectra.power.mean(1, keepdims=True)
+    floor *= FLOOR_RISE + FLOOR_RISE_OF_ONE / looks
+    least = LEAST_FLOOR * spectra.power.mean(1, keepdims=True)
     return np.maximum(floor, least) + np.finfo(float).tiny
 
 
@@ -303,7 +319,7 @@ def _line_evidence(above: Array) -> Array:
 def _best_path(evidence: Array) -> NDArray[np.intp]:
     """Viterbi path through evidence (N, S): small steps are cheap, jumps cost. Shape (N,)."""
     count, states = evidence.shape
-    reach = round(4 * PATH_SPREAD_BPM / GRID_BPM)
+    reach = round(PATH_REACH * PATH_SPREAD_BPM / GRID_BPM)
     offsets = np.arange(-reach, reach + 1)
     price = 0.5 * (offsets * GRID_BPM / PATH_SPREAD_BPM) ** 2
     came_from = np.zeros((count, states), np.intp)
@@ -328,7 +344,7 @@ def _best_path(evidence: Array) -> NDArray[np.intp]:
 
 def _refine(power: Array, floor: Array, rate: NDArray[np.intp]) -> Array:
     """Peak of the summed harmonics near grid indices `rate` (N,), interpolated; bpm. Shape (N,)."""
-    reach = round(4 / GRID_BPM)
+    reach = round(REFINE_BPM / GRID_BPM)
     near = rate[:, None] + np.arange(-reach, reach + 1)
     windows, last = np.arange(len(rate))[:, None], power.shape[1] - 1
     total = np.zeros(near.shape)
@@ -345,11 +361,11 @@ def _refine(power: Array, floor: Array, rate: NDArray[np.intp]) -> Array:
 def snr_db(spectra: WindowSpectra, bpm: Array) -> Array:
     """Power near each window's rate and its harmonics over the rest, in dB. Shape (N,)."""
     grid = spectra.bpm
-    heard = (grid >= 36) & (grid <= 360)
+    heard = (grid >= SNR_BAND_BPM[0]) & (grid <= SNR_BAND_BPM[1])
     line = np.zeros(spectra.power.shape, bool)
     for harmonic in HARMONICS:
-        line |= np.abs(grid - harmonic * bpm[:, None]) <= 7 + harmonic
+        line |= np.abs(grid - harmonic * bpm[:, None]) <= SNR_REACH_BPM + harmonic
     inside = np.where(line & heard, spectra.power, 0).sum(1)
     outside = np.where(~line & heard, spectra.power, 0).sum(1)
     tiny = np.finfo(float).tiny
-    return 10 * np.log10((inside + tiny) / np.maximum(outside, 1e-6 * inside + tiny))
+    return 10 * np.log10((inside + tiny) / np.maximum(outside, LEAST_REST * inside + tiny))

@@ -23,6 +23,7 @@ from kdphys.runtime import FPS, SIZE, Model, ModelFacts, Session, open_model
 from kdphys.view import View
 from kdphys.vitals import LEAST_SECONDS, Reading, Vitals, measure_vitals
 
+WINDOW_S = 12.0  # that a heart rate looks back
 MOST_WINDOW_S = 600.0
 RECENT_CROPS_S = 10.0  # remembered, so that another model can be shown the same
 TIMED = 300  # latest frames over which the network's time is told
@@ -180,7 +181,7 @@ class LiveMeter:
         self,
         model: str = "student",
         *,
-        window_s: float = 12.0,
+        window_s: float = WINDOW_S,
         every_s: float = 1.0,
         finder: FaceFinder | None = None,
     ) -> None:

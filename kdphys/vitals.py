@@ -33,12 +33,44 @@ LEAST_SECONDS = 5.0
 RMSSD_SECONDS, RMSSD_STEPS = 20.0, 15
 SDNN_SECONDS, SDNN_BEATS = 30.0, 20  # two or three breaths, or its slower swings are missed
 BREATHING_SECONDS = 30.0
+SPARE_SECONDS = 3.0  # of those that may be missing: the ends of a wave give no intervals
+BREATHING_SHARE, BREATHING_STEEPNESS = 0.6, 12.0  # of a logistic function; set by hand
+JITTER_MS, JITTER_PER_DB, JITTER_PER_RATE = 7e4, -0.0765, 1.43  # fitted to simulated noisy pulses
 USUAL_JITTER_MS = 40.0  # by noise, at which an RMSSD is given no more; set by hand
 LEAST_WANDER = 0.04  # a rhythm that strays less than this from the key frames is theirs
 LEAST_LEFT = 0.15  # of a wave's power, when the key frames' part is out, to be more than misfit
+DISTRUST = 4.0  # what a quality is divided by where something speaks against any reading
+LEAST_WEIGHT = 0.02  # of a window in the mean rate, whatever its quality
+MOST_ODDS = 30.0  # logarithm of the odds that a confidence goes up or down to
+BEND_WINDOWS = 3  # to both sides, that a rate's line is drawn through
+MOST_WANDERING_BPM, MUCH_EVIDENCE = 4.0, 8.0  # beyond, there is a rhythm that can be named
 AGREE_BPM = 4.0  # between what a window reads by itself and the path through all of them
 FLAT = 1e-9
 SPECTRUM_BPM, SPECTRUM_STEP_BPM, SPECTRUM_WINDOW_S = (30.0, 240.0), 0.25, 20.0
+UNITS = {"heart_rate": "bpm", "rmssd": "ms", "sdnn": "ms", "respiration": "breaths/min"}
+
+TOO_SHORT = (
+    "The longest stretch without a gap has {found:.1f} s of pulse wave; a heart rate needs "
+    "{needed:.0f} s. Record for longer, and keep the face in view."
+)
+NO_WAVE = "No steady pulse was found: the wave is flat."
+NO_PULSE = "No steady pulse was found: {why}. Hold still, in even light, for longer."
+WANDERS = "the strongest rhythm wanders, as movement does"
+RIVALS = "more than one rhythm could be it"
+DROWNED = "nothing stands out of the noise"
+UNSTEADY = "Beat-to-beat variability needs a steady pulse."
+FEW_STEPS = (
+    "{found:.0f} s of beats with {count} clean differences were found; "
+    "RMSSD needs {needed:.0f} s and {least}."
+)
+FEW_INTERVALS = (
+    "{found:.0f} s of beats with {count} clean intervals were found; "
+    "SDNN needs {needed:.0f} s and {least}."
+)
+NOISY_BEATS = "The beats are too noisy to be timed to milliseconds."
+UNSTEADY_BREATHING = "A breathing rate needs a steady pulse."
+FEW_BEATS = "{found:.0f} s of clean beats were found; a breathing rate needs {needed:.0f} s."
+NO_BREATHING = "No steady breathing shows in the beats."
 
 Array = NDArray[np.float64]
 
@@ -148,7 +180,7 @@ class Calibration:
         odds = self.intercept + sum(
             getattr(self, field.name) * getattr(features, field.name) for field in fields(features)
         )
-        return 1 / (1 + math.exp(-max(-30.0, min(30.0, odds))))
+        return 1 / (1 + math.exp(-max(-MOST_ODDS, min(MOST_ODDS, odds))))
 
 
 DEFAULT = Calibration()
@@ -190,7 +222,7 @@ def measure_vitals(
     if colours is not None and rate.quality >= LEAST_QUALITY and is_grey(colours, fps, rate.bpm):
         distrust = distrust or GREY_LIGHT
     if distrust:
-        rate = replace(rate, quality=rate.quality / 4, qualities=rate.qualities / 4)
+        rate = replace(rate, quality=rate.quality / DISTRUST, qualities=rate.qualities / DISTRUST)
         blame = distrust
     sure = rate.quality >= LEAST_QUALITY
     beats = find_beats(kept if sure else kept[:0], fps, rate.bpm)
@@ -198,7 +230,7 @@ def measure_vitals(
     return Vitals(
         Reading(
             rate.bpm if sure else None,
-            "bpm",
+            UNITS["heart_rate"],
             rate.quality,
             None if sure else blame or _doubt(rate.features),
         ),
@@ -263,16 +295,17 @@ def read_rate(wave: Array, fps: float, calibration: Calibration = DEFAULT) -> Ra
         log_seconds=math.log10(usable_s),
         log_amplitude=height,
     )
-    bpm = float(np.average(track.bpm, weights=qualities + 0.02))
+    bpm = float(np.average(track.bpm, weights=qualities + LEAST_WEIGHT))
     return Rate(bpm, features, calibration.quality(features), track, qualities)
 
 
 def _bends(bpm: Array) -> Array:
     """How far each rate is off the line through those 3 s before and after, in bpm. Shape (N,)."""
-    if len(bpm) < 7:
+    reach = BEND_WINDOWS
+    if len(bpm) <= 2 * reach:
         return np.zeros(len(bpm))
-    off = np.abs(bpm[6:] - 2 * bpm[3:-3] + bpm[:-6])
-    return np.pad(off, 3, mode="edge")
+    off = np.abs(bpm[2 * reach :] - 2 * bpm[reach:-reach] + bpm[: -2 * reach])
+    return np.pad(off, reach, mode="edge")
 
 
 def _beside_cadence(
@@ -310,57 +343,50 @@ def _beside_cadence(
 class _Figure:
     """A figure of beat-to-beat variability, and what it needs."""
 
-    name: str
     of: Callable[[Intervals], tuple[float, int]]
-    """Gives it in ms, and from how many `parts`."""
-    parts: str
+    """Gives it in ms, and from how many clean parts."""
+    unit: str
     seconds: float
     count: int
+    few: str
+    """What is said where there are fewer."""
 
 
-RMSSD = _Figure("RMSSD", rmssd_ms, "differences", RMSSD_SECONDS, RMSSD_STEPS)
-SDNN = _Figure("SDNN", sdnn_ms, "intervals", SDNN_SECONDS, SDNN_BEATS)
+RMSSD = _Figure(rmssd_ms, UNITS["rmssd"], RMSSD_SECONDS, RMSSD_STEPS, FEW_STEPS)
+SDNN = _Figure(sdnn_ms, UNITS["sdnn"], SDNN_SECONDS, SDNN_BEATS, FEW_INTERVALS)
 
 
 def _read_variability(figure: _Figure, found: Intervals, rate: Rate) -> Reading:
     """A figure of variability, when the beats are timed well enough."""
     if rate.quality < LEAST_QUALITY:
-        return Reading(None, "ms", 0.0, "Beat-to-beat variability needs a steady pulse.")
+        return Reading(None, figure.unit, 0.0, UNSTEADY)
     (value, count), heard_s = figure.of(found), found.seconds.sum()
-    if heard_s < figure.seconds - 3 or count < figure.count:
-        reason = (
-            f"{heard_s:.0f} s of beats with {count} clean {figure.parts} were found; "
-            f"{figure.name} needs {figure.seconds:.0f} s and {figure.count}."
+    if heard_s < figure.seconds - SPARE_SECONDS or count < figure.count:
+        reason = figure.few.format(
+            found=heard_s, count=count, needed=figure.seconds, least=figure.count
         )
-        return Reading(None, "ms", 0.0, reason)
-    # Fitted to simulated pulses in noise: by how much noise alone moves the beats.
-    jitter_ms = 7e4 * 10 ** (-0.0765 * rate.features.snr_db) / rate.bpm**1.43
+        return Reading(None, figure.unit, 0.0, reason)
+    # By how much noise alone moves the beats.
+    jitter_ms = JITTER_MS * 10 ** (JITTER_PER_DB * rate.features.snr_db) / rate.bpm**JITTER_PER_RATE
     trust = rate.quality * float(found.clean.mean()) / (1 + (jitter_ms / USUAL_JITTER_MS) ** 2)
     if trust < LEAST_QUALITY:
-        return Reading(None, "ms", trust, "The beats are too noisy to be timed to milliseconds.")
-    return Reading(value, "ms", trust, None)
+        return Reading(None, figure.unit, trust, NOISY_BEATS)
+    return Reading(value, figure.unit, trust, None)
 
 
 def _read_breathing(found: Intervals, beats: Beats, rate: Rate) -> Reading:
     """Breathing rate, when it sways the beats clearly."""
-    unit = "breaths/min"
+    unit = UNITS["respiration"]
     if rate.quality < LEAST_QUALITY:
-        return Reading(None, unit, 0.0, "A breathing rate needs a steady pulse.")
+        return Reading(None, unit, 0.0, UNSTEADY_BREATHING)
     heard_s = float(found.seconds[found.clean].sum())
-    if heard_s < BREATHING_SECONDS - 3:
-        return Reading(
-            None,
-            unit,
-            0.0,
-            (
-                f"{heard_s:.0f} s of clean beats were found; a breathing rate needs "
-                f"{BREATHING_SECONDS:.0f} s."
-            ),
-        )
+    if heard_s < BREATHING_SECONDS - SPARE_SECONDS:
+        reason = FEW_BEATS.format(found=heard_s, needed=BREATHING_SECONDS)
+        return Reading(None, unit, 0.0, reason)
     value, share = breathing(found, beats)
-    trust = rate.quality / (1 + math.exp(-12 * (share - 0.6)))  # set by hand
+    trust = rate.quality / (1 + math.exp(-BREATHING_STEEPNESS * (share - BREATHING_SHARE)))
     if trust < LEAST_QUALITY:
-        return Reading(None, unit, trust, "No steady breathing shows in the beats.")
+        return Reading(None, unit, trust, NO_BREATHING)
     return Reading(value, unit, trust, None)
 
 
@@ -368,29 +394,27 @@ def _unusable(wave: Array, fps: float) -> str | None:
     """Why a wave can't be read at all."""
     found_s = longest_run_s(wave, fps)
     if found_s >= LEAST_SECONDS:
-        return "No steady pulse was found: the wave is flat." if np.nanstd(wave) <= FLAT else None
-    return (
-        f"The longest stretch without a gap has {found_s:.1f} s of pulse wave; a heart rate needs "
-        f"{LEAST_SECONDS:.0f} s. Record for longer, and keep the face in view."
-    )
+        return NO_WAVE if np.nanstd(wave) <= FLAT else None
+    return TOO_SHORT.format(found=found_s, needed=LEAST_SECONDS)
 
 
 def _doubt(features: QualityFeatures) -> str:
     """Why a rate is not trusted, in words."""
-    if math.expm1(features.wandering) > 4:
-        why = "the strongest rhythm wanders, as movement does"
-    elif features.evidence > 8:
-        why = "more than one rhythm could be it"
+    if math.expm1(features.wandering) > MOST_WANDERING_BPM:
+        why = WANDERS
+    elif features.evidence > MUCH_EVIDENCE:
+        why = RIVALS
     else:
-        why = "nothing stands out of the noise"
-    return f"No steady pulse was found: {why}. Hold still, in even light, for longer."
+        why = DROWNED
+    return NO_PULSE.format(why=why)
 
 
 def _nothing(reason: str) -> Vitals:
     """Vitals without a number."""
     grid = np.arange(*SPECTRUM_BPM, SPECTRUM_STEP_BPM)
-    units = ("bpm", "ms", "ms", "breaths/min")
-    heart_rate, rmssd, sdnn, respiration = (Reading(None, unit, 0.0, reason) for unit in units)
+    heart_rate, rmssd, sdnn, respiration = (
+        Reading(None, unit, 0.0, reason) for unit in UNITS.values()
+    )
     spectrum = Spectrum(grid, np.zeros_like(grid))
     return Vitals(heart_rate, rmssd, sdnn, respiration, (), np.empty(0), spectrum)
 

@@ -1,5 +1,7 @@
 """What the live path delivers: `python tests/probe_live.py [--visitors N] [--seconds S] [--json]`.
 
+With `--private` the page measures in its own browser, and the figures are those of that.
+
 A real headless Chromium opens the page; its camera plays a synthetic face whose skin is modulated
 by 0.5 % in green at a rate that steps from 70 to 90 bpm halfway, with the number of each picture
 written into it in black and white. More visitors, if asked for, are socket clients that send the
@@ -150,9 +152,10 @@ def play_visitors(address: str, film: Sequence[Picture], seconds: float, count: 
     return [lag for lags in asyncio.run(play()) for lag in lags]
 
 
-def watch(page: Page, seconds: float, server: psutil.Process) -> dict[str, float]:
+def watch(page: Page, seconds: float, server: psutil.Process, *, private: bool) -> dict[str, float]:
     """Let the page run; gives the server's memory halfway and at the end in MB."""
     page.evaluate(WATCH)
+    page.locator('[data-live="private"]').set_checked(private)
     page.click('[data-live="start"]')
     page.wait_for_function("window.probe.length > 0", timeout=READY_MS)
     memory = []
@@ -223,6 +226,7 @@ def main(words: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python tests/probe_live.py")
     parser.add_argument("--visitors", type=int, default=1, help="people at once")
     parser.add_argument("--seconds", type=float, default=40.0, help="length of the film and run")
+    parser.add_argument("--private", action="store_true", help="measure in the browser itself")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     given = parser.parse_args(words)
     film_s = min(given.seconds, 120.0)
@@ -247,7 +251,7 @@ def main(words: Sequence[str]) -> int:
                     )
                 )
                 others.start()
-                memory = watch(page, given.seconds, server)
+                memory = watch(page, given.seconds, server, private=given.private)
                 others.join()
                 found = judge(page, film_s)
     figures: dict[str, object] = {

@@ -223,6 +223,76 @@ def test_a_camera_that_is_turned_round_is_told_to_the_server(sitter, address):
     page.close()
 
 
+def test_in_private_mode_nothing_leaves_the_browser(sitter, address, tmp_path):
+    page = visit(sitter, address)
+    asked: list[str] = []
+    page.context.on("request", lambda request: asked.append(request.method))
+    page.context.on("request", lambda request: asked.append(request.url.removeprefix(address)))
+    page.on("websocket", lambda socket: pytest.fail(f"a socket to {socket.url}"))
+    part(page, "private").check()
+    expect(part(page, "privacy")).to_have_text(texts.LIVE_PRIVATE_NOTE)
+    asked.clear()
+    part(page, "start").click()
+    assert wait_for_a_reading(page) == pytest.approx(BPM, abs=3)
+    part(page, "compare").click()
+    expect(part(page, "verdict")).to_contain_text("teacher", timeout=READY_MS)
+    part(page, "record").click()
+    recorded = f"kdphysLive.recording.shots.length >= {RECORDED_S * FPS}"
+    page.wait_for_function(recorded, timeout=READ_MS)
+    page.screenshot(path=tmp_path / "private.png", full_page=True)
+    live = page.evaluate("kdphysLive.readings.at(-1).value")
+    part(page, "stop").click()
+    again = measure(saved(page, "npz").rename(tmp_path / "live.npz")).vitals.heart_rate.value
+    assert again == pytest.approx(live, abs=1)  # other seconds of the same steady pulse
+    assert set(asked[::2]) == {"GET"}  # of files, without a word of its own
+    assert {path.split("/")[1] for path in asked[1::2]} == {"live-files", "private"}
+    assert not [path for path in asked[1::2] if "?" in path]
+    page.close()
+
+
+def test_private_mode_can_be_turned_on_and_off_while_the_camera_runs(sitter, address):
+    page = visit(sitter, address)
+    sockets = []
+    page.on("websocket", lambda socket: sockets.append(socket))
+    part(page, "start").click()
+    wait_for_a_reading(page)
+    for private in (True, False):
+        before = page.evaluate("kdphysLive.samples.at(-1)[0]")
+        part(page, "private").set_checked(private)
+        page.wait_for_function(f"kdphysLive.samples.at(-1)[0] > {before} + 200", timeout=READ_MS)
+        assert wait_for_a_reading(page) == pytest.approx(BPM, abs=3)
+        assert sockets[-1].is_closed() == private
+    assert len(sockets) == 2
+    steps = page.evaluate("kdphysLive.samples.map(([step]) => step)")
+    assert steps == sorted(steps)
+    page.close()
+
+
+def test_a_browser_without_what_private_mode_needs_is_told_so(sitter, address):
+    page = visit(sitter, address)
+    page.evaluate("delete window.DecompressionStream")
+    part(page, "private").check()
+    part(page, "start").click()
+    expect(part(page, "status")).to_have_text(texts.LIVE_STATUS["unable"])
+    expect(part(page, "start")).to_be_enabled()
+    part(page, "private").uncheck()
+    part(page, "start").click()
+    assert wait_for_a_reading(page) == pytest.approx(BPM, abs=3)
+    page.close()
+
+
+def test_a_network_that_can_not_be_loaded_is_named_and_asked_for_again(sitter, address):
+    page = visit(sitter, address)
+    page.context.route("**/student.onnx", lambda route: route.fulfill(status=503))
+    part(page, "private").check()
+    part(page, "start").click()
+    expect(part(page, "status")).to_contain_text("student.onnx: HTTP 503", timeout=READY_MS)
+    page.context.unroute("**/student.onnx")
+    part(page, "start").click()
+    assert wait_for_a_reading(page) == pytest.approx(BPM, abs=3)
+    page.close()
+
+
 def test_behind_a_proxy_that_shows_it_below_a_path(sitter, tmp_path):
     path = "/spaces/kdphys"
     with (
@@ -230,6 +300,10 @@ def test_behind_a_proxy_that_shows_it_below_a_path(sitter, tmp_path):
         proxied(server, path, free_port()) as address,
     ):
         page = visit(sitter, address)
+        part(page, "start").click()
+        assert wait_for_a_reading(page) == pytest.approx(BPM, abs=3)
+        part(page, "stop").click()
+        part(page, "private").check()
         part(page, "start").click()
         assert wait_for_a_reading(page) == pytest.approx(BPM, abs=3)
         page.get_by_role("tab", name=texts.TAB_VIDEO).click()

@@ -17,6 +17,8 @@ def stage() -> str:
             "record": texts.LIVE_RECORD,
             "recording": texts.LIVE_RECORDING,
             "recorded": texts.LIVE_RECORDED,
+            "sent": texts.LIVE_SENT,
+            "kept": texts.LIVE_PRIVATE_NOTE,
         }
     )
     return f"""<div id="kd-live-view" data-state="idle" data-reading="no">
@@ -35,7 +37,9 @@ def stage() -> str:
         <select data-live="camera" aria-label="{texts.LIVE_CAMERA}" hidden></select>
       </div>
       <p class="kd-fine" data-live="recorded" role="status"></p>
-      <p class="kd-fine">{texts.LIVE_PRIVATE}</p>
+      <label class="kd-switch"><input type="checkbox" role="switch" data-live="private">
+        {texts.LIVE_PRIVATE}</label>
+      <p class="kd-fine" data-live="privacy">{texts.LIVE_SENT}</p>
       <p class="kd-fine" data-live="clock" hidden>{texts.LIVE_CLOCK}</p>
     </section>
     <section class="kd-card kd-hero kd-now">

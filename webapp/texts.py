@@ -240,9 +240,14 @@ LIVE_RECORDING = "Stop recording"
 LIVE_RECORDED = "Recording ended after {seconds} s; it can be downloaded below."
 LIVE_COMPARE = "Compare now"
 LIVE_CAMERA = "Camera"
-LIVE_PRIVATE = (
+LIVE_SENT = (
     "Your browser cuts out the face and sends small pictures of it to this server, which keeps "
     "none of them. Recordings stay in your browser."
+)
+LIVE_PRIVATE = "In this browser only"
+LIVE_PRIVATE_NOTE = (
+    "Everything happens in your browser: it loads the network (4 MB, once), and no picture, wave "
+    "or reading ever leaves this device."
 )
 LIVE_TRACE = "Pulse wave, live"
 LIVE_TRACE_NOTE = "The last 8 seconds. Gaps are times without a face."
@@ -257,9 +262,9 @@ LIVE_TOO_SOON = "Too few seconds of a face to compare: wait for a reading."
 LIVE_LAG = "Camera to answer"
 LIVE_LAG_NOTE = "median; the wave then trails by 0.4 s more, which the network looks ahead"
 LIVE_NETWORK = "Student, one frame"
-LIVE_NETWORK_NOTE = "median on this server"
+LIVE_NETWORK_NOTE = "median, where it runs"
 LIVE_FILMED = "Camera"
-LIVE_FILMED_NOTE = "pictures a second that reach the server, median of the last seconds"
+LIVE_FILMED_NOTE = "pictures a second that reach the network, median of the last seconds"
 LIVE_DOWNLOADS = "Take it with you"
 LIVE_DOWNLOADS_NOTE = (
     "Made in your browser. The .npz holds what was recorded, for python -m kdphys measure to read."
@@ -282,6 +287,12 @@ LIVE_STATUS = MappingProxyType(
         "restless": "Hold still.",
         "flicker": "The light flickers, or you rock in it: sit still, in steady light.",
         "hidden": "Paused: browsers stop the camera of a tab in the background.",
+        "loading": "Loading the network into your browser …",
+        "not loaded": "The network could not be loaded into your browser. Start again",
+        "unable": (
+            "This browser can't run the network by itself: it is too old, or WebAssembly is "
+            "blocked. Turn “In this browser only” off, or try another browser."
+        ),
         "reconnecting": "Connection lost. Trying again …",
         "unreachable": "The server can't be reached. Check the network, then start again.",
         "unplugged": "The camera was unplugged or taken away. Start again.",

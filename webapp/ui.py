@@ -20,7 +20,7 @@ from gradio.components import Component
 
 from kdphys.pipeline import MODELS
 from kdphys.runtime import model_facts
-from webapp import cards, distillation, handlers, texts
+from webapp import cards, distillation, handlers, private, texts
 from webapp.live import Visits, serve_socket
 from webapp.stage import stage
 
@@ -86,6 +86,7 @@ def build_app() -> FastAPI:
     gr.set_static_paths([EXAMPLES])  # served as they are; copies would be deleted like uploads
     app = FastAPI(title=texts.TITLE)
     app.mount("/live-files", StaticFiles(directory=HERE / "static"))
+    app.include_router(private.router)
     app.state.visits = visits = Visits()
 
     @app.websocket("/live")

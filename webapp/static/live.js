@@ -1,9 +1,11 @@
-// The live tab: camera to server to screen. The server does the arithmetic; this file films, asks
-// for the parts of the picture that the server wants, and shows what comes back.
+// The live tab: camera to server to screen. The server does the arithmetic, or in private mode a
+// worker of this browser that answers like it; this file films, asks for the parts of the picture
+// that are wanted, and shows what comes back.
 
 import { Averager, batch } from "./pixels.js";
 import { npz, save } from "./files.js";
 import { Trace, drawHistory } from "./drawing.js";
+import { PrivateSocket, isAble } from "./private/socket.js";
 
 const BATCH = 3; // pictures that are sent together
 const SEARCH_EVERY_S = 0.2; // between whole pictures while a face is looked for
@@ -38,6 +40,7 @@ class Live {
       this.part(name).addEventListener("click", act);
     }
     this.part("camera").addEventListener("change", () => this.stream && this.start());
+    this.part("private").addEventListener("change", () => this.choosePrivacy());
     document.addEventListener("visibilitychange", () => {
       if (this.root.dataset.state === "live") this.pause(document.hidden);
     });
@@ -96,6 +99,7 @@ class Live {
     this.setState("starting");
     this.say("starting");
     if (!navigator.mediaDevices?.getUserMedia) return this.fail("insecure");
+    if (this.isPrivate && !isAble()) return this.fail("unable");
     try {
       const chosen = this.part("camera").value;
       this.stream = await navigator.mediaDevices.getUserMedia({
@@ -172,10 +176,15 @@ class Live {
   }
 
   stop() {
-    if (this.socket?.readyState === WebSocket.OPEN) this.socket.send('{"ask": "leave"}');
+    this.leave();
     this.halt();
     this.setState(this.samples.length ? "done" : "idle");
     this.say(this.samples.length ? "done" : "idle");
+  }
+
+  // Ask that nothing of this visit be remembered.
+  leave() {
+    if (this.socket?.readyState === WebSocket.OPEN) this.socket.send('{"ask": "leave"}');
   }
 
   fail(name, text = this.texts.status[name]) {
@@ -200,12 +209,32 @@ class Live {
 
   // The socket
 
-  connect(attempt) {
+  get isPrivate() {
+    return this.part("private").checked;
+  }
+
+  choosePrivacy() {
+    this.part("privacy").textContent = this.isPrivate ? this.texts.kept : this.texts.sent;
+    if (this.root.dataset.state !== "live") return;
+    if (this.isPrivate && !isAble()) return this.fail("unable");
+    this.part("compare").disabled = true;
+    this.leave();
+    this.hangUp(1000);
+    this.connect(0);
+  }
+
+  // A line to the server, or to this browser's own worker.
+  dial() {
+    if (this.isPrivate) return new PrivateSocket();
     const address = new URL("../live", import.meta.url); // behind a proxy, below a path of its own
     address.protocol = address.protocol.replace("http", "ws");
-    const socket = new WebSocket(address);
+    return new WebSocket(address);
+  }
+
+  connect(attempt) {
+    const socket = this.dial();
     this.socket = socket;
-    socket.binaryType = "arraybuffer";
+    if (this.isPrivate) this.say("loading");
     socket.addEventListener("open", () => {
       const { videoWidth: width, videoHeight: height } = this.video;
       [this.wide, this.high] = [width, height];
@@ -228,6 +257,7 @@ class Live {
       if (said.again) return; // its close comes next, and with it another try
       return this.fail("closed", said.closed);
     }
+    if ("failed" in said) return this.fail("not loaded", `${this.texts.status["not loaded"]} (${said.failed}).`);
     if ("compared" in said) return this.showComparison(said);
     if (said.view) this.view = said.view;
     if (said.welcome) return this.settle(said);

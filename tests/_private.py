@@ -1,0 +1,108 @@
+"""The private mode's scripts in a real Chromium, to be asked what the server is asked in Python."""
+
+import base64
+import json
+import mimetypes
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from playwright.sync_api import Page, Route
+
+from kdphys.hub import load_weights
+from kdphys.runtime import Pixels
+from tests._page import ROOT, browser
+from webapp.private import constants
+
+STATIC = ROOT / "webapp" / "static"
+HOST = "http://private.test"
+ASK = """async ([module, name, given]) => {
+  const { K, learn } = await import("/live-files/private/constants.js");
+  if (!K.pulse) learn(await (await fetch("/private/constants.json")).json());
+  const found = await import(`/live-files/private/${module}.js`);
+  const plain = (value) =>
+    ArrayBuffer.isView(value) || Array.isArray(value)
+      ? Array.from(value, plain)
+      : value && typeof value === "object"
+        ? Object.fromEntries(Object.entries(value).map(([key, part]) => [key, plain(part)]))
+        : value;
+  const typed = (value) =>
+    Array.isArray(value) && value.every((part) => typeof part === "number" || part === null)
+      ? Float64Array.from(value, (part) => part ?? NaN)
+      : Array.isArray(value)
+        ? value.map(typed)
+        : value;
+  return plain(await found[name](...given.map(typed)));
+}"""
+
+TELL = """(given) => {
+  window.worker ??= new Worker("/live-files/private/worker.js", { type: "module" });
+  const answer = new Promise((resolve) => (worker.onmessage = ({ data }) => resolve(data)));
+  if (typeof given !== "string") worker.postMessage(given);
+  else worker.postMessage(Uint8Array.from(atob(given), (letter) => letter.charCodeAt(0)).buffer);
+  return answer;
+}"""
+
+PLAY = """async ([crops, sizes]) => {
+  const { load } = await import("/live-files/private/networks.js");
+  window.networks ??= await load();
+  const session = networks.student();
+  const wave = [];
+  for (let at = 0, turn = 0; at < crops.length; turn++) {
+    const size = sizes[turn % sizes.length];
+    const next = crops.slice(at, at + size).map((crop) => Uint8Array.from(crop));
+    wave.push(...(await session.push(next)));
+    at += size;
+  }
+  return wave;
+}"""
+
+
+class Scripts:
+    """Functions of the scripts, called with numbers, lists and arrays of numbers."""
+
+    def __init__(self, page: Page) -> None:
+        self._page = page
+
+    def ask(self, module: str, name: str, *given: Any) -> Any:
+        """Call a function; arrays of numbers reach it as Float64Array, rows of them as arrays."""
+        plain = [value.tolist() if isinstance(value, np.ndarray) else value for value in given]
+        return self._page.evaluate(ASK, [module, name, plain])
+
+    def play(self, crops: Pixels, sizes: Sequence[int]) -> list[float]:
+        """Show crops (T, S, S, 3) to the student, so many at a time; gives its wave."""
+        rows = crops.reshape(len(crops), -1).tolist()
+        return self._page.evaluate(PLAY, [rows, list(sizes)])
+
+    def tell(self, message: dict[str, object] | bytes) -> dict[str, Any]:
+        """Send the worker what the page sends to a socket; gives its answer."""
+        packed = base64.b64encode(message).decode() if isinstance(message, bytes) else message
+        return self._page.evaluate(TELL, packed)
+
+    def leave(self) -> None:
+        """Tell the worker to forget the visit, which it does not answer."""
+        self._page.evaluate('worker.postMessage({ ask: "leave" })')
+
+
+@contextmanager
+def scripts() -> Iterator[Scripts]:
+    """A page that has nothing but the private mode's scripts."""
+    numbers = json.dumps(constants())
+
+    def answer(route: Route) -> None:
+        path = route.request.url.removeprefix(HOST)
+        if path in ("/", "/private/constants.json"):
+            route.fulfill(body="" if path == "/" else numbers, content_type="text/html")
+        elif path.endswith(("student.onnx", "teacher.onnx")):
+            route.fulfill(path=load_weights(Path(path).stem).onnx)
+        else:
+            kind = "text/javascript" if path.endswith("js") else mimetypes.guess_type(path)[0]
+            route.fulfill(path=STATIC / path.removeprefix("/live-files/"), content_type=kind)
+
+    with browser() as chromium:
+        page = chromium.new_page()
+        page.context.route(f"{HOST}/**", answer)  # its workers' requests too
+        page.goto(f"{HOST}/")
+        yield Scripts(page)

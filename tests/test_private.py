@@ -1,0 +1,183 @@
+"""The private mode answers as the server does: the same pictures go to both."""
+
+import hashlib
+
+import numpy as np
+import pytest
+
+from kdphys import LiveMeter
+from kdphys.crop import FaceBox, crop_face
+from kdphys.runtime import SIZE, open_model
+from kdphys.view import View
+from tests._camera import FPS, film_rates, shown
+from tests._private import STATIC, Scripts, scripts
+from train.face_onnx import convert, find_model
+from webapp.live import EVERY_S, Visits, told
+from webapp.wire import Hello, Shot, write_batch
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.xdist_group("private")]
+
+BPM = 72.0
+BATCH = 3
+NUMBERS = ("heart_rate", "rmssd", "sdnn", "respiration")
+
+
+@pytest.fixture(scope="module")
+def page():
+    with scripts() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def film():
+    return film_rates([BPM], 26.0)
+
+
+def begin(page: Scripts, film, name: str) -> View:
+    high, wide = film[0].shape[:2]
+    welcome = page.tell({"width": wide, "height": high, "visit": name})
+    assert welcome["welcome"]
+    return View(*welcome["view"])
+
+
+def test_the_same_pictures_give_the_same_answers(page, film):
+    view, meter = begin(page, film, "one"), LiveMeter(every_s=EVERY_S)
+    there: list[float] = []
+    here: list[float] = []
+    readings = 0
+    for first in range(0, len(film) - BATCH + 1, BATCH):
+        shots = [Shot(n / FPS, view, shown(film[n], view)) for n in range(first, first + BATCH)]
+        told_here = page.tell(write_batch(shots))
+        vitals = [meter.push(shot.rgb, shot.time_s, shot.view) for shot in shots]
+        there += meter.take().wave.tolist()
+        here += told_here["wave"]
+        box = meter.faces.box
+        assert box is not None
+        np.testing.assert_allclose(told_here["box"], [box.x0, box.y0, box.x1, box.y1], atol=0.05)
+        assert told_here["hint"] == meter.hint
+        found = next(filter(None, vitals), None)
+        assert (found is None) == ("vitals" not in told_here)
+        if found:
+            readings += compare_vitals(told(found), told_here["vitals"])
+        view = View(*told_here["view"])
+    assert view.pixels < 100  # the face was followed
+    assert readings > 30
+    assert len(here) == len(there) > 25 * FPS
+    # Detections agree to thousandths of a pixel only, and so do single grey levels of the crops.
+    assert np.std(np.subtract(here, there)) < 0.02 * np.std(there)
+
+
+def compare_vitals(there, here) -> bool:
+    """Whether there is a heart rate; it must be the same in both."""
+    for name in NUMBERS:
+        one, other = there[name], here[name]
+        assert one["unit"] == other["unit"]
+        assert other["quality"] == pytest.approx(one["quality"], abs=0.02)
+        if one["value"] is None or other["value"] is None:
+            near = abs(one["quality"] - 0.5) < 0.02
+            assert near or (one["value"], one["reason"]) == (other["value"], other["reason"])
+        else:
+            assert other["value"] == pytest.approx(one["value"], rel=0.02, abs=0.2)
+    if there["heart_rate"]["value"] is None:
+        return False
+    assert here["heart_rate"]["value"] == pytest.approx(BPM, abs=3)
+    return True
+
+
+def test_the_student_gives_the_same_wave_to_a_thousandth(page, film):
+    box = FaceBox(108.0, 70.0, 212.0, 174.0, 1.0)
+    crops = np.stack([crop_face(picture, box, SIZE) for picture in film[:200]])
+    crops[90:] = crops[90:][:, ::-1]  # something happens
+    session = open_model("student").start()
+    wave = session.push(crops)
+    np.testing.assert_allclose(page.play(crops, (1, 3, 70)), wave, atol=1e-3)
+    assert np.abs(wave).max() > 0.3
+
+
+def test_a_face_that_leaves_is_said_to_be_lost_and_found_again(page, film):
+    view, meter = begin(page, film, "two"), LiveMeter(every_s=EVERY_S)
+    empty = np.full_like(film[0], 90)
+    hints = []
+    for number in range(210):
+        picture = film[number] if number < 60 or number >= 130 else empty
+        shot = Shot(number / FPS, view, shown(picture, view))
+        told_here = page.tell(write_batch([shot]))
+        meter.push(shot.rgb, shot.time_s, shot.view)
+        samples = meter.take()
+        hints.append(told_here["hint"])
+        assert told_here["hint"] == meter.hint
+        assert (told_here["step"], len(told_here["wave"])) == (
+            samples.first_step,
+            len(samples.wave),
+        )
+        heard = [value is not None for value in told_here["wave"]]
+        assert heard == np.isfinite(samples.wave).tolist()
+        view = View(*told_here["view"])
+    assert hints[50] is None
+    assert hints[65] == "face lost"
+    assert hints[110] == "no face"
+    assert hints[200] is None
+
+
+def test_a_picture_of_nobody_gives_nobody(page, film):
+    blank = [np.full_like(film[0], 90)] * 12
+    view = begin(page, blank, "three")
+    said = page.tell(write_batch([Shot(n / 5, view, shown(p, view)) for n, p in enumerate(blank)]))
+    assert said["box"] is None
+    assert said["hint"] == "no face"
+    assert [value for value in said["wave"] if value is not None] == []
+
+
+def test_a_visit_goes_on_where_it_was_left_and_is_forgotten_when_asked(page, film):
+    begin(page, film, "four")
+    high, wide = film[0].shape[:2]
+    hello = {"width": wide, "height": high, "visit": "four"}
+    assert page.tell(hello)["resumed"]
+    assert not page.tell(hello | {"width": wide + 2})["resumed"]  # a phone was turned round
+    page.leave()
+    assert not page.tell(hello | {"width": wide + 2})["resumed"]
+
+
+def test_it_begins_with_the_view_that_the_server_gives(page, film):
+    high, wide = film[0].shape[:2]
+    visit, _ = Visits().admit(Hello(wide, high, "a-visit-of-a-test"))
+    assert begin(page, film, "five") == visit.view
+
+
+@pytest.mark.parametrize(
+    ("edges", "side"),
+    [
+        ((10.3, 12.7, 50.9, 53.3), 72),  # smaller than its crop: pixels are joined
+        ((-5.0, 3.5, 40.0, 48.5), 72),  # beyond the picture
+        ((100.0, 90.0, 420.5, 410.5), 480),  # first halved
+        ((20.0, 10.0, 470.0, 460.0), 480),  # first divided by three
+    ],
+)
+def test_crops_are_the_same_to_the_last_bit(page, edges, side):
+    picture = np.random.default_rng(3).integers(0, 256, (side, side, 3), np.uint8)
+    given = {"rgb": picture.ravel().tolist(), "wide": side, "high": side}
+    box = dict(zip(("x0", "y0", "x1", "y1"), edges, strict=True))
+    crop = page.ask("crop", "cropFace", given, box, SIZE)
+    assert crop == crop_face(picture, FaceBox(*edges, score=1.0), SIZE).ravel().tolist()
+
+
+def test_sentences_are_filled_in_as_python_does(page):
+    sentence = "The {name} of {found:.1f} s needs {need:g} or {count}."
+    values = {"name": "wave", "found": 2.46, "need": 5, "count": 7}
+    assert page.ask("constants", "fill", sentence, values) == sentence.format(**values)
+
+
+def test_the_face_model_is_the_servers_own():
+    model = STATIC / "private" / "third_party" / "face.onnx"
+    assert convert(find_model().read_bytes()).SerializeToString() == model.read_bytes()
+
+
+def test_the_runtime_is_the_one_that_was_published():
+    folder = STATIC / "private" / "third_party"
+    lines = [line.split() for line in (folder / "SHA256SUMS").read_text().splitlines()]
+    sums = {name: digest for digest, name in lines}
+    words = {"README.md", "SHA256SUMS", "LICENSE-mediapipe", "LICENSE-onnxruntime"}
+    kept = {path.name for path in folder.iterdir()} - words
+    assert set(sums) == kept
+    for name, digest in sums.items():
+        assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest

@@ -1,0 +1,124 @@
+// Whether a rhythm is that of the light, by the rules of kdphys/flicker.py: light brightens and darkens
+// all colours alike, blood does not.
+//
+// `colours` is a Float64Array of red, green and blue of the first sample, of the second and so on; NaN
+// where there is no face.
+
+import { K } from "./constants.js";
+import { hann, mean, median } from "./pulse.js";
+
+// Whether a grey rhythm of `bpm` stands out of the colours; false too where nothing can be told.
+export function isGrey(colours, fps, bpm) {
+  const { WINDOW_S, STEP_S } = K.pulse;
+  const samples = Math.floor(colours.length / 3);
+  const length = Math.min(samples, Math.round(WINDOW_S * fps));
+  if (length < 2) return false;
+  const windows = [];
+  for (let start = 0; start + length <= samples; start += Math.max(1, Math.round(STEP_S * fps))) {
+    const window = channels(colours, start, start + length);
+    if (window.every(isLit)) windows.push(window);
+  }
+  if (!windows.length) return false;
+  const asShares = windows.map((window) => window.map((channel) => changes(channel, mean(channel))));
+  const asGlare = windows.map((window) => window.map((channel) => changes(channel, mean(window[1]))));
+  return [asShares, asGlare].some((change) => isAlike(change, fps, bpm));
+}
+
+// Whether the strongest rhythm of the last seconds, at whatever rate, is grey and stands out.
+export function flickers(colours, fps) {
+  const { FLICKER_HZ, HIGHEST_SHARE, LEAST_FLICKER } = K.flicker;
+  const samples = Math.floor(colours.length / 3);
+  const length = Math.min(samples, Math.round(K.pulse.WINDOW_S * fps));
+  if (length < (K.pulse.WINDOW_S * fps) / 2) return false;
+  const latest = channels(colours, samples - length, samples);
+  if (!latest.every(isLit)) return false;
+  const change = latest.map((channel) => changes(channel, mean(channel)));
+  const taper = hann(length, length - 1);
+  const whole = length * mean(taper);
+  const highest = Math.min(FLICKER_HZ[1], HIGHEST_SHARE * fps);
+  let [most, rhythmHz] = [0, 0];
+  for (let bin = 0; bin <= length / 2; bin++) {
+    const hz = bin * (1 / (length * (1 / fps)));
+    if (hz < FLICKER_HZ[0] || hz > highest) continue;
+    const wave = tapered(taper, (at) => (2 * Math.PI * ((bin * at) % length)) / length, 2 / whole);
+    const least = Math.min(...change.map((channel) => Math.hypot(...swing(channel, wave))));
+    if (least > most) [most, rhythmHz] = [least, hz];
+  }
+  return most > LEAST_FLICKER && isAlike([change], fps, 60 * rhythmHz);
+}
+
+// Whether a rhythm stands out and is the same in all colours; `change` has three for each window.
+function isAlike(change, fps, bpm) {
+  const { ASIDE_BPM, LEAST_SWING, LEAST_STANDING, GREY } = K.flicker;
+  const { length } = change[0][0];
+  const taper = hann(length, length - 1);
+  const scale = 2 / (length * mean(taper));
+  const level = change.map((window) => window.map(withoutSlope));
+  const waves = [0, ...ASIDE_BPM].map((aside) =>
+    tapered(taper, (at) => (2 * Math.PI * at * (bpm + aside)) / (60 * fps), scale),
+  );
+  const power = waves.map((wave) => mean(level.map(([, green]) => squared(swing(green, wave)))));
+  const unlike = [0, 2].map((other) =>
+    mean(
+      level.map((window) => {
+        const [re, im] = swing(window[other], waves[0]);
+        const [greenRe, greenIm] = swing(window[1], waves[0]);
+        return squared([re - greenRe, im - greenIm]);
+      }),
+    ),
+  );
+  return (
+    power[0] > LEAST_SWING ** 2 &&
+    power[0] > LEAST_STANDING * median(power.slice(1)) &&
+    Math.max(...unlike) < GREY * power[0]
+  );
+}
+
+// Red, green and blue from sample `start` to `stop`, each a Float64Array.
+function channels(colours, start, stop) {
+  return [0, 1, 2].map((colour) =>
+    Float64Array.from({ length: stop - start }, (_, at) => colours[3 * (start + at) + colour]),
+  );
+}
+
+function isLit(channel) {
+  const level = mean(channel);
+  return Number.isFinite(level) && level > 0;
+}
+
+// How far a colour is off its mean, over `level`.
+function changes(channel, level) {
+  const own = mean(channel);
+  return channel.map((value) => (value - own) / level);
+}
+
+// Take out a ramp from one end to the other.
+function withoutSlope(change) {
+  const ramp = change.map((_, at) => (2 * at) / (change.length - 1) - 1);
+  const along = ramp.reduce((sum, value, at) => sum + value * change[at], 0);
+  const share = along / ramp.reduce((sum, value) => sum + value * value, 0);
+  return change.map((value, at) => value - share * ramp[at]);
+}
+
+// Cosine and sine of an angle at each sample, tapered and scaled.
+function tapered(taper, angle, scale) {
+  return {
+    cos: taper.map((value, at) => scale * value * Math.cos(angle(at))),
+    sin: taper.map((value, at) => scale * value * Math.sin(angle(at))),
+  };
+}
+
+// How much of such a wave a change holds: real and imaginary part.
+function swing(change, { cos, sin }) {
+  let re = 0;
+  let im = 0;
+  for (let at = 0; at < change.length; at++) {
+    re += change[at] * cos[at];
+    im -= change[at] * sin[at];
+  }
+  return [re, im];
+}
+
+function squared([re, im]) {
+  return re * re + im * im;
+}

@@ -1,0 +1,171 @@
+// Pictures in, vitals out: FaceStream and LiveMeter of kdphys/stream.py. Time is the stamp of each
+// picture; one meter serves one person.
+
+import { EvenGrid } from "./clip.js";
+import { K } from "./constants.js";
+import { centreOf, cropFace, widthOf } from "./crop.js";
+import { FaceTracker } from "./face.js";
+import { flickers } from "./flicker.js";
+import { skinMean } from "./skin.js";
+import { inCamera, moved } from "./view.js";
+import { measureVitals } from "./vitals.js";
+
+class FaceStream {
+  constructor(finder) {
+    this.tracker = new FaceTracker(finder);
+    this.grid = new EvenGrid(K.runtime.FPS);
+    this.firstS = null;
+    this.step = 0;
+    this.view = null;
+    this.box = null; // in the latest picture of the camera
+  }
+
+  // Take one picture; give what it adds to the grid, null where there is no face.
+  async push(picture, timeS, view) {
+    this.firstS ??= timeS;
+    if (this.view && this.view.some((value, at) => value !== view[at]))
+      this.tracker.reframe(moved(this.view, view));
+    this.view = view;
+    const box = await this.tracker.update(picture, timeS);
+    this.box = box && inCamera(view, box);
+    if (!box || this.tracker.changed) this.grid.restart();
+    if (!box) return null;
+    const crop = cropFace(picture, box, K.runtime.SIZE);
+    const crops = this.grid.push(crop, timeS);
+    if (this.grid.split) this.step = Math.round((this.grid.startS - this.firstS) * K.runtime.FPS);
+    const firstStep = this.step;
+    this.step += crops.length;
+    return { crops, firstStep, opens: this.grid.split, crop };
+  }
+
+  stepAt(timeS) {
+    return this.firstS === null ? 0 : Math.floor((timeS - this.firstS) * K.runtime.FPS);
+  }
+}
+
+export class Meter {
+  // `student` makes a session; readings look back `K.stream.WINDOW_S` and come every `K.live.EVERY_S`.
+  constructor(finder, student) {
+    this.faces = new FaceStream(finder);
+    this.student = student;
+    this.session = student();
+    this.window = Math.round(K.stream.WINDOW_S * K.runtime.FPS);
+    const length = Math.max(this.window, Math.round(K.stream.MEMORY_S * K.runtime.FPS));
+    this.wave = new Float64Array(length).fill(NaN);
+    this.colours = new Float64Array(3 * length).fill(NaN);
+    this.endStep = this.takenStep = 0;
+    this.nextS = null;
+    this.longer = null;
+    this.longerStep = 0;
+    this.flickers = false;
+    this.crop = null;
+    this.places = []; // [time, box]
+    this.recent = []; // crops that another model can be shown
+    this.times = []; // of the network for a picture, in ms
+  }
+
+  // Take one picture; give new vitals when it is time.
+  async push(picture, timeS, view) {
+    const found = await this.faces.push(picture, timeS, view);
+    this.notice(found, timeS);
+    if (found) {
+      if (found.opens) {
+        this.session = this.student();
+        this.recent = [];
+        this.advanceTo(found.firstStep);
+      }
+      if (found.crops.length) await this.watch(found.crops);
+    } else {
+      const step = this.faces.stepAt(timeS);
+      if (step > this.endStep) this.advanceTo(step);
+    }
+    const everyS = K.live.EVERY_S;
+    this.nextS ??= timeS + everyS;
+    if (timeS < this.nextS) return null;
+    this.nextS += everyS * (Math.floor((timeS - this.nextS) / everyS) + 1);
+    return this.read();
+  }
+
+  // The samples since the last call, as far as they are remembered.
+  take() {
+    const fresh = Math.min(this.endStep - this.takenStep, this.wave.length);
+    this.takenStep = this.endStep;
+    return { firstStep: this.endStep - fresh, wave: this.wave.slice(this.wave.length - fresh) };
+  }
+
+  // What stands in the way of a reading, by the latest pictures.
+  get hint() {
+    const { box } = this.faces;
+    if (!box || !this.crop) return "no face";
+    if (box.score === 0) return "face lost";
+    if (widthOf(box) < K.stream.TOO_FAR_PX) return "too far";
+    const level = Math.max(...skinMean(this.crop));
+    if (level < K.stream.TOO_DARK) return "too dark";
+    if (level > K.stream.TOO_BRIGHT) return "too bright";
+    const middles = this.places.map(([, place]) => centreOf(place));
+    const ways = [0, 1].map((axis) => {
+      const along = middles.map((middle) => middle[axis]);
+      return Math.max(...along) - Math.min(...along);
+    });
+    if (Math.max(...ways) > K.stream.RESTLESS * widthOf(box)) return "restless";
+    return this.flickers ? "flicker" : null;
+  }
+
+  get networkMs() {
+    const sorted = [...this.times].sort((one, other) => one - other);
+    const half = sorted.length >> 1;
+    if (!sorted.length) return null;
+    return sorted.length % 2 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
+  }
+
+  async watch(crops) {
+    const began = performance.now();
+    const wave = await this.session.push(crops);
+    this.times.push((performance.now() - began) / crops.length);
+    if (this.times.length > K.stream.TIMED) this.times.shift();
+    this.append(wave);
+    shift(this.colours, crops.flatMap(skinMean));
+    this.recent = [...this.recent, ...crops].slice(-K.stream.RECENT_CROPS_S * K.runtime.FPS);
+  }
+
+  read() {
+    const { FPS } = K.runtime;
+    const { calibration } = K.student;
+    const colours = this.colours.slice(-3 * this.window);
+    const now = measureVitals(this.wave.slice(-this.window), FPS, calibration, colours);
+    this.flickers = now.heart_rate.value === null && flickers(colours, FPS);
+    if (!this.longer || this.endStep - this.longerStep >= K.stream.LONGER_EVERY_S * FPS) {
+      this.longer = measureVitals(this.wave, FPS, calibration, this.colours);
+      this.longerStep = this.endStep;
+    }
+    const { rmssd, sdnn, respiration } = this.longer;
+    return { ...now, rmssd, sdnn, respiration };
+  }
+
+  // Remember what the hint needs.
+  notice(found, timeS) {
+    this.crop = found?.crop ?? null;
+    if (this.faces.box) this.places.push([timeS, this.faces.box]);
+    if (this.places.length > K.stream.MOST_PLACES) this.places.shift();
+    while (this.places.length && this.places[0][0] < timeS - K.stream.RECENT_S) this.places.shift();
+  }
+
+  // Leave a gap up to a step of the grid.
+  advanceTo(step) {
+    const missing = Math.min(Math.max(step - this.endStep, 0), this.wave.length);
+    shift(this.wave, Array(missing).fill(NaN));
+    shift(this.colours, Array(3 * missing).fill(NaN));
+    this.endStep = step;
+  }
+
+  append(wave) {
+    shift(this.wave, wave);
+    this.endStep += wave.length;
+  }
+}
+
+// Put more at the end; as much is lost at the front.
+function shift(values, more) {
+  values.copyWithin(0, more.length);
+  values.set(more.length > values.length ? more.slice(-values.length) : more, Math.max(0, values.length - more.length));
+}

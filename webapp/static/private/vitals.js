@@ -1,0 +1,171 @@
+// Numbers for a person from a pulse wave, by the rules of kdphys/vitals.py: each with a unit, a quality,
+// and a reason if it is missing.
+
+import { breathing, findBeats, intervals, rmssdMs, sdnnMs } from "./beats.js";
+import { fill, K } from "./constants.js";
+import { bandpassRuns } from "./filters.js";
+import { isGrey } from "./flicker.js";
+import { longestRunS, mean, trackRate, windowSpectra } from "./pulse.js";
+
+// { heart_rate, rmssd, sdnn, respiration } of a pulse wave (Float64Array, NaN where there is no face),
+// each { value, unit, quality, reason } with a null for what there is not.
+//
+// `calibration` is the network's; `colours` (Float64Array, 3 a sample: see flicker.js) tell the light.
+export function measureVitals(wave, fps, calibration, colours = null) {
+  const { LEAST_SECONDS, LEAST_QUALITY, DISTRUST } = K.vitals;
+  const heard = wave.map((value) => (Number.isFinite(value) ? value : NaN));
+  const unusable = whyUnusable(heard, fps);
+  if (unusable) return nothing(unusable);
+  const kept = bandpassRuns(heard, fps, K.pulse.WAVE_BAND_HZ, LEAST_SECONDS);
+  const rate = readRate(kept, fps, calibration);
+  let blame = null;
+  if (colours && rate.quality >= LEAST_QUALITY && isGrey(colours, fps, rate.bpm)) {
+    rate.quality /= DISTRUST;
+    blame = K.flicker.GREY_LIGHT;
+  }
+  if (rate.quality < LEAST_QUALITY) return doubtful(rate, blame ?? doubt(rate.features));
+  const beats = findBeats(kept, fps, rate.bpm);
+  const found = intervals(beats);
+  return {
+    heart_rate: reading("heart_rate", rate.bpm, rate.quality),
+    rmssd: readRmssd(found, rate),
+    sdnn: readSdnn(found, rate),
+    respiration: readBreathing(found, beats, rate),
+  };
+}
+
+// Heart rate of a wave in WAVE_BAND_HZ, whatever its quality: { bpm, features, quality }.
+export function readRate(wave, fps, calibration) {
+  const { AGREE_BPM, FLAT, LEAST_SECONDS, LEAST_WEIGHT } = K.vitals;
+  const { WINDOW_S, HEART_BAND_HZ } = K.pulse;
+  const track = trackRate(windowSpectra(wave, fps, Math.min(WINDOW_S, longestRunS(wave, fps))));
+  const change = bends(track.bpm);
+  const margin = track.evidence.map((value, window) => value - track.rival[window]);
+  const agrees = track.bpm.map((bpm, window) => Number(Math.abs(track.aloneBpm[window] - bpm) < AGREE_BPM));
+  const usableS = wave.filter(Number.isFinite).length / fps;
+  const height = Math.log10(spread(bandpassRuns(wave, fps, HEART_BAND_HZ, LEAST_SECONDS)) + FLAT);
+  const weights = track.bpm.map(
+    (_, window) =>
+      LEAST_WEIGHT +
+      quality(calibration, {
+        snr_db: track.snrDb[window],
+        evidence: track.evidence[window],
+        margin: margin[window],
+        wandering: Math.log1p(change[window]),
+        agreement: agrees[window],
+        log_seconds: Math.log10(Math.min(usableS, WINDOW_S)),
+        log_amplitude: height,
+      }),
+  );
+  const features = {
+    snr_db: mean(track.snrDb),
+    evidence: mean(track.evidence),
+    margin: mean(margin),
+    wandering: Math.log1p(mean(change)),
+    agreement: mean(agrees),
+    log_seconds: Math.log10(usableS),
+    log_amplitude: height,
+  };
+  const weighted = track.bpm.map((bpm, window) => bpm * weights[window]);
+  return { bpm: mean(weighted) / mean(weights), features, quality: quality(calibration, features) };
+}
+
+// Probability that a heart rate is right to 3 bpm; features and weights share their names.
+function quality({ intercept, ...weights }, features) {
+  let odds = intercept;
+  for (const [name, value] of Object.entries(features)) odds += weights[name] * value;
+  const most = K.vitals.MOST_ODDS;
+  return 1 / (1 + Math.exp(-Math.max(-most, Math.min(most, odds))));
+}
+
+// How far each rate is off the line through those 3 s before and after, in bpm.
+function bends(bpm) {
+  const reach = K.vitals.BEND_WINDOWS;
+  if (bpm.length <= 2 * reach) return bpm.map(() => 0);
+  return bpm.map((_, window) => {
+    const at = Math.min(Math.max(window, reach), bpm.length - 1 - reach);
+    return Math.abs(bpm[at + reach] - 2 * bpm[at] + bpm[at - reach]);
+  });
+}
+
+function readRmssd(found, rate) {
+  const { RMSSD_SECONDS, RMSSD_STEPS, FEW_STEPS } = K.vitals;
+  return readVariability("rmssd", rmssdMs(found), found, rate, [RMSSD_SECONDS, RMSSD_STEPS, FEW_STEPS]);
+}
+
+function readSdnn(found, rate) {
+  const { SDNN_SECONDS, SDNN_BEATS, FEW_INTERVALS } = K.vitals;
+  return readVariability("sdnn", sdnnMs(found), found, rate, [SDNN_SECONDS, SDNN_BEATS, FEW_INTERVALS]);
+}
+
+// A figure of variability, when there are beats enough and they are timed well enough.
+function readVariability(name, [value, count], found, rate, [needed, least, few]) {
+  const { SPARE_SECONDS, JITTER_MS, JITTER_PER_DB, JITTER_PER_RATE, USUAL_JITTER_MS } = K.vitals;
+  const heardS = found.seconds.reduce((sum, seconds) => sum + seconds, 0);
+  if (heardS < needed - SPARE_SECONDS || count < least) {
+    return reading(name, null, 0, fill(few, { found: heardS, count, needed, least }));
+  }
+  const jitterMs =
+    (JITTER_MS * 10 ** (JITTER_PER_DB * rate.features.snr_db)) / rate.bpm ** JITTER_PER_RATE;
+  const clean = mean(Float64Array.from(found.clean));
+  const trust = (rate.quality * clean) / (1 + (jitterMs / USUAL_JITTER_MS) ** 2);
+  return reading(name, value, trust, K.vitals.NOISY_BEATS);
+}
+
+// Breathing rate, when it sways the beats clearly.
+function readBreathing(found, beats, rate) {
+  const { BREATHING_SECONDS: needed, SPARE_SECONDS, FEW_BEATS, NO_BREATHING } = K.vitals;
+  const { BREATHING_SHARE, BREATHING_STEEPNESS } = K.vitals;
+  const heardS = found.seconds.reduce((sum, seconds, at) => sum + (found.clean[at] ? seconds : 0), 0);
+  if (heardS < needed - SPARE_SECONDS) {
+    return reading("respiration", null, 0, fill(FEW_BEATS, { found: heardS, needed }));
+  }
+  const [perMin, share] = breathing(found, beats);
+  const trust = rate.quality / (1 + Math.exp(-BREATHING_STEEPNESS * (share - BREATHING_SHARE)));
+  return reading("respiration", perMin, trust, NO_BREATHING);
+}
+
+// A value if it is trusted, else the reason why not.
+function reading(name, value, trust, reason = null) {
+  const sure = trust >= K.vitals.LEAST_QUALITY;
+  const unit = K.vitals.UNITS[name];
+  return { value: sure ? value : null, unit, quality: trust, reason: sure ? null : reason };
+}
+
+// Vitals without a number, as nothing can be read from the wave.
+function nothing(reason) {
+  const names = Object.keys(K.vitals.UNITS);
+  return Object.fromEntries(names.map((name) => [name, reading(name, null, 0, reason)]));
+}
+
+// Vitals without a number, as the heart rate is not trusted.
+function doubtful(rate, reason) {
+  return {
+    heart_rate: reading("heart_rate", null, rate.quality, reason),
+    rmssd: reading("rmssd", null, 0, K.vitals.UNSTEADY),
+    sdnn: reading("sdnn", null, 0, K.vitals.UNSTEADY),
+    respiration: reading("respiration", null, 0, K.vitals.UNSTEADY_BREATHING),
+  };
+}
+
+// Why a wave can't be read at all, or null.
+function whyUnusable(wave, fps) {
+  const { LEAST_SECONDS, FLAT, NO_WAVE, TOO_SHORT } = K.vitals;
+  const foundS = longestRunS(wave, fps);
+  if (foundS >= LEAST_SECONDS) return spread(wave) <= FLAT ? NO_WAVE : null;
+  return fill(TOO_SHORT, { found: foundS, needed: LEAST_SECONDS });
+}
+
+// Why a rate is not trusted, in words.
+function doubt(features) {
+  const { MOST_WANDERING_BPM, MUCH_EVIDENCE, NO_PULSE, WANDERS, RIVALS, DROWNED } = K.vitals;
+  if (Math.expm1(features.wandering) > MOST_WANDERING_BPM) return fill(NO_PULSE, { why: WANDERS });
+  return fill(NO_PULSE, { why: features.evidence > MUCH_EVIDENCE ? RIVALS : DROWNED });
+}
+
+// Standard deviation of a wave, gaps left out.
+function spread(wave) {
+  const heard = wave.filter(Number.isFinite);
+  const level = mean(heard);
+  return Math.sqrt(mean(heard.map((value) => (value - level) ** 2)));
+}
