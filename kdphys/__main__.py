@@ -156,12 +156,12 @@ def _batch(command: BatchCommand) -> int:
     if wrong := _open(model):
         return _complain(wrong)
     found: list[Path] = []
-    failed = 0
+    failed, status = 0, 0
     for given in command.videos:
         try:
             found += find_videos(given)
         except KDPhysError as error:
-            failed += bool(_complain(str(error)))
+            status = _complain(str(error))
     try:
         with Table(command.out) as table:
             wanted = {key_of(video, model, command.speed): video for video in found}
@@ -177,7 +177,7 @@ def _batch(command: BatchCommand) -> int:
         f"{command.out}: {len(videos)} new rows; {failed} could not be read (column error); "
         f"{len(wanted) - len(videos)} were there before."
     )
-    return BAD_INPUT if failed else 0
+    return BAD_INPUT if failed else status
 
 
 @contextmanager

@@ -29,7 +29,7 @@ __all__ = ["FaceBox", "FaceFinder", "FaceTracker", "find_landmarks"]
 
 NEAR, FAR = 0, 1  # MediaPipe's models: faces within 2 m of the camera, and within 5 m
 INPUT_PX = {NEAR: 128, FAR: 192}
-MIN_SCORE = 0.5  # of a face that is being followed
+MIN_SCORE = {NEAR: 0.5, FAR: 0.6}  # of a face that is being followed; the far model has its own
 NEW_SCORE = 0.7  # of a face that is found: walls, noise and lettering reach 0.63, portraits 0.86
 
 # From BlazeFace's square (brows to chin) to ours (forehead to chin, ear to ear).
@@ -432,7 +432,7 @@ def _load_model(model: int) -> Any:  # MediaPipe has no types
         warnings.simplefilter("ignore")
         from mediapipe.python.solutions.face_detection import FaceDetection
 
-        detector = FaceDetection(min_detection_confidence=MIN_SCORE, model_selection=model)
+        detector = FaceDetection(min_detection_confidence=MIN_SCORE[model], model_selection=model)
         detector.process(np.zeros((64, 64, 3), np.uint8))  # it still talks when it first runs
     return detector
 

@@ -326,9 +326,9 @@ def _open_npz(
 ) -> Iterator[tuple[IO[bytes], tuple[int, int], NDArray[np.float64], Sequence[View | None]]]:
     """Open an .npz archive at its first frame; give the file, (H, W), the stamps and views (T,)."""
     try:
-        with zipfile.ZipFile(path) as archive, archive.open("frames.npy") as file:
+        with zipfile.ZipFile(path) as archive, _part(archive, "frames") as file:
             shape = _frames_shape(file)
-            with archive.open("time_s.npy") as stamps:
+            with _part(archive, "time_s") as stamps:
                 times = _read_times(stamps, shape)
             yield file, (shape[1], shape[2]), times, _read_views(archive, shape)
     except DAMAGE as error:
@@ -336,6 +336,12 @@ def _open_npz(
             f"{path.name} can't be used ({error}): an npz needs frames (T, H, W, 3) uint8 and "
             f"time_s (T,) in seconds, increasing."
         ) from error
+
+
+def _part(archive: zipfile.ZipFile, name: str) -> IO[bytes]:
+    if f"{name}.npy" not in archive.namelist():
+        raise ValueError(f"it holds no {name}")
+    return archive.open(f"{name}.npy")
 
 
 def _read_views(archive: zipfile.ZipFile, frames: tuple[int, ...]) -> Sequence[View | None]:

@@ -60,12 +60,12 @@ RIVALS = "more than one rhythm could be it"
 DROWNED = "nothing stands out of the noise"
 UNSTEADY = "Beat-to-beat variability needs a steady pulse."
 FEW_STEPS = (
-    "{found:.0f} s of beats with {count} clean differences were found; "
-    "RMSSD needs {needed:.0f} s and {least}."
+    "RMSSD needs {needed:.0f} s of beats with {least} clean differences; "
+    "{found:.0f} s with {count} were found."
 )
 FEW_INTERVALS = (
-    "{found:.0f} s of beats with {count} clean intervals were found; "
-    "SDNN needs {needed:.0f} s and {least}."
+    "SDNN needs {needed:.0f} s of beats with {least} clean intervals; "
+    "{found:.0f} s with {count} were found."
 )
 NOISY_BEATS = "The beats are too noisy to be timed to milliseconds."
 UNSTEADY_BREATHING = "A breathing rate needs a steady pulse."

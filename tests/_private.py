@@ -82,8 +82,8 @@ class Scripts:
         return self._page.evaluate(TELL, packed)
 
     def leave(self) -> None:
-        """Tell the worker to forget the visit, which it does not answer."""
-        self._page.evaluate('worker.postMessage({ ask: "leave" })')
+        """End the worker, and the visit with it."""
+        self._page.evaluate("worker.terminate(); worker = null")
 
 
 @contextmanager

@@ -105,8 +105,10 @@ def test_a_face_before_the_camera_is_read_recorded_and_compared(sitter, address,
     rows = list(csv.DictReader(saved(page, "csv").read_text().splitlines()))
     assert len(rows) > RECORDED_S * FPS
     assert np.diff([float(row["time_s"]) for row in rows]) == pytest.approx(1 / 30, abs=1e-3)
-    readings = json.loads(saved(page, "json").read_text())["readings"]
-    assert readings[-1]["value"] == pytest.approx(BPM, abs=3)
+    record = json.loads(saved(page, "json").read_text())
+    assert record["readings"][-1]["value"] == pytest.approx(BPM, abs=3)
+    assert record["wave"]["fps"] == FPS
+    assert record["wave"]["values"] == [float(row["wave"]) if row["wave"] else None for row in rows]
     assert saved(page, "png").read_bytes().startswith(b"\x89PNG")
     page.close()
 
@@ -268,6 +270,26 @@ def test_private_mode_can_be_turned_on_and_off_while_the_camera_runs(sitter, add
     page.close()
 
 
+def test_private_mode_is_remembered_and_a_recording_outlives_its_session(sitter, address):
+    page = visit(sitter, address)
+    part(page, "private").check()
+    page.reload()
+    page.wait_for_function("window.kdphysLive", timeout=READY_MS)
+    expect(part(page, "private")).to_be_checked()
+    expect(part(page, "privacy")).to_have_text(texts.LIVE_PRIVATE_NOTE)
+    part(page, "private").uncheck()
+    part(page, "start").click()
+    wait_for_a_reading(page)
+    part(page, "record").click()
+    page.wait_for_function("kdphysLive.recording.shots.length > 30", timeout=READ_MS)
+    part(page, "stop").click()
+    part(page, "start").click()
+    for name in ("bpm", "rmssd", "lag"):  # nothing of the session before
+        expect(part(page, name)).to_have_text(texts.NOTHING)
+    expect(part(page, "npz")).to_be_enabled()
+    page.close()
+
+
 def test_a_browser_without_what_private_mode_needs_is_told_so(sitter, address):
     page = visit(sitter, address)
     page.evaluate("delete window.DecompressionStream")
@@ -288,8 +310,21 @@ def test_a_network_that_can_not_be_loaded_is_named_and_asked_for_again(sitter, a
     part(page, "start").click()
     expect(part(page, "status")).to_contain_text("student.onnx: HTTP 503", timeout=READY_MS)
     page.context.unroute("**/student.onnx")
+    page.context.route("**/worker.js", lambda route: route.fulfill(status=404))
+    part(page, "start").click()
+    expect(part(page, "status")).to_have_attribute("data-kind", "failed", timeout=READY_MS)
+    expect(part(page, "status")).to_contain_text("could not be loaded", timeout=READY_MS)
+    page.context.unroute("**/worker.js")
     part(page, "start").click()
     assert wait_for_a_reading(page) == pytest.approx(BPM, abs=3)
+    page.context.route("**/teacher.onnx", lambda route: route.fulfill(status=503))
+    for _ in range(2):
+        part(page, "compare").click()
+        expect(part(page, "verdict")).to_contain_text("teacher.onnx: HTTP 503", timeout=READY_MS)
+        page.evaluate("document.querySelector('[data-live=verdict]').textContent = ''")
+    page.context.unroute("**/teacher.onnx")
+    part(page, "compare").click()
+    expect(part(page, "verdict")).to_contain_text("teacher", timeout=READY_MS)
     page.close()
 
 
@@ -318,6 +353,9 @@ def test_a_phone_shows_the_live_tab_without_scrolling_sideways(sitter, address, 
     page = visit(sitter, address, PHONE)
     part(page, "start").click()
     wait_for_a_reading(page)
+    expect(part(page, "video")).to_be_in_viewport()
+    expect(part(page, "bpm")).to_be_in_viewport()  # beside oneself, without scrolling
+    page.screenshot(path=tmp_path / "phone-top.png")
     assert not page.evaluate("document.documentElement.scrollWidth > innerWidth")
     page.screenshot(path=tmp_path / "phone.png", full_page=True)
     page.close()

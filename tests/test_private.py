@@ -1,17 +1,20 @@
 """The private mode answers as the server does: the same pictures go to both."""
 
+import gzip
 import hashlib
 
+import cv2
 import numpy as np
 import pytest
 
 from kdphys import LiveMeter
 from kdphys.crop import FaceBox, crop_face
+from kdphys.face import FaceFinder
 from kdphys.runtime import SIZE, open_model
 from kdphys.view import View
 from tests._camera import FPS, film_rates, shown
 from tests._private import STATIC, Scripts, scripts
-from train.face_onnx import convert, find_model
+from train.face_onnx import MODELS, convert, find_model
 from webapp.live import EVERY_S, Visits, told
 from webapp.wire import Hello, Shot, write_batch
 
@@ -119,6 +122,44 @@ def test_a_face_that_leaves_is_said_to_be_lost_and_found_again(page, film):
     assert hints[200] is None
 
 
+@pytest.mark.parametrize("scale", [0.28, 0.5, 1.6])
+def test_faces_far_and_near_are_found_alike(page, film, scale):
+    picture = zoomed(film[0], scale)
+    view = begin(page, film, f"scale {scale}")
+    shot = Shot(0.0, view, shown(picture, view))
+    box = FaceFinder().find(shot.rgb)[0]
+    here = page.tell(write_batch([shot]))["box"]
+    there = view.in_camera(box)
+    np.testing.assert_allclose(here, [there.x0, there.y0, there.x1, there.y1], atol=0.05)
+
+
+def zoomed(picture, scale: float):
+    """The same scene from nearer or farther, in the middle of a picture of the same size."""
+    high, wide = picture.shape[:2]
+    middle = np.array([[scale, 0, wide / 2 * (1 - scale)], [0, scale, high / 2 * (1 - scale)]])
+    return cv2.warpAffine(
+        picture, middle, (wide, high), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE
+    )
+
+
+@pytest.mark.parametrize("speed", [2.0, 9.0])
+def test_a_face_that_moves_is_followed_alike_to_the_edge(page, film, speed):
+    view, meter = begin(page, film, f"speed {speed}"), LiveMeter(every_s=EVERY_S)
+    for number in range(90):
+        picture = np.roll(film[number], round(speed * number) % 130, axis=1)
+        shot = Shot(number / FPS, view, shown(picture, view))
+        told_here = page.tell(write_batch([shot]))
+        meter.push(shot.rgb, shot.time_s, shot.view)
+        assert told_here["hint"] == meter.hint
+        box = meter.faces.box
+        if box is None:
+            assert told_here["box"] is None
+        else:
+            away = np.subtract(told_here["box"], [box.x0, box.y0, box.x1, box.y1])
+            assert np.abs(away).max() < 0.5, number
+        view = View(*told_here["view"])
+
+
 def test_a_picture_of_nobody_gives_nobody(page, film):
     blank = [np.full_like(film[0], 90)] * 12
     view = begin(page, blank, "three")
@@ -167,9 +208,11 @@ def test_sentences_are_filled_in_as_python_does(page):
     assert page.ask("constants", "fill", sentence, values) == sentence.format(**values)
 
 
-def test_the_face_model_is_the_servers_own():
-    model = STATIC / "private" / "third_party" / "face.onnx"
-    assert convert(find_model().read_bytes()).SerializeToString() == model.read_bytes()
+@pytest.mark.parametrize("name", MODELS)
+def test_the_face_models_are_the_servers_own(name):
+    kept = STATIC / "private" / "third_party" / f"face-{name}.onnx.gz"
+    made = convert(find_model(name).read_bytes()).SerializeToString()
+    assert made == gzip.decompress(kept.read_bytes())
 
 
 def test_the_runtime_is_the_one_that_was_published():

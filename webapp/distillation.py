@@ -115,7 +115,7 @@ def _scores(score: dict[str, float]) -> list[str]:
 def _spread(values: list[float]) -> str:
     """Mean, and standard deviation where there are several."""
     mean = f"{np.mean(values):.3g}"
-    return mean if len(values) == 1 else f"{mean} \N{PLUS-MINUS SIGN} {np.std(values, ddof=1):.1g}"
+    return mean if len(values) == 1 else f"{mean} \N{PLUS-MINUS SIGN} {np.std(values, ddof=1):.2g}"
 
 
 def _table(columns: list[str], rows: list[list[str]]) -> str:

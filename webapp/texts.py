@@ -12,7 +12,7 @@ SUMMARY = (
     "of a face, with a small streaming network taught by a large one."
 )
 NOT_MEDICAL = "Not a medical device"
-PRIVATE = "Measured on this server, deleted within 15 minutes, never kept"
+PRIVATE = "Videos are deleted within 15 minutes, live pictures never stored"
 
 TAB_VIDEO = "Video"
 TAB_DISTILLATION = "Distillation"
@@ -34,7 +34,7 @@ EMPTY_TEXT = "Choose a video or try a synthetic face. The reading appears here."
 TIPS = (
     ("Light", "Even and steady daylight or a lamp in front of you. No flicker, no backlight."),
     ("Face", "Look at the camera, arm's length away, and keep still."),
-    ("Length", "At least 10 seconds for a rate; 30 or more for its variability."),
+    ("Length", "At least 6 seconds for a rate; 20 or more for its variability."),
     ("Camera", "No beauty filter, no messenger compression. 25 frames a second or more."),
 )
 
@@ -203,11 +203,13 @@ beside them.
 - Motion, flickering light, strong compression, make-up and beauty filters can hide the pulse. Then
   there is **no reading**, and the reason is given; KDPhys would rather say nothing than guess.
 
-### Your video
-It is uploaded to the server that shows this page, measured there, and deleted within 15 minutes.
-The numbers, and up to 10 seconds of small pictures of the face, are held as long for you to look
-at. Nothing is kept, nothing is sent anywhere else, and
-nothing is used for training.
+### Your pictures
+**Video**: it is uploaded to the server that shows this page, measured there, and deleted within 15
+minutes. The numbers, and up to 10 seconds of small pictures of the face, are held as long for you
+to look at. **Live**: your browser sends small pictures of your face, and of all that the camera
+sees while it looks for one; until you stop, the server holds the last 10 seconds of them and the
+last minute of the wave in memory. **Live, in this browser only**: your browser does all of it and
+sends nothing. Beyond that nothing is kept or sent anywhere else, and nothing is used for training.
 
 ### From a program
 ```python
@@ -241,13 +243,14 @@ LIVE_RECORDED = "Recording ended after {seconds} s; it can be downloaded below."
 LIVE_COMPARE = "Compare now"
 LIVE_CAMERA = "Camera"
 LIVE_SENT = (
-    "Your browser cuts out the face and sends small pictures of it to this server, which keeps "
-    "none of them. Recordings stay in your browser."
+    "Your browser sends small pictures of your face to this server, and of all that the camera "
+    "sees while it looks for one. The server forgets them when you stop. Recordings stay in your "
+    "browser."
 )
 LIVE_PRIVATE = "In this browser only"
 LIVE_PRIVATE_NOTE = (
-    "Everything happens in your browser: it loads the network (4 MB, once), and no picture, wave "
-    "or reading ever leaves this device."
+    "Everything happens in your browser: it loads the network (4 MB, and 1 MB more to compare), "
+    "and no picture, wave or reading ever leaves this device."
 )
 LIVE_TRACE = "Pulse wave, live"
 LIVE_TRACE_NOTE = "The last 8 seconds. Gaps are times without a face."
@@ -258,6 +261,7 @@ LIVE_LATENCY_NOTE = "The student reads every picture as it comes. The teacher ne
 LIVE_VERDICT = (
     "Last {seconds} s: student {student} a frame; teacher {teacher} a frame, {times} times as long."
 )
+LIVE_NOT_COMPARED = "The comparison failed in your browser ({why}). Try again."
 LIVE_TOO_SOON = "Too few seconds of a face to compare: wait for a reading."
 LIVE_LAG = "Camera to answer"
 LIVE_LAG_NOTE = "median; the wave then trails by 0.4 s more, which the network looks ahead"
@@ -288,7 +292,7 @@ LIVE_STATUS = MappingProxyType(
         "flicker": "The light flickers, or you rock in it: sit still, in steady light.",
         "hidden": "Paused: browsers stop the camera of a tab in the background.",
         "loading": "Loading the network into your browser …",
-        "not loaded": "The network could not be loaded into your browser. Start again",
+        "failed": "Private mode failed in your browser. Start again, or turn it off",
         "unable": (
             "This browser can't run the network by itself: it is too old, or WebAssembly is "
             "blocked. Turn “In this browser only” off, or try another browser."

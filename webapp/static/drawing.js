@@ -6,6 +6,8 @@ const KEPT = 3600; // samples
 const BEHIND = 3; // samples by which the trace trails what has come, so that it scrolls evenly
 const CATCH_UP = 0.05; // share of its distance that it makes good in each picture
 const PAD = 6;
+const LEAST_HEIGHT = 0.3; // noise of a wave without a pulse stays small
+const EASE = 0.08; // share of the way to a new height in each picture
 
 export class Trace {
   constructor(canvas) {
@@ -16,7 +18,8 @@ export class Trace {
   clear() {
     this.values = new Map();
     this.latest = this.head = null;
-    this.height = 1;
+    this.height = 1; // half of what is shown from top to bottom,
+    this.middle = 0; // around this
     this.drawnMs = null;
   }
 
@@ -46,11 +49,16 @@ export class Trace {
 
   line(pen, wide, high, style, head) {
     const first = head - SHOWN_S * FPS;
-    let largest = 0.3; // noise of a wave without a pulse stays small
+    let [low, top] = [Infinity, -Infinity];
     for (let step = Math.ceil(first); step <= head; step++) {
-      largest = Math.max(largest, Math.abs(this.values.get(step) ?? 0));
+      const value = this.values.get(step) ?? NaN;
+      if (value < low) low = value;
+      if (value > top) top = value;
     }
-    this.height += 0.08 * (largest - this.height);
+    const isSeen = top >= low;
+    const largest = Math.max(LEAST_HEIGHT, isSeen ? (top - low) / 2 : 0);
+    this.height += EASE * (largest - this.height);
+    this.middle += EASE * ((isSeen ? (top + low) / 2 : 0) - this.middle);
     pen.lineWidth = 2;
     pen.lineJoin = "round";
     pen.strokeStyle = style.getPropertyValue("--kd-student");
@@ -63,7 +71,7 @@ export class Trace {
         continue;
       }
       const x = ((step - first) / (SHOWN_S * FPS)) * wide;
-      const y = high / 2 - (value / this.height) * (high / 2 - PAD);
+      const y = high / 2 - ((value - this.middle) / this.height) * (high / 2 - PAD);
       if (drawing) pen.lineTo(x, y);
       else pen.moveTo(x, y);
       drawing = true;

@@ -17,15 +17,20 @@ const STEP_S = 1 / 30;
 const SEARCH_PX = 160;
 const HINT_S = 1; // that a hint stays, so that it can be read
 const PAUSED = 4000; // close code of a tab that goes to the background
+const PRIVATE = "kdphys-private"; // where the browser remembers that choice
+const PHONE = "(max-width: 720px)"; // where the rate stands below the picture
+const TILES = ["rmssd", "sdnn", "respiration"];
 
 class Live {
   constructor(root) {
     this.root = root;
     this.part = (name) => root.querySelector(`[data-live="${name}"]`);
     this.texts = JSON.parse(this.part("texts").textContent);
+    this.notes = Object.fromEntries(TILES.map((name) => [name, this.part(`${name}-why`).textContent]));
     this.video = this.part("video");
     this.averager = new Averager();
     this.trace = new Trace(this.part("trace"));
+    this.recording = null; // outlives the session, until another one begins
     this.reset();
     for (const [name, act] of Object.entries({
       start: () => this.start(),
@@ -41,6 +46,8 @@ class Live {
     }
     this.part("camera").addEventListener("change", () => this.stream && this.start());
     this.part("private").addEventListener("change", () => this.choosePrivacy());
+    this.part("private").checked = remembered(PRIVATE) === "yes";
+    this.sayPrivacy();
     document.addEventListener("visibilitychange", () => {
       if (this.root.dataset.state === "live") this.pause(document.hidden);
     });
@@ -55,7 +62,6 @@ class Live {
       .join("");
     this.view = null;
     this.shots = [];
-    this.recording = null;
     this.samples = []; // [step, value]
     this.readings = []; // { timeS, bpm, quality, ... }
     this.box = null;
@@ -67,7 +73,9 @@ class Live {
     this.stats = { filmed: 0, sent: 0, lost: 0, lagsMs: [], stamps: [], arrivals: [] };
     this.trace.clear();
     this.root.dataset.reading = "no";
-    for (const name of ["bpm", "percent"]) this.part(name).textContent = "–";
+    for (const name of ["bpm", "percent", "lag", "network", "filmed"]) this.part(name).textContent = "–";
+    for (const name of TILES) this.showTile(name, { value: null, reason: null });
+    drawHistory(this.part("history"), []);
     for (const name of ["reason", "verdict"]) this.part(name).textContent = "";
     this.part("confidence").style.width = "0";
     this.endRecording();
@@ -126,8 +134,8 @@ class Live {
     }
     if (stream !== this.stream) return; // stopped meanwhile
     this.setState("live");
-    this.say(null);
-    this.connect(0);
+    if (matchMedia(PHONE).matches) this.video.scrollIntoView({ behavior: "smooth", block: "start" });
+    this.pause(document.hidden);
     this.film();
     this.show();
   }
@@ -161,8 +169,8 @@ class Live {
   // A browser stops the camera of a tab in the background: the server need not wait for it.
   pause(hidden) {
     this.say(hidden ? "hidden" : null);
-    if (hidden) this.hangUp(PAUSED);
-    else this.connect(0);
+    this.hangUp(PAUSED);
+    if (!hidden) this.connect(0);
   }
 
   // Close the socket without coming back by itself.
@@ -204,6 +212,9 @@ class Live {
     this.hint = this.bpm = null;
     this.hangUp(1000);
     this.video.srcObject = null;
+    this.box = null;
+    const over = this.part("over");
+    over.getContext("2d").clearRect(0, 0, over.width, over.height);
     this.endRecording();
   }
 
@@ -213,13 +224,20 @@ class Live {
     return this.part("private").checked;
   }
 
-  choosePrivacy() {
+  sayPrivacy() {
     this.part("privacy").textContent = this.isPrivate ? this.texts.kept : this.texts.sent;
+  }
+
+  choosePrivacy() {
+    remember(PRIVATE, this.isPrivate ? "yes" : "no");
+    this.sayPrivacy();
     if (this.root.dataset.state !== "live") return;
     if (this.isPrivate && !isAble()) return this.fail("unable");
     this.part("compare").disabled = true;
+    this.hint = this.bpm = null;
     this.leave();
     this.hangUp(1000);
+    this.say(null);
     this.connect(0);
   }
 
@@ -257,7 +275,7 @@ class Live {
       if (said.again) return; // its close comes next, and with it another try
       return this.fail("closed", said.closed);
     }
-    if ("failed" in said) return this.fail("not loaded", `${this.texts.status["not loaded"]} (${said.failed}).`);
+    if ("failed" in said) return this.fail("failed", `${this.texts.status.failed} (${said.failed}).`);
     if ("compared" in said) return this.showComparison(said);
     if (said.view) this.view = said.view;
     if (said.welcome) return this.settle(said);
@@ -383,17 +401,15 @@ class Live {
     this.stats.arrivals.push([timeS - this.firstS, heart.value, heart.quality]);
     if (heart.value) this.holdSteady();
     this.part("bpm").textContent = heart.value ? heart.value.toFixed(0) : "–";
-    this.part("reason").textContent = heart.value ? "" : (heart.reason ?? "");
+    this.part("reason").textContent = heart.value || !heart.quality ? "" : (heart.reason ?? "");
     this.root.style.setProperty("--beat", `${60 / (heart.value ?? 60)}s`);
     this.root.dataset.reading = heart.value ? "yes" : "no";
     const percent = Math.round(100 * heart.quality);
     this.part("confidence").style.width = `${percent}%`;
     this.part("percent").textContent = `${percent} %`;
-    for (const [name, reading] of Object.entries({ rmssd, sdnn, respiration })) {
-      this.part(name).closest("div").classList.toggle("kd-missing", !reading.value);
-      this.part(name).textContent = reading.value ? `${reading.value.toFixed(0)} ${reading.unit}` : "–";
-      this.part(`${name}-why`).textContent = reading.reason ?? "";
-    }
+    // Without a heart rate the reason stands once, and what to do in the status.
+    for (const [name, reading] of Object.entries({ rmssd, sdnn, respiration }))
+      this.showTile(name, heart.value ? reading : { value: null, reason: null });
     const lags = this.stats.lagsMs.slice(-100).sort((one, other) => one - other);
     this.part("lag").textContent = `${Math.round(lags[lags.length >> 1])} ms`;
     const taken = this.stats.stamps.slice(-60);
@@ -402,6 +418,12 @@ class Live {
     if (stepsS.length) this.part("filmed").textContent = `${(1 / stepsS[stepsS.length >> 1]).toFixed(0)} fps`;
     if (networkMs) this.part("network").textContent = `${networkMs.toFixed(2)} ms`;
     drawHistory(this.part("history"), this.readings);
+  }
+
+  showTile(name, { value, unit, reason }) {
+    this.part(name).closest("div").classList.toggle("kd-missing", !value);
+    this.part(name).textContent = value ? `${value.toFixed(0)} ${unit}` : "–";
+    this.part(`${name}-why`).textContent = reason ?? this.notes[name];
   }
 
   showComparison({ compared, seconds, reason }) {
@@ -454,7 +476,11 @@ class Live {
   }
 
   saveJson() {
-    const text = JSON.stringify({ schema: 1, wave_fps: 30, readings: this.readings }, null, 1);
+    const first = this.samples[0]?.[0] ?? 0;
+    const values = Array((this.samples.at(-1)?.[0] ?? first - 1) + 1 - first).fill(null);
+    for (const [step, value] of this.samples) values[step - first] = value;
+    const wave = { fps: Math.round(1 / STEP_S), values };
+    const text = JSON.stringify({ schema: 1, wave, readings: this.readings });
     save(new Blob([text], { type: "application/json" }), "kdphys-live.json");
   }
 
@@ -476,6 +502,23 @@ class Live {
       view: { data: views, type: "<f8", shape: [shots.length, 3] },
     };
     save(npz(arrays), "kdphys-live.npz");
+  }
+}
+
+// A browser that blocks a page's storage forgets its choices.
+function remembered(name) {
+  try {
+    return localStorage.getItem(name);
+  } catch {
+    return null;
+  }
+}
+
+function remember(name, value) {
+  try {
+    localStorage.setItem(name, value);
+  } catch {
+    // nothing else depends on it
   }
 }
 

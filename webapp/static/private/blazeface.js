@@ -1,49 +1,57 @@
-// Faces in a square picture, by MediaPipe's near model (Bazarevsky et al. 2019, arXiv 1907.05047):
-// the same network, anchors and joining of overlapping boxes as in the server's MediaPipe.
+// Faces in a square picture, by MediaPipe's near and far models (Bazarevsky et al. 2019, arXiv
+// 1907.05047): the same networks, anchors and joining of overlapping boxes as in the server's MediaPipe.
 
 import { K } from "./constants.js";
 
-const GRIDS = [
-  { cells: 16, anchors: 2 },
-  { cells: 8, anchors: 6 },
+const NEAR_GRIDS = [
+  { cells: 16, count: 2 },
+  { cells: 8, count: 6 },
 ];
+const FAR_GRIDS = [{ cells: 48, count: 1 }];
 const NUMBERS = 16; // of each anchor: a box, and six points of the face
 const LEAST_OVERLAP = 0.3; // of boxes that are one face, as intersection over union
 const MOST_LOGIT = 100;
 
-const anchors = GRIDS.flatMap(({ cells, anchors: count }) =>
-  Array.from({ length: cells * cells * count }, (_, at) => {
-    const cell = Math.floor(at / count);
-    return [((cell % cells) + 0.5) / cells, (Math.floor(cell / cells) + 0.5) / cells];
-  }),
-);
+// Middles of the places where a model looks, in shares of its picture.
+const anchorsOf = (grids) =>
+  grids.flatMap(({ cells, count }) =>
+    Array.from({ length: cells * cells * count }, (_, at) => {
+      const cell = Math.floor(at / count);
+      return [((cell % cells) + 0.5) / cells, (Math.floor(cell / cells) + 0.5) / cells];
+    }),
+  );
 
 export class BlazeFace {
-  // `network` is a session of ONNX Runtime, `Tensor` its class for arrays.
-  constructor(network, Tensor) {
+  // `network` is a session of ONNX Runtime, `Tensor` its class for arrays, `model` NEAR or FAR.
+  constructor(network, Tensor, model) {
     this.network = network;
     this.Tensor = Tensor;
+    this.size = K.face.INPUT_PX[model];
+    this.leastScore = K.face.MIN_SCORE[model];
+    this.anchors = anchorsOf(model === K.face.NEAR ? NEAR_GRIDS : FAR_GRIDS);
   }
 
-  // Squares { x, y, side, score } in shares of a picture of INPUT_PX, middles first; best first.
+  // Squares { x, y, side, score } in shares of a picture of `size` pixels, middles first; best first.
   async look(rgb) {
-    const size = K.face.INPUT_PX[K.face.NEAR];
+    const { network, size } = this;
     const picture = Float32Array.from(rgb, (level) => level / 127.5 - 1);
     const input = new this.Tensor("float32", picture, [1, size, size, 3]);
-    const { regressors, classificators } = await this.network.run({ input });
-    return joined(boxes(regressors.data, classificators.data, size));
+    const found = await network.run({ [network.inputNames[0]]: input });
+    const [regressors, logits] = network.outputNames.map((name) => found[name].data);
+    return joined(this.boxes(regressors, logits));
   }
-}
 
-function boxes(regressors, logits, size) {
-  const found = [];
-  anchors.forEach(([x, y], at) => {
-    const score = 1 / (1 + Math.exp(-Math.max(-MOST_LOGIT, Math.min(MOST_LOGIT, logits[at]))));
-    if (score < K.face.MIN_SCORE) return;
-    const [right, down, wide, high] = regressors.subarray(NUMBERS * at, NUMBERS * at + 4);
-    found.push({ x: x + right / size, y: y + down / size, wide: wide / size, high: high / size, score });
-  });
-  return found.sort((one, other) => other.score - one.score);
+  boxes(regressors, logits) {
+    const { size } = this;
+    const found = [];
+    this.anchors.forEach(([x, y], at) => {
+      const score = 1 / (1 + Math.exp(-Math.max(-MOST_LOGIT, Math.min(MOST_LOGIT, logits[at]))));
+      if (score < this.leastScore) return;
+      const [right, down, wide, high] = regressors.subarray(NUMBERS * at, NUMBERS * at + 4);
+      found.push({ x: x + right / size, y: y + down / size, wide: wide / size, high: high / size, score });
+    });
+    return found.sort((one, other) => other.score - one.score);
+  }
 }
 
 // Each best box becomes the mean, weighted by score, of those that overlap it.

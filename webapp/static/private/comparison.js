@@ -13,7 +13,7 @@ self.onmessage = async ({ data: crops }) => {
     loaded ??= await loadBoth();
     self.postMessage(await compared(crops));
   } catch (error) {
-    self.postMessage({ compared: null, reason: error.message });
+    self.postMessage({ failed: error.message });
   }
 };
 
@@ -29,7 +29,7 @@ async function compared(crops) {
     const { heart_rate: heart } = measureVitals(found, FPS, K[name].calibration, colours);
     rows[name] = { ms, ...heart };
   }
-  return { compared: rows, seconds: (crops.length / FPS).toFixed(1) };
+  return { compared: rows, seconds: Math.round((10 * crops.length) / FPS) / 10 };
 }
 
 async function studentWave(crops) {

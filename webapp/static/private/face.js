@@ -1,6 +1,5 @@
 // Where the face is: detection on thumbnails, and one steady box that follows a face. The rules and
-// numbers are those of kdphys/face.py; its model for far faces is left out, as the pictures that come
-// here are too small for them.
+// numbers are those of kdphys/face.py.
 
 import { K } from "./constants.js";
 import {
@@ -11,17 +10,19 @@ import { inverse, multiply } from "./maths.js";
 const MODES = 5; // of a patch: shift in x and y, growth, gain, shift in light
 
 export class FaceFinder {
-  constructor(model) {
-    this.model = model;
+  constructor(near, far) {
+    this.near = near;
+    this.far = far;
   }
 
   // All faces, the largest first.
   async find(picture) {
     const { wide, high } = picture;
-    for (const scale of [1, K.face.PADDED]) {
+    const { near, far } = this;
+    for (const [model, scale] of [[near, 1], [near, K.face.PADDED], [far, 1]]) {
       const view = around([wide / 2, high / 2], scale * Math.max(wide, high));
       const faces = [];
-      for (const box of await this.look(picture, view)) {
+      for (const box of await this.look(model, picture, view)) {
         const face = await this.follow(picture, box);
         if (face && face.score >= K.face.NEW_SCORE) faces.push(face);
       }
@@ -33,11 +34,11 @@ export class FaceFinder {
   // The face that was in `box` a moment ago, or null.
   async follow(picture, box) {
     const view = around(centreOf(box), K.face.ZOOM * widthOf(box));
-    return nearest(await this.look(picture, view), box);
+    return nearest(await this.look(this.near, picture, view), box);
   }
 
-  async look(picture, view) {
-    const found = await this.model.look(thumbnail(picture, view, K.face.INPUT_PX[K.face.NEAR]));
+  async look(model, picture, view) {
+    const found = await model.look(thumbnail(picture, view, model.size));
     return found.map(({ x, y, side, score }) => {
       const width = side * view.side;
       const across = view.x + x * view.side;
@@ -262,7 +263,7 @@ function around([x, y], side) {
 }
 
 // A view averaged down, black beyond the picture.
-export function thumbnail(picture, { x, y, side }, size) {
+function thumbnail(picture, { x, y, side }, size) {
   const { wide, high } = picture;
   const canvas = new Uint8Array(size * size * 3);
   const [x0, x1] = [Math.max(x, 0), Math.min(x + side, wide)];
@@ -291,11 +292,13 @@ function resized(picture, wide, high) {
   return { rgb: averaged(picture, columns, rows, area), wide, high };
 }
 
+// OpenCV takes the step from its inverse, and the place between two pixels in single precision.
 function seams(length, count) {
-  const step = length / count;
+  const inverse = count / length;
+  const step = 1 / inverse;
   return Array.from({ length: count }, (_, at) => {
     const first = Math.min(Math.floor(at * step), length - 1);
-    const over = Math.max(0, at + 1 - (first + 1) / step);
+    const over = Math.max(0, Math.fround(at + 1 - (first + 1) * inverse));
     return { first, second: Math.min(first + 1, length - 1), part: rounded((over % 1) * COEFFICIENT) };
   });
 }

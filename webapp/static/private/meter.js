@@ -3,7 +3,7 @@
 
 import { EvenGrid } from "./clip.js";
 import { K } from "./constants.js";
-import { centreOf, cropFace, widthOf } from "./crop.js";
+import { centreOf, cropFace, rounded, widthOf } from "./crop.js";
 import { FaceTracker } from "./face.js";
 import { flickers } from "./flicker.js";
 import { skinMean } from "./skin.js";
@@ -32,7 +32,7 @@ class FaceStream {
     if (!box) return null;
     const crop = cropFace(picture, box, K.runtime.SIZE);
     const crops = this.grid.push(crop, timeS);
-    if (this.grid.split) this.step = Math.round((this.grid.startS - this.firstS) * K.runtime.FPS);
+    if (this.grid.split) this.step = rounded((this.grid.startS - this.firstS) * K.runtime.FPS);
     const firstStep = this.step;
     this.step += crops.length;
     return { crops, firstStep, opens: this.grid.split, crop };

@@ -3,18 +3,20 @@
 
 import { env, InferenceSession, Tensor } from "./third_party/ort.wasm.min.mjs";
 import { BlazeFace } from "./blazeface.js";
-import { learn } from "./constants.js";
+import { K, learn } from "./constants.js";
 import { FaceFinder } from "./face.js";
 import { StudentSession } from "./student.js";
 import { teacherWave } from "./teacher.js";
 
 const RUNTIME = "./third_party/ort-wasm-simd-threaded";
+const FACE = "./third_party/face";
 const GIVEN = "../../private"; // by the server, of its own weights and numbers
 
 // What finds faces, and what begins a recording in the student.
 export async function load() {
-  const [face, student] = await networks("./third_party/face.onnx", `${GIVEN}/student.onnx`);
-  return { finder: new FaceFinder(new BlazeFace(face, Tensor)), student: begun(student) };
+  const [near, far, student] = await networks(`${FACE}-near.onnx.gz`, `${FACE}-far.onnx.gz`, `${GIVEN}/student.onnx`);
+  const models = [new BlazeFace(near, Tensor, K.face.NEAR), new BlazeFace(far, Tensor, K.face.FAR)];
+  return { finder: new FaceFinder(...models), student: begun(student) };
 }
 
 // What begins a recording in the student, and what gives the teacher's wave of one.
@@ -31,7 +33,7 @@ async function networks(...paths) {
   const [numbers, runtime, ...files] = await Promise.all([
     fetched(`${GIVEN}/constants.json`).then((found) => found.json()),
     fetched(`${RUNTIME}.wasm.gz`).then(unpacked),
-    ...paths.map((path) => fetched(path).then((found) => found.arrayBuffer())),
+    ...paths.map((path) => fetched(path).then((found) => (path.endsWith(".gz") ? unpacked(found) : found.arrayBuffer()))),
   ]);
   learn(numbers);
   env.wasm.wasmBinary = runtime;

@@ -1,15 +1,20 @@
 // What the page talks to in private mode, in the words of a WebSocket: a worker of its own browser.
+//
+// The worker lives as long as the session: it outlives a pause, and nothing else, so that nothing of
+// one session can reach another.
 
-let worker = null; // is kept while the page pauses, so that it need not load again
+const PAUSED = 4000; // close code with which the page says that it comes back
+
+let worker = null;
+let current = null; // the latest socket
 
 export class PrivateSocket extends EventTarget {
   constructor() {
     super();
     this.readyState = WebSocket.CONNECTING;
     this.bufferedAmount = 0;
-    worker ??= new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
-    worker.onmessage = ({ data }) => this.hear(data);
-    worker.onerror = ({ message }) => this.hear({ failed: message ?? "" });
+    current = this;
+    worker ??= begun();
     queueMicrotask(() => {
       if (this.readyState !== WebSocket.CONNECTING) return;
       this.readyState = WebSocket.OPEN;
@@ -19,7 +24,6 @@ export class PrivateSocket extends EventTarget {
 
   hear(said) {
     if (this.readyState !== WebSocket.OPEN) return;
-    if ("failed" in said) end();
     this.dispatchEvent(new MessageEvent("message", { data: JSON.stringify(said) }));
   }
 
@@ -28,14 +32,27 @@ export class PrivateSocket extends EventTarget {
     else worker?.postMessage(message.buffer, [message.buffer]);
   }
 
-  close() {
+  close(code) {
     this.readyState = WebSocket.CLOSED;
+    if (code !== PAUSED && current === this) end();
   }
 }
 
 // Whether this browser has what the private mode needs.
 export function isAble() {
   return typeof Worker === "function" && typeof WebAssembly === "object" && "DecompressionStream" in self;
+}
+
+function begun() {
+  const fresh = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
+  const hear = (said) => {
+    if (fresh !== worker) return; // of a session that has ended
+    if ("failed" in said) end(); // while paused, too: the next socket begins anew
+    current.hear(said);
+  };
+  fresh.onmessage = ({ data }) => hear(data);
+  fresh.onerror = ({ message }) => hear({ failed: message || "a script could not be loaded" });
+  return fresh;
 }
 
 function end() {

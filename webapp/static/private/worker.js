@@ -1,6 +1,6 @@
 // The private mode's thread: answers what the page would send to the server.
 
-import { K } from "./constants.js";
+import { fill, K } from "./constants.js";
 import { load } from "./networks.js";
 import { Visit } from "./visit.js";
 
@@ -18,9 +18,7 @@ async function answer(said) {
     if (visit) self.postMessage(await visit.take(said));
   } else if (said.ask === "compare") {
     compare(visit?.meter.recent ?? []);
-  } else if (said.ask === "leave") {
-    visit = null;
-  } else {
+  } else if (said.ask !== "leave") {
     loaded ??= await load();
     const resumed = visit?.name === said.visit && visit.wide === said.width && visit.high === said.height;
     if (!resumed) visit = new Visit(said, loaded.finder, loaded.student);
@@ -34,7 +32,14 @@ function compare(crops) {
     return;
   }
   comparing ??= new Worker(new URL("./comparison.js", import.meta.url), { type: "module" });
-  comparing.onmessage = ({ data }) => self.postMessage(data);
-  comparing.onerror = ({ message }) => self.postMessage({ compared: null, reason: message ?? "" });
+  comparing.onmessage = ({ data }) => ("failed" in data ? giveUp(data.failed) : self.postMessage(data));
+  comparing.onerror = ({ message }) => giveUp(message || "a script could not be loaded");
   comparing.postMessage(crops);
+}
+
+// The next comparison begins anew: what has failed once in ONNX Runtime stays failed in its thread.
+function giveUp(why) {
+  comparing.terminate();
+  comparing = null;
+  self.postMessage({ compared: null, reason: fill(K.texts.LIVE_NOT_COMPARED, { why }) });
 }
