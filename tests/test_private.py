@@ -137,9 +137,8 @@ def zoomed(picture, scale: float):
     """The same scene from nearer or farther, in the middle of a picture of the same size."""
     high, wide = picture.shape[:2]
     middle = np.array([[scale, 0, wide / 2 * (1 - scale)], [0, scale, high / 2 * (1 - scale)]])
-    return cv2.warpAffine(
-        picture, middle, (wide, high), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE
-    )
+    size, edge = (wide, high), cv2.BORDER_REPLICATE
+    return np.asarray(cv2.warpAffine(picture, middle, size, borderMode=edge), np.uint8)
 
 
 @pytest.mark.parametrize("speed", [2.0, 9.0])
