@@ -200,8 +200,10 @@ HIDE = """(hidden) => {
 }"""
 
 
-def test_a_tab_in_the_background_waits_and_goes_on(sitter, address):
+@pytest.mark.parametrize("private", [False, True])
+def test_a_tab_in_the_background_waits_and_goes_on(sitter, address, private):
     page = visit(sitter, address)
+    part(page, "private").set_checked(private)
     part(page, "start").click()
     wait_for_a_reading(page)
     page.evaluate(HIDE, True)
@@ -211,11 +213,15 @@ def test_a_tab_in_the_background_waits_and_goes_on(sitter, address):
     page.evaluate(HIDE, False)
     page.wait_for_function(f"kdphysLive.samples.length > {before} + 60", timeout=READ_MS)
     assert wait_for_a_reading(page) == pytest.approx(BPM, abs=3)
+    steps = page.evaluate("kdphysLive.samples.map(([step]) => step)")
+    assert steps == sorted(steps)
     page.close()
 
 
-def test_a_camera_that_is_turned_round_is_told_to_the_server(sitter, address):
+@pytest.mark.parametrize("private", [False, True])
+def test_a_camera_that_is_turned_round_is_told_to_the_server(sitter, address, private):
     page = visit(sitter, address)
+    part(page, "private").set_checked(private)
     part(page, "start").click()
     wait_for_a_reading(page)
     page.evaluate("kdphysLive.wide = 1")  # as if pictures had been of another size until now

@@ -17,10 +17,7 @@ export function npz(arrays) {
   end.setUint16(10, entries.length, true);
   end.setUint32(12, size, true);
   end.setUint32(16, offset, true);
-  const files = entries.flatMap(({ name, body, crc }) => [
-    header(0x04034b50, 30, name, body, crc, 0),
-    body,
-  ]);
+  const files = entries.flatMap(({ name, body, crc }) => [header(0x04034b50, 30, name, body, crc, 0), body]);
   return new Blob([...files, ...directory, end.buffer], { type: "application/zip" });
 }
 

@@ -529,8 +529,8 @@ function begin() {
   return Boolean(root);
 }
 if (!begin()) {
-  new MutationObserver((_, observer) => begin() && observer.disconnect()).observe(
-    document.documentElement,
-    { childList: true, subtree: true },
-  );
+  new MutationObserver((_, observer) => begin() && observer.disconnect()).observe(document.documentElement, {
+    childList: true,
+    subtree: true,
+  });
 }

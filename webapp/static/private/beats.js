@@ -97,9 +97,7 @@ export function breathing({ seconds, endS, clean }, { riseS, slope }) {
   const isClean = (_, index) => clean[index];
   const { perMin, power: ofRate } = modulation(endS.filter(isClean), seconds.filter(isClean));
   const { power: ofSlope } = modulation(riseS, slope);
-  const total = ofRate.map(
-    (power, bin) => Math.sqrt(power * ofSlope[bin]) + 0.5 * (power + ofSlope[bin]),
-  );
+  const total = ofRate.map((power, bin) => Math.sqrt(power * ofSlope[bin]) + 0.5 * (power + ofSlope[bin]));
   const [slowest, fastest] = BREATHING_PER_MIN;
   const isBreath = (_, bin) => perMin[bin] >= slowest && perMin[bin] <= fastest;
   const heard = total.filter(isBreath);
@@ -178,8 +176,7 @@ function tapered(wave) {
   const trend = spreadAlong ? along / spreadAlong : 0;
   const turn = (2 * Math.PI) / wave.length;
   return wave.map(
-    (value, index) =>
-      (value - mean - trend * (index - middle)) * (0.5 - 0.5 * Math.cos(turn * index)),
+    (value, index) => (value - mean - trend * (index - middle)) * (0.5 - 0.5 * Math.cos(turn * index)),
   );
 }
 

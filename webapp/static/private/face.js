@@ -3,7 +3,15 @@
 
 import { K } from "./constants.js";
 import {
-  COEFFICIENT, averaged, centreOf, covered, cropFace, cut, rounded, stretched, widthOf,
+  COEFFICIENT,
+  averaged,
+  centreOf,
+  covered,
+  cropFace,
+  cut,
+  rounded,
+  stretched,
+  widthOf,
 } from "./crop.js";
 import { inverse, multiply } from "./maths.js";
 
@@ -19,7 +27,11 @@ export class FaceFinder {
   async find(picture) {
     const { wide, high } = picture;
     const { near, far } = this;
-    for (const [model, scale] of [[near, 1], [near, K.face.PADDED], [far, 1]]) {
+    for (const [model, scale] of [
+      [near, 1],
+      [near, K.face.PADDED],
+      [far, 1],
+    ]) {
       const view = around([wide / 2, high / 2], scale * Math.max(wide, high));
       const faces = [];
       for (const box of await this.look(model, picture, view)) {
@@ -204,9 +216,17 @@ class Pattern {
     const weighted = modes.map((mode) => mode.map((value, at) => value * weight[at]));
     const normal = modes.map((mode) => weighted.map((other) => dot(mode, other)));
     const ridge = 1e-6 * normal.reduce((sum, row, at) => sum + row[at], 0); // for a flat patch
-    this.solve = multiply(inverse(normal.map((row, at) => row.map((value, to) => value + (at === to) * ridge))), weighted);
+    this.solve = multiply(
+      inverse(normal.map((row, at) => row.map((value, to) => value + (at === to) * ridge))),
+      weighted,
+    );
     const mean = dot(weight, grey);
-    this.contrast = Math.sqrt(dot(weight, grey.map((level) => (level - mean) ** 2)));
+    this.contrast = Math.sqrt(
+      dot(
+        weight,
+        grey.map((level) => (level - mean) ** 2),
+      ),
+    );
   }
 
   // How a patch has moved, in shares of the box, and how far it is still unlike.
@@ -255,7 +275,10 @@ function shape(grey) {
 // The grey mean light of a square, averaged down.
 function patch(picture, [x, y, side]) {
   const rgb = cropFace(picture, square(x, y, side, 0), K.face.PATCH_PX);
-  return Float64Array.from({ length: rgb.length / 3 }, (_, at) => (rgb[3 * at] + rgb[3 * at + 1] + rgb[3 * at + 2]) / 3);
+  return Float64Array.from(
+    { length: rgb.length / 3 },
+    (_, at) => (rgb[3 * at] + rgb[3 * at + 1] + rgb[3 * at + 2]) / 3,
+  );
 }
 
 function around([x, y], side) {
@@ -327,7 +350,9 @@ function distance(box, other) {
 
 function isSameFace(box, other) {
   const ratio = widthOf(box) / widthOf(other);
-  return distance(box, other) < K.face.SAME_DISTANCE && ratio > 1 / K.face.SAME_WIDTH && ratio < K.face.SAME_WIDTH;
+  return (
+    distance(box, other) < K.face.SAME_DISTANCE && ratio > 1 / K.face.SAME_WIDTH && ratio < K.face.SAME_WIDTH
+  );
 }
 
 function nearest(faces, box) {

@@ -167,5 +167,8 @@ export class Meter {
 // Put more at the end; as much is lost at the front.
 function shift(values, more) {
   values.copyWithin(0, more.length);
-  values.set(more.length > values.length ? more.slice(-values.length) : more, Math.max(0, values.length - more.length));
+  values.set(
+    more.length > values.length ? more.slice(-values.length) : more,
+    Math.max(0, values.length - more.length),
+  );
 }

@@ -14,7 +14,11 @@ const GIVEN = "../../private"; // by the server, of its own weights and numbers
 
 // What finds faces, and what begins a recording in the student.
 export async function load() {
-  const [near, far, student] = await networks(`${FACE}-near.onnx.gz`, `${FACE}-far.onnx.gz`, `${GIVEN}/student.onnx`);
+  const [near, far, student] = await networks(
+    `${FACE}-near.onnx.gz`,
+    `${FACE}-far.onnx.gz`,
+    `${GIVEN}/student.onnx`,
+  );
   const models = [new BlazeFace(near, Tensor, K.face.NEAR), new BlazeFace(far, Tensor, K.face.FAR)];
   return { finder: new FaceFinder(...models), student: begun(student) };
 }
@@ -33,12 +37,15 @@ async function networks(...paths) {
   const [numbers, runtime, ...files] = await Promise.all([
     fetched(`${GIVEN}/constants.json`).then((found) => found.json()),
     fetched(`${RUNTIME}.wasm.gz`).then(unpacked),
-    ...paths.map((path) => fetched(path).then((found) => (path.endsWith(".gz") ? unpacked(found) : found.arrayBuffer()))),
+    ...paths.map((path) =>
+      fetched(path).then((found) => (path.endsWith(".gz") ? unpacked(found) : found.arrayBuffer())),
+    ),
   ]);
   learn(numbers);
   env.wasm.wasmBinary = runtime;
   const opened = [];
-  for (const file of files) opened.push(await InferenceSession.create(file, { executionProviders: ["wasm"] }));
+  for (const file of files)
+    opened.push(await InferenceSession.create(file, { executionProviders: ["wasm"] }));
   return opened;
 }
 

@@ -37,7 +37,10 @@ export function follow(view, face, wide, high) {
 function holds([x, y, side], face) {
   const margin = K.view.MARGIN * side;
   const roomy =
-    face.x0 - x > margin && face.y0 - y > margin && x + side - face.x1 > margin && y + side - face.y1 > margin;
+    face.x0 - x > margin &&
+    face.y0 - y > margin &&
+    x + side - face.x1 > margin &&
+    y + side - face.y1 > margin;
   const reach = side / widthOf(face);
   const smallest = side <= K.view.FOLLOW_PX; // it can't be drawn closer
   return roomy && (smallest || (reach >= K.view.LEAST_REACH && reach <= K.view.MOST_REACH));

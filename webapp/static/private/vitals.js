@@ -105,8 +105,7 @@ function readVariability(name, [value, count], found, rate, [needed, least, few]
   if (heardS < needed - SPARE_SECONDS || count < least) {
     return reading(name, null, 0, fill(few, { found: heardS, count, needed, least }));
   }
-  const jitterMs =
-    (JITTER_MS * 10 ** (JITTER_PER_DB * rate.features.snr_db)) / rate.bpm ** JITTER_PER_RATE;
+  const jitterMs = (JITTER_MS * 10 ** (JITTER_PER_DB * rate.features.snr_db)) / rate.bpm ** JITTER_PER_RATE;
   const clean = mean(Float64Array.from(found.clean));
   const trust = (rate.quality * clean) / (1 + (jitterMs / USUAL_JITTER_MS) ** 2);
   return reading(name, value, trust, K.vitals.NOISY_BEATS);
