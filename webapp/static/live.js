@@ -57,9 +57,7 @@ class Live {
   }
 
   reset() {
-    this.visit = [...crypto.getRandomValues(new Uint8Array(12))]
-      .map((byte) => byte.toString(16).padStart(2, "0"))
-      .join("");
+    this.visit = newName();
     this.view = null;
     this.shots = [];
     this.samples = []; // [step, value]
@@ -190,9 +188,16 @@ class Live {
     this.say(this.samples.length ? "done" : "idle");
   }
 
-  // Ask that nothing of this visit be remembered.
+  // Ask that nothing of this visit be remembered. The server closes the socket then: closed from
+  // here, it could break off an answer, and with it what was asked.
   leave() {
-    if (this.socket?.readyState === WebSocket.OPEN) this.socket.send('{"ask": "leave"}');
+    if (this.isLocal || this.socket?.readyState !== WebSocket.OPEN) return;
+    this.socket.send('{"ask": "leave"}');
+    this.socket = null;
+  }
+
+  get isLocal() {
+    return this.socket instanceof PrivateSocket;
   }
 
   fail(name, text = this.texts.status[name]) {
@@ -237,6 +242,7 @@ class Live {
     this.hint = this.bpm = null;
     this.leave();
     this.hangUp(1000);
+    this.visit = newName(); // what one side knows is not to go on at the other
     this.say(null);
     this.connect(0);
   }
@@ -503,6 +509,12 @@ class Live {
     };
     save(npz(arrays), "kdphys-live.npz");
   }
+}
+
+// Nobody can guess the name of a visit, under which a lost socket goes on.
+function newName() {
+  const bytes = crypto.getRandomValues(new Uint8Array(12));
+  return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 // A browser that blocks a page's storage forgets its choices.

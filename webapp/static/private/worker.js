@@ -18,7 +18,7 @@ async function answer(said) {
     if (visit) self.postMessage(await visit.take(said));
   } else if (said.ask === "compare") {
     compare(visit?.meter.recent ?? []);
-  } else if (said.ask !== "leave") {
+  } else {
     loaded ??= await load();
     const resumed = visit?.name === said.visit && visit.wide === said.width && visit.high === said.height;
     if (!resumed) visit = new Visit(said, loaded.finder, loaded.student);
