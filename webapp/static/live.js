@@ -5,7 +5,7 @@
 import { Averager, batch } from "./pixels.js";
 import { npz, save } from "./files.js";
 import { Trace, drawHistory } from "./drawing.js";
-import { PrivateSocket, isAble } from "./private/socket.js";
+import { PAUSED, PrivateSocket, isAble } from "./private/socket.js";
 
 const BATCH = 3; // pictures that are sent together
 const SEARCH_EVERY_S = 0.2; // between whole pictures while a face is looked for
@@ -16,7 +16,6 @@ const RETRIES_S = [0.5, 1, 2, 4, 8];
 const STEP_S = 1 / 30;
 const SEARCH_PX = 160;
 const HINT_S = 1; // that a hint stays, so that it can be read
-const PAUSED = 4000; // close code of a tab that goes to the background
 const PRIVATE = "kdphys-private"; // where the browser remembers that choice
 const PHONE = "(max-width: 720px)"; // where the rate stands below the picture
 const TILES = ["rmssd", "sdnn", "respiration"];

@@ -108,3 +108,22 @@ export function batch(shots) {
   }
   return bytes;
 }
+
+// The shots of such a batch, an ArrayBuffer.
+export function unpacked(batch) {
+  const bytes = new DataView(batch);
+  const shots = [];
+  for (let at = HEAD_BYTES; at < batch.byteLength;) {
+    const pixels = bytes.getUint8(at + 14);
+    const view = [
+      bytes.getInt16(at + 8, true),
+      bytes.getInt16(at + 10, true),
+      bytes.getUint16(at + 12, true),
+      pixels,
+    ];
+    const rgb = new Uint8Array(batch, at + PICTURE_BYTES, pixels * pixels * 3);
+    shots.push({ timeS: bytes.getFloat64(at, true), view, rgb });
+    at += PICTURE_BYTES + rgb.length;
+  }
+  return shots;
+}

@@ -3,6 +3,7 @@
 
 import { K } from "./constants.js";
 import { bandpass, runs } from "./filters.js";
+import { SMALLEST, argmax, clip, hann, mean, rounded, spread, sum } from "./maths.js";
 
 // Beats of all stretches that hold enough of them at the mean rate `bpm`: times of their steepest
 // rise and of the peak that follows, the slope of the rise, and the stretch each belongs to.
@@ -29,13 +30,13 @@ function beatsOfRun(wave, fps, rateHz) {
   const narrow = bandpass(wave, fps, [low, Math.max(high, LEAST_UPPER_HZ)]);
   const { height, slope } = splined(narrow, fps, FINE_HZ);
   const apart = (LEAST_APART * FINE_HZ) / rateHz;
-  const ahead = roundHalfToEven((PEAK_WITHIN * FINE_HZ) / rateHz);
-  const rises = findPeaks(slope, apart, LEAST_PROMINENCE * spread(slope, 0)).filter(
+  const ahead = rounded((PEAK_WITHIN * FINE_HZ) / rateHz);
+  const rises = findPeaks(slope, apart, LEAST_PROMINENCE * spread(slope)).filter(
     (rise) => rise + ahead < height.length,
   );
   const peaks = rises.map((rise) => {
     const peak = rise + argmax(height.subarray(rise, rise + ahead));
-    return Math.min(Math.max(peak, 1), height.length - 2);
+    return clip(peak, 1, height.length - 2);
   });
   return {
     rise: rises.map((at) => crestS(slope, at, FINE_HZ)),
@@ -112,7 +113,7 @@ function modulation(at, value) {
   const { BREATHING_OVERLAP, BREATHING_POINTS, BREATHING_WINDOW_S } = K.beats;
   const { MODULATION_HZ, TACHOGRAM_HZ } = K.beats;
   const even = evenly(at, value, TACHOGRAM_HZ);
-  const length = Math.min(even.length, roundHalfToEven(BREATHING_WINDOW_S * TACHOGRAM_HZ));
+  const length = Math.min(even.length, rounded(BREATHING_WINDOW_S * TACHOGRAM_HZ));
   const overlap = Math.trunc(BREATHING_OVERLAP * length);
   const bins = [];
   for (let bin = 0; bin <= BREATHING_POINTS / 2; bin++) {
@@ -120,7 +121,7 @@ function modulation(at, value) {
     if (hz >= MODULATION_HZ[0] && hz <= MODULATION_HZ[1]) bins.push(bin);
   }
   const power = welch(even, length, overlap, BREATHING_POINTS, bins);
-  const whole = Math.max(sum(power), Number.MIN_VALUE);
+  const whole = Math.max(sum(power), SMALLEST);
   return {
     perMin: bins.map((bin) => (60 * bin * TACHOGRAM_HZ) / BREATHING_POINTS),
     power: power.map((each) => each / whole),
@@ -166,7 +167,7 @@ function welch(wave, length, overlap, points, bins) {
 // Without its mean and linear trend, under a periodic Hann window.
 function tapered(wave) {
   const middle = (wave.length - 1) / 2;
-  const mean = sum(wave) / wave.length;
+  const level = mean(wave);
   let along = 0;
   let spreadAlong = 0;
   wave.forEach((value, index) => {
@@ -174,10 +175,8 @@ function tapered(wave) {
     spreadAlong += (index - middle) ** 2;
   });
   const trend = spreadAlong ? along / spreadAlong : 0;
-  const turn = (2 * Math.PI) / wave.length;
-  return wave.map(
-    (value, index) => (value - mean - trend * (index - middle)) * (0.5 - 0.5 * Math.cos(turn * index)),
-  );
+  const taper = hann(wave.length, wave.length);
+  return wave.map((value, index) => (value - level - trend * (index - middle)) * taper[index]);
 }
 
 // A cubic spline through an even wave and its derivative, at `hz` from the start to before the end.
@@ -271,29 +270,8 @@ function runningMedian(values, count) {
   const last = values.length - 1;
   return values.map((_, at) => {
     const around = Float64Array.from({ length: count }, (__, index) => {
-      return values[Math.min(Math.max(at - reach + index, 0), last)];
+      return values[clip(at - reach + index, 0, last)];
     });
     return around.sort()[reach];
   });
-}
-
-function sum(values) {
-  return values.reduce((all, value) => all + value, 0);
-}
-
-// Standard deviation, with `lost` degrees of freedom taken off.
-function spread(values, lost) {
-  const mean = sum(values) / values.length;
-  const squares = values.reduce((all, value) => all + (value - mean) ** 2, 0);
-  return Math.sqrt(squares / (values.length - lost));
-}
-
-function argmax(values) {
-  return values.reduce((best, value, index) => (value > values[best] ? index : best), 0);
-}
-
-// As Python rounds.
-function roundHalfToEven(value) {
-  const whole = Math.round(value);
-  return Math.abs(value - Math.trunc(value)) === 0.5 && whole % 2 ? whole - 1 : whole;
 }

@@ -3,7 +3,7 @@
 // lines in time.
 
 import { K } from "./constants.js";
-import { rounded } from "./crop.js";
+import { rounded } from "./maths.js";
 
 export class EvenGrid {
   constructor(fps) {

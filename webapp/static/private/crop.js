@@ -3,6 +3,7 @@
 // A picture is { rgb, wide, high }, RGB in 0..255, row by row; a box { x0, y0, x1, y1, score }.
 
 import { K } from "./constants.js";
+import { clip, rounded } from "./maths.js";
 
 const TINY = 1e-9; // of a pixel: rounding, which would reach beyond the last one
 export const COEFFICIENT = 2048; // OpenCV's fixed point for straight lines between pixels
@@ -24,18 +25,18 @@ export function cropFace(picture, box, size) {
   if (shrink > 1) patch = shrunk(patch, shrink);
   else if (enlarge > 1) patch = enlarged(patch, enlarge);
   const scale = enlarge / shrink;
-  const columns = covered(box.x0 * scale - left * enlarge, ((box.x1 - box.x0) * scale) / size, size);
-  const rows = covered(box.y0 * scale - top * enlarge, ((box.y1 - box.y0) * scale) / size, size);
-  const area = (((box.x1 - box.x0) * scale) / size) * (((box.y1 - box.y0) * scale) / size);
-  return averaged(patch, columns, rows, area);
+  const [across, down] = [((box.x1 - box.x0) * scale) / size, ((box.y1 - box.y0) * scale) / size];
+  const columns = covered(box.x0 * scale - left * enlarge, across, size);
+  const rows = covered(box.y0 * scale - top * enlarge, down, size);
+  return averaged(patch, columns, rows, across * down);
 }
 
 export function cut({ rgb, wide, high }, x, y, width, height) {
   const result = new Uint8Array(width * height * 3);
   for (let row = 0, to = 0; row < height; row++) {
-    const from = Math.min(Math.max(y + row, 0), high - 1) * wide;
+    const from = clip(y + row, 0, high - 1) * wide;
     for (let column = 0; column < width; column++, to += 3) {
-      const at = 3 * (from + Math.min(Math.max(x + column, 0), wide - 1));
+      const at = 3 * (from + clip(x + column, 0, wide - 1));
       result[to] = rgb[at];
       result[to + 1] = rgb[at + 1];
       result[to + 2] = rgb[at + 2];
@@ -130,12 +131,4 @@ export function averaged({ rgb, wide }, columns, rows, area) {
     }
   }
   return result;
-}
-
-// To the nearest whole number, halves to the even one, as NumPy rounds.
-export function rounded(value) {
-  const down = Math.floor(value);
-  const part = value - down;
-  if (part === 0.5) return down % 2 ? down + 1 : down;
-  return part < 0.5 ? down : down + 1;
 }

@@ -2,18 +2,8 @@
 // numbers are those of kdphys/face.py.
 
 import { K } from "./constants.js";
-import {
-  COEFFICIENT,
-  averaged,
-  centreOf,
-  covered,
-  cropFace,
-  cut,
-  rounded,
-  stretched,
-  widthOf,
-} from "./crop.js";
-import { inverse, multiply } from "./maths.js";
+import { COEFFICIENT, averaged, centreOf, covered, cropFace, cut, stretched, widthOf } from "./crop.js";
+import { inverse, multiply, rounded, sum } from "./maths.js";
 
 const MODES = 5; // of a patch: shift in x and y, growth, gain, shift in light
 
@@ -268,7 +258,7 @@ function shape(grey) {
       modes[3][at] = grey[at];
       modes[4][at] = 1;
     }
-  const total = weight.reduce((sum, value) => sum + value, 0);
+  const total = sum(weight);
   return { weight: weight.map((value) => value / total), modes };
 }
 

@@ -5,7 +5,7 @@
 // where there is no face.
 
 import { K } from "./constants.js";
-import { hann, mean, median } from "./pulse.js";
+import { hann, mean, median } from "./maths.js";
 
 // Whether a grey rhythm of `bpm` stands out of the colours; false too where nothing can be told.
 export function isGrey(colours, fps, bpm) {

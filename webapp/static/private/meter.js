@@ -3,9 +3,10 @@
 
 import { EvenGrid } from "./clip.js";
 import { K } from "./constants.js";
-import { centreOf, cropFace, rounded, widthOf } from "./crop.js";
+import { centreOf, cropFace, widthOf } from "./crop.js";
 import { FaceTracker } from "./face.js";
 import { flickers } from "./flicker.js";
+import { median, rounded } from "./maths.js";
 import { skinMean } from "./skin.js";
 import { inCamera, moved } from "./view.js";
 import { measureVitals } from "./vitals.js";
@@ -112,10 +113,7 @@ export class Meter {
   }
 
   get networkMs() {
-    const sorted = [...this.times].sort((one, other) => one - other);
-    const half = sorted.length >> 1;
-    if (!sorted.length) return null;
-    return sorted.length % 2 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
+    return this.times.length ? median(this.times) : null;
   }
 
   async watch(crops) {

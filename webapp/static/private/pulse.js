@@ -4,11 +4,8 @@
 // for each window.
 
 import { K } from "./constants.js";
-import { longestRunS, runs } from "./filters.js";
-
-export { longestRunS };
-
-const SMALLEST = 2 ** -1022; // keeps a division from 0 by 0, as numpy.finfo(float).tiny
+import { runs } from "./filters.js";
+import { SMALLEST, argmax, clip, hann, mean, median } from "./maths.js";
 
 // Spectra of windows, one every second of each stretch without a gap (a wave of less than one window
 // gives one of its length): { timeS, bpm, power, real, imaginary }, the last three matrices.
@@ -38,12 +35,6 @@ export function windowSpectra(wave, fps, windowS = K.pulse.WINDOW_S) {
     found.power.push(real.map((value, bin) => value * value + imaginary[bin] * imaginary[bin]));
   }
   return found;
-}
-
-// A Hann taper that would close after `period` samples: `length` for spectra, one less for a
-// symmetric one.
-export function hann(length, period) {
-  return Float64Array.from({ length }, (_, at) => 0.5 - 0.5 * Math.cos((2 * Math.PI * at) / period));
 }
 
 // Cosine and sine of `points` steps around a circle.
@@ -385,27 +376,4 @@ function snrDb({ bpm, power }, path) {
     });
     return 10 * Math.log10((inside + SMALLEST) / Math.max(outside, LEAST_REST * inside + SMALLEST));
   });
-}
-
-// Where the first of the largest values is.
-function argmax(values) {
-  let best = 0;
-  for (let at = 1; at < values.length; at++) if (values[at] > values[best]) best = at;
-  return best;
-}
-
-export function mean(values) {
-  let sum = 0;
-  for (let at = 0; at < values.length; at++) sum += values[at];
-  return sum / values.length;
-}
-
-export function median(values) {
-  const sorted = Float64Array.from(values).sort();
-  const half = sorted.length >> 1;
-  return sorted.length % 2 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
-}
-
-function clip(value, low, high) {
-  return Math.min(Math.max(value, low), high);
 }

@@ -3,7 +3,7 @@
 // The worker lives as long as the session: it outlives a pause, and nothing else, so that nothing of
 // one session can reach another.
 
-const PAUSED = 4000; // close code with which the page says that it comes back
+export const PAUSED = 4000; // close code with which the page says that it comes back
 
 let worker = null;
 let current = null; // the latest socket

@@ -3,7 +3,8 @@
 // A view is [x, y, side, pixels], as the page has it.
 
 import { K } from "./constants.js";
-import { centreOf, rounded, widthOf } from "./crop.js";
+import { centreOf, widthOf } from "./crop.js";
+import { rounded } from "./maths.js";
 
 const scaleOf = ([, , side, pixels]) => pixels / side;
 

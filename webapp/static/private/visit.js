@@ -3,29 +3,22 @@
 import { follow, whole } from "./view.js";
 import { K } from "./constants.js";
 import { Meter } from "./meter.js";
-
-const HEAD_BYTES = 4;
-const PICTURE_BYTES = 16;
+import { unpacked } from "../pixels.js";
 
 export class Visit {
   constructor({ width, height, visit }, finder, student) {
     this.wide = width;
     this.high = height;
     this.name = visit;
-    this.newMeter = () => new Meter(finder, student);
-    this.restart();
+    this.meter = new Meter(finder, student);
+    this.view = whole(width, height);
     this.latestS = -Infinity;
     this.late = 0;
   }
 
-  restart() {
-    this.meter = this.newMeter();
-    this.view = whole(this.wide, this.high);
-  }
-
   // Look at a batch of pictures; say what came of it.
   async take(batch) {
-    const shots = opened(batch);
+    const shots = unpacked(batch);
     let vitals = null;
     for (const { timeS, view, rgb } of shots) {
       if (timeS < this.latestS + K.live.LEAST_STEP_S) {
@@ -60,23 +53,4 @@ function told(vitals) {
     ...rest,
   });
   return Object.fromEntries(Object.entries(vitals).map(([name, reading]) => [name, shown(reading)]));
-}
-
-// The shots of a batch as pixels.js packs them.
-function opened(batch) {
-  const bytes = new DataView(batch);
-  const shots = [];
-  for (let at = HEAD_BYTES; at < batch.byteLength;) {
-    const pixels = bytes.getUint8(at + 14);
-    const view = [
-      bytes.getInt16(at + 8, true),
-      bytes.getInt16(at + 10, true),
-      bytes.getUint16(at + 12, true),
-      pixels,
-    ];
-    const rgb = new Uint8Array(batch, at + PICTURE_BYTES, pixels * pixels * 3);
-    shots.push({ timeS: bytes.getFloat64(at, true), view, rgb });
-    at += PICTURE_BYTES + rgb.length;
-  }
-  return shots;
 }

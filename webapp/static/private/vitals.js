@@ -3,9 +3,10 @@
 
 import { breathing, findBeats, intervals, rmssdMs, sdnnMs } from "./beats.js";
 import { fill, K } from "./constants.js";
-import { bandpassRuns } from "./filters.js";
+import { bandpassRuns, longestRunS } from "./filters.js";
 import { isGrey } from "./flicker.js";
-import { longestRunS, mean, trackRate, windowSpectra } from "./pulse.js";
+import { mean, spread } from "./maths.js";
+import { trackRate, windowSpectra } from "./pulse.js";
 
 // { heart_rate, rmssd, sdnn, respiration } of a pulse wave (Float64Array, NaN where there is no face),
 // each { value, unit, quality, reason } with a null for what there is not.
@@ -42,8 +43,8 @@ export function readRate(wave, fps, calibration) {
   const change = bends(track.bpm);
   const margin = track.evidence.map((value, window) => value - track.rival[window]);
   const agrees = track.bpm.map((bpm, window) => Number(Math.abs(track.aloneBpm[window] - bpm) < AGREE_BPM));
-  const usableS = wave.filter(Number.isFinite).length / fps;
-  const height = Math.log10(spread(bandpassRuns(wave, fps, HEART_BAND_HZ, LEAST_SECONDS)) + FLAT);
+  const usableS = heardIn(wave).length / fps;
+  const height = Math.log10(spread(heardIn(bandpassRuns(wave, fps, HEART_BAND_HZ, LEAST_SECONDS))) + FLAT);
   const weights = track.bpm.map(
     (_, window) =>
       LEAST_WEIGHT +
@@ -151,7 +152,7 @@ function doubtful(rate, reason) {
 function whyUnusable(wave, fps) {
   const { LEAST_SECONDS, FLAT, NO_WAVE, TOO_SHORT } = K.vitals;
   const foundS = longestRunS(wave, fps);
-  if (foundS >= LEAST_SECONDS) return spread(wave) <= FLAT ? NO_WAVE : null;
+  if (foundS >= LEAST_SECONDS) return spread(heardIn(wave)) <= FLAT ? NO_WAVE : null;
   return fill(TOO_SHORT, { found: foundS, needed: LEAST_SECONDS });
 }
 
@@ -162,9 +163,7 @@ function doubt(features) {
   return fill(NO_PULSE, { why: features.evidence > MUCH_EVIDENCE ? RIVALS : DROWNED });
 }
 
-// Standard deviation of a wave, gaps left out.
-function spread(wave) {
-  const heard = wave.filter(Number.isFinite);
-  const level = mean(heard);
-  return Math.sqrt(mean(heard.map((value) => (value - level) ** 2)));
+// A wave without its gaps.
+function heardIn(wave) {
+  return wave.filter(Number.isFinite);
 }
