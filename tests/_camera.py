@@ -1,4 +1,8 @@
-"""A camera for Chromium that films a synthetic face with a known pulse."""
+"""A camera for Chromium that films a synthetic face with a known pulse.
+
+Chromium plays a film late when the machine is busy, and then a pulse of 72 bpm is one of 70. So
+each picture carries its number in black and white, and a page can say how fast the film went.
+"""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,18 +15,48 @@ from kdphys.view import View
 from tests._films import Picture, easy_config, record
 
 SIDE, FPS = 240, 30.0
+BITS, BLOCK = 12, 8  # of the number in a picture, and pixels of each
+
+# A script that has the page note when which picture came: [seconds, number] in `kdphysFilm`.
+NOTE_NUMBERS = f"""() => {{
+  const strip = document.createElement("canvas");
+  [strip.width, strip.height] = [{BITS * BLOCK}, {BLOCK}];
+  const pen = strip.getContext("2d", {{ willReadFrequently: true }});
+  const see = kdphysLive.see.bind(kdphysLive);
+  window.kdphysFilm = [];
+  kdphysLive.see = (timeS) => {{
+    const area = [0, 0, strip.width, strip.height];
+    pen.drawImage(kdphysLive.video, ...area, ...area);
+    const {{ data }} = pen.getImageData(0, {BLOCK // 2}, strip.width, 1);
+    let number = 0;
+    for (let bit = 0; bit < {BITS}; bit++)
+      number |= (data[4 * ({BLOCK} * bit + {BLOCK // 2}) + 1] > 127) << bit;
+    if (kdphysLive.firstS === null) kdphysFilm.length = 0; // another session, the film anew
+    kdphysFilm.push([timeS, number]);
+    see(timeS);
+  }};
+}}"""
 
 
 def write_y4m(path: Path, pictures: Iterable[Picture], fps: float) -> Path:
-    """Write what Chromium plays as its camera: raw YCbCr 4:2:0 of full range."""
+    """Write what Chromium plays as its camera: raw YCbCr 4:2:0 of full range, each numbered."""
     with path.open("wb") as file:
         for index, picture in enumerate(pictures):
             high, wide = picture.shape[:2]
             if index == 0:
                 head = f"YUV4MPEG2 W{wide} H{high} F{round(fps)}:1 Ip A1:1 C420jpeg\n"
                 file.write(head.encode())
-            file.write(b"FRAME\n" + cv2.cvtColor(picture, cv2.COLOR_RGB2YUV_I420).tobytes())
+            shot = picture.copy()
+            for bit in range(BITS):
+                shot[:BLOCK, BLOCK * bit : BLOCK * (bit + 1)] = 255 * (index >> bit & 1)
+            file.write(b"FRAME\n" + cv2.cvtColor(shot, cv2.COLOR_RGB2YUV_I420).tobytes())
     return path
+
+
+def film_speed(noted: Iterable[tuple[float, float]], pictures: int) -> float:
+    """How fast a film of so many pictures went, 1 as it was meant, from what the page noted."""
+    times, numbers = np.array(list(noted)).T
+    return float(np.polyfit(times, np.unwrap(numbers, period=pictures), 1)[0] / FPS)
 
 
 def film_rates(rates: Iterable[float], seconds: float, seed: int = 10) -> list[Picture]:

@@ -39,7 +39,7 @@ from playwright.sync_api import Page
 from websockets.asyncio.client import connect
 
 from kdphys.view import View
-from tests._camera import FPS, film_rates, shown, write_y4m
+from tests._camera import FPS, NOTE_NUMBERS, film_rates, shown, write_y4m
 from tests._films import Picture
 from tests._page import FAKE_CAMERA, browser, served
 from webapp.wire import Shot, write_batch
@@ -48,26 +48,13 @@ RATES = (70.0, 90.0)
 DEPTH = 0.005  # of green; red and blue follow it as blood has them
 BLOOD = np.array([0.43, 1.0, 0.69])
 NOISE = 1.0  # grey levels a pixel
-BITS, BLOCK = 12, 8  # of the number in each picture, and pixels of each
 READY_MS = 60_000
 NEAR_BPM = 3.0
 BATCH = 3
 WATCH = """() => {
-  const strip = document.createElement("canvas");
-  [strip.width, strip.height] = [96, 8];
-  const pen = strip.getContext("2d", { willReadFrequently: true });
   const live = window.kdphysLive;
-  const see = live.see.bind(live);
   const keep = live.averager.average.bind(live.averager);
   window.probe = [];
-  let number = 0;
-  live.see = (timeS) => {
-    pen.drawImage(live.video, 0, 0, 96, 8, 0, 0, 96, 8);
-    const pixels = pen.getImageData(0, 4, 96, 1).data;
-    number = 0;
-    for (let bit = 0; bit < 12; bit++) number |= (pixels[4 * (8 * bit + 4) + 1] > 127) << bit;
-    see(timeS);
-  };
   live.averager.average = (video, view) => {
     const rgb = keep(video, view);
     const side = view[3];
@@ -75,7 +62,7 @@ WATCH = """() => {
     for (let row = Math.floor(0.3 * side); row < 0.7 * side; row++)
       for (let column = Math.floor(0.35 * side); column < 0.65 * side; column++, count++)
         green += rgb[3 * (row * side + column) + 1];
-    window.probe.push([live.lastS, number, side, green / count]);
+    window.probe.push([live.lastS, kdphysFilm.at(-1)[1], side, green / count]);
     return rgb;
   };
 }"""
@@ -84,7 +71,7 @@ Array = NDArray[np.float64]
 
 
 def make_film(seconds: float) -> list[Picture]:
-    """One face whose colour swings at a rate that steps halfway, numbered."""
+    """One face whose colour swings at a rate that steps halfway."""
     face = film_rates([RATES[0]], 2.0)[0].astype(np.float32)
     high, wide = face.shape[:2]
     down, across = np.mgrid[:high, :wide]
@@ -97,10 +84,7 @@ def make_film(seconds: float) -> list[Picture]:
     for number, turn in enumerate(turns):
         swing = DEPTH * np.sin(2 * np.pi * turn) * BLOOD
         lit = face * (1 - skin * swing.astype(np.float32)) + noise[number * 7 % 16]
-        picture = np.clip(np.rint(lit), 0, 255).astype(np.uint8)
-        for bit in range(BITS):
-            picture[:BLOCK, BLOCK * bit : BLOCK * (bit + 1)] = 255 * (number >> bit & 1)
-        film.append(picture)
+        film.append(np.clip(np.rint(lit), 0, 255).astype(np.uint8))
     return film
 
 
@@ -154,6 +138,7 @@ def play_visitors(address: str, film: Sequence[Picture], seconds: float, count: 
 
 def watch(page: Page, seconds: float, server: psutil.Process, *, private: bool) -> dict[str, float]:
     """Let the page run; gives the server's memory halfway and at the end in MB."""
+    page.evaluate(NOTE_NUMBERS)
     page.evaluate(WATCH)
     page.locator('[data-live="private"]').set_checked(private)
     page.click('[data-live="start"]')
