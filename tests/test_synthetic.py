@@ -168,6 +168,40 @@ def test_films_with_and_without_a_factor_are_a_pair(factor):
         np.testing.assert_array_equal(one.time_s, other.time_s)
 
 
+@pytest.mark.parametrize("shoulder", [0.0, 0.5, 0.99])
+def test_a_curve_with_a_shoulder_shows_skin_as_bright_and_its_middle_as_steep(shoulder):
+    light, gamma = 0.4, 2.2
+    curve = world.curve_through(light, gamma, shoulder)
+    shown = light ** (1 / gamma)
+    assert curve.of(np.array([light])) == pytest.approx(shown)
+
+    def slope(level: float) -> float:
+        """Slope in logarithms where the picture has `level`."""
+        grid = np.exp(np.linspace(np.log(1e-3), 0, 20_001))
+        picture = np.log(curve.of(grid))
+        at = np.searchsorted(picture, np.log(level))
+        return float((picture[at + 1] - picture[at - 1]) / np.log(grid[at + 1] / grid[at - 1]))
+
+    assert slope(world.MIDDLE * shown) == pytest.approx(1 / gamma, rel=1e-3)
+    # In a logarithm of light, red makes of shade what is left of white, beside what green has left.
+    bright, dark = shown, 0.5 * shown
+    expected = (1 - shoulder * bright) / (1 - shoulder * dark)
+    assert slope(bright) / slope(dark) == pytest.approx(expected, rel=1e-3)
+
+
+def test_a_vivid_camera_takes_colours_away_from_grey_and_leaves_grey():
+    config = replace(SHORT, difficulty=0.0, negatives=1.0, off=ALL - {"saturation"})
+    for seed in range(4):
+        vivid = make_film(seed, replace(config, off=tuple(config.off))).pictures[0].astype(float)
+        plain = make_film(seed, replace(config, off=tuple(ALL))).pictures[0].astype(float)
+        inside = ((vivid > 2) & (vivid < 253)).all(2)
+        away = [picture - (picture @ world.LUMA)[..., None] for picture in (vivid, plain)]
+        gain = (away[0] * away[1])[inside].sum() / (away[1] ** 2)[inside].sum()
+        assert world.SATURATION[0] - 0.02 < gain < world.SATURATION[1] + 0.02
+        assert np.abs(away[0] - gain * away[1])[inside].max() < 3  # rounded to whole levels
+        assert np.abs((vivid - plain) @ world.LUMA)[inside].max() < 2
+
+
 def test_what_goes_through_a_codec_is_filmed_larger():
     films = [make_film(seed, SyntheticConfig(seconds=2.0, difficulty=4.0)) for seed in range(8)]
     widths = {True: [], False: []}

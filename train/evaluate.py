@@ -32,7 +32,7 @@ from train.synthetic import SyntheticConfig, SyntheticJob, write_dataset
 
 logger = logging.getLogger(__name__)
 
-TEST_SEED = 6_000_000  # others: training 0, validation 900,000; 2 and 3 million were looked at
+TEST_SEED = 7_000_000  # others: training 0, validation 900,000; 2, 3 and 6 million were looked at
 PARTS = (1 / 3, 2 / 3, 1.0)  # of the clips' length, for the report
 EASIER, EASIER_CLIPS = (0.0, 0.25, 0.5, 0.75), 30
 SPEEDS = (0.8, 1.0, 1.25, 1.5, 1.75)

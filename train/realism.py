@@ -4,8 +4,8 @@ Three looks at it, written to docs/results/realism.md. How far methods that lear
 difficulty rises, beside what the literature reports for them on public sets, with heart rates as
 people at rest have them; the literature takes the highest peak of the spectrum for the rate, which
 is shown beside what the signal stage reads. Which factors of the world cost them most, each
-switched off alone. And how lively the colour of real crops is at each frequency, beside that of
-drawn ones.
+switched off alone. And how lively the colour of real crops is at each frequency, and how far red
+and blue follow green there, beside those of drawn ones.
 """
 
 import json
@@ -48,6 +48,7 @@ FAMILIES = {
     "motion, talking, expressions, the box": ("motion", "rhythm", "talk", "express", "box"),
     "blinking and hands": ("blink", "hand"),
     "light": ("light", "flicker", "shadow", "exposure"),
+    "the camera's curve and colours": ("curve", "saturation"),
     "sensor noise, blur": ("noise", "blur"),
     "Bayer and halved colour": ("bayer", "chroma"),
     "codec": ("codec",),
@@ -99,14 +100,16 @@ def main(job: RealismJob) -> None:
             name: _errors(pool, seeds, replace(at_full, off=off)) for name, off in FAMILIES.items()
         }
         logger.info("%s", report["without"])
-        drawn = pool.map(partial(_drawn_liveliness, replace(at_full, seconds=PIECE_S)), seeds)
-        report["liveliness"] = {"drawn": _percentiles(list(drawn))}
+        drawn = pool.map(partial(_drawn_colours, replace(at_full, seconds=PIECE_S)), seeds)
+        colours = {"drawn": list(drawn)}
     if job.real and not job.smoke:
-        report["liveliness"] |= {  # type: ignore[operator]
-            path.name: _percentiles(found)
-            for path in find_videos(job.real)
-            if (found := _real_liveliness(path))
+        colours |= {
+            path.name: found for path in find_videos(job.real) if (found := _real_colours(path))
         }
+    report["liveliness"], report["followed"] = (
+        {name: _percentiles([row[look] for row in rows]) for name, rows in colours.items()}
+        for look in range(2)
+    )
     job.out.mkdir(parents=True, exist_ok=True)
     (job.out / "realism.json").write_text(json.dumps(report, indent=1) + "\n")
     (job.out / "realism.md").write_text(_page(report, job))
@@ -147,12 +150,12 @@ def _clip_errors(config: SyntheticConfig, seed: int) -> list[list[float]]:
     ]
 
 
-def _drawn_liveliness(config: SyntheticConfig, seed: int) -> list[float]:
+def _drawn_colours(config: SyntheticConfig, seed: int) -> tuple[list[float], list[float]]:
     clip: SyntheticClip = make_clip(seed, config)
-    return liveliness(clip.pixels)
+    return liveliness(clip.pixels), followed(clip.pixels)
 
 
-def _real_liveliness(path: Path) -> list[list[float]]:
+def _real_colours(path: Path) -> list[tuple[list[float], list[float]]]:
     """Of each 10 s of a real clip; empty where no face stays that long, or it can't be read."""
     try:
         stretches = face_stretches(read_frames(path))
@@ -160,11 +163,12 @@ def _real_liveliness(path: Path) -> list[list[float]]:
         logger.info("%s", error)
         return []
     frames = round(PIECE_S * FPS)
-    return [
-        liveliness(stretch[start : start + frames])
+    pieces = (
+        stretch[start : start + frames]
         for _, stretch in stretches
         for start in range(0, len(stretch) - frames + 1, frames)
-    ]
+    )
+    return [(liveliness(piece), followed(piece)) for piece in pieces]
 
 
 def liveliness(pixels: NDArray[np.uint8]) -> list[float]:
@@ -177,19 +181,50 @@ def liveliness(pixels: NDArray[np.uint8]) -> list[float]:
         Relative root mean square in percent in each band: first of green, then of green minus red,
         the median over cells.
     """
+    spectra, rates, weight = _cell_spectra(pixels)
+    values = []
+    for spectrum in (spectra[..., 1], spectra[..., 1] - spectra[..., 0]):
+        power = np.abs(spectrum) ** 2 / weight
+        for low, high in BANDS_HZ:
+            inside = (rates >= low) & (rates < high)
+            share = 2 * power[inside].sum(0) / len(pixels)
+            values.append(float(np.median(np.sqrt(share))))
+    return values
+
+
+def followed(pixels: NDArray[np.uint8]) -> list[float]:
+    """How much of a relative change of green red and blue make along with it, in those cells.
+
+    A camera whose picture is a power of the light has them change alike under any shade.
+
+    Args:
+        pixels: Face crops at 30 Hz, 0..255. Shape (T, S, S, 3).
+
+    Returns:
+        Slopes of red, then of blue on green in each of the two slower bands, the median over cells.
+    """
+    spectra, rates, _ = _cell_spectra(pixels)
+    values = []
+    for colour in (0, 2):
+        for low, high in BANDS_HZ[:2]:
+            inside = spectra[(rates >= low) & (rates < high)]
+            green = inside[..., 1]
+            both = (inside[..., colour] * green.conj()).real.sum(0)
+            values.append(float(np.median(both / (np.abs(green) ** 2).sum(0))))
+    return values
+
+
+def _cell_spectra(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.complex128], Array, float]:
+    """Spectra of the relative change of cells in percent, (F, 16, 3), rates in Hz, taper's power.
+
+    The cells are of 6 x 6 crop pixels in the middle of the face.
+    """
     middle = pixels[:, 6:30, 6:30].astype(np.float64)
     cells = middle.reshape(len(middle), 4, 6, 4, 6, 3).mean((2, 4)).reshape(len(middle), 16, 3)
     change = 100 * (cells / cells.mean(0) - 1)
-    taper = np.hanning(len(change))[:, None]
-    rates = np.fft.rfftfreq(len(change), 1 / FPS)
-    values = []
-    for signal in (change[..., 1], change[..., 1] - change[..., 0]):
-        power = np.abs(np.fft.rfft(signal * taper, axis=0)) ** 2 / (taper**2).sum()
-        for low, high in BANDS_HZ:
-            inside = (rates >= low) & (rates < high)
-            share = 2 * power[inside].sum(0) / len(change)
-            values.append(float(np.median(np.sqrt(share))))
-    return values
+    taper = np.hanning(len(change))
+    spectra = np.fft.rfft(change * taper[:, None, None], axis=0)
+    return spectra, np.fft.rfftfreq(len(change), 1 / FPS), float((taper**2).sum())
 
 
 def _percentiles(rows: list[list[float]]) -> list[list[float]]:
@@ -236,14 +271,29 @@ def _page(report: dict, job: RealismJob) -> str:
         "",
     ]
     bands = [f"{low:g} to {high:g} Hz" for low, high in BANDS_HZ]
-    head = [f"{colour}, {band}" for colour in ("green", "green minus red") for band in bands]
-    lines += ["| clip | " + " | ".join(head) + " |", "|---" * (len(head) + 1) + "|"]
-    for name, rows in report["liveliness"].items():
-        shown = [
-            " / ".join(f"{value:.2f}" for value in column) for column in zip(*rows, strict=True)
-        ]
-        lines.append(f"| {name} | " + " | ".join(shown) + " |")
+    lines += _ranges(("green", "green minus red"), bands, report["liveliness"])
+    lines += [
+        "",
+        "## What red and blue make of a change of green",
+        "",
+        "Slope of the relative change of red and of blue on that of green in the same cells: 10th,",
+        "50th, 90th percentile. In a picture that is a power of the light, shade has a slope of 1.",
+        "",
+    ]
+    lines += _ranges(("red", "blue"), bands[:2], report["followed"])
     return "\n".join(lines) + "\n"
+
+
+def _ranges(
+    colours: Sequence[str], bands: Sequence[str], found: dict[str, list[list[float]]]
+) -> list[str]:
+    """Lines of a table of percentiles, a row for each clip."""
+    head = [f"{colour}, {band}" for colour in colours for band in bands]
+    lines = ["| clip | " + " | ".join(head) + " |", "|---" * (len(head) + 1) + "|"]
+    for name, rows in found.items():
+        cells = (" / ".join(f"{value:.2f}" for value in cell) for cell in zip(*rows, strict=True))
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return lines
 
 
 def _heads(ways: Sequence[str]) -> str:

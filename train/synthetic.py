@@ -168,7 +168,7 @@ def make_film(seed: int, config: SyntheticConfig) -> Film:
     frozen = off | ({"talk", "express", "blink"} if still else set())
     motion = world.draw_motion(streams, true_s, effort, frozen)
     light = world.draw_light(streams, true_s, effort, off)
-    camera = world.draw_camera(streams.of("camera"), face, wide, hardship, off)
+    camera = world.draw_camera(streams, face, wide, hardship, off)
     volume = strength * pulse.at(true_s)
     slope = strength * (pulse.at(true_s + 0.01) - pulse.at(true_s - 0.01)) / 0.02
     room = faces.draw_background(streams.of("background"), x, y) if room is None else room

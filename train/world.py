@@ -24,13 +24,17 @@ Picture = NDArray[np.uint8]
 
 FACTORS = (
     "motion", "rhythm", "talk", "express", "blink", "hand", "light", "mixed", "flicker",
-    "shadow", "exposure", "noise", "bayer", "blur", "chroma", "codec", "box", "timing",
+    "shadow", "exposure", "curve", "saturation", "noise", "bayer", "blur", "chroma", "codec", "box",
+    "timing",
 )  # fmt: skip
 
 
 MUSCLES = 3  # groups that move and crease the face: a smile, raised brows, a frown
 CREASE_RGB = np.array([0.85, 1.0, 1.1], np.float32)  # skin lights itself in its creases, with red
 MOST_PRESSED = 0.006  # blood that a muscle presses aside, where a pulse brings 0.002 to 0.007
+SATURATION = (0.9, 1.5)  # least and most: most cameras make colours more vivid than they are
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+MIDDLE = 0.6  # of the skin's brightest colour, where the slope of a camera's curve is its gamma's
 MIXED_LIGHT = 0.15  # how far red and blue of the room's light stray from the lamp's, in logarithm
 
 
@@ -79,16 +83,47 @@ class Light:
 
 
 @dataclass(frozen=True)
+class Curve:
+    """How a camera turns light into a picture: x / (1 + shoulder x), x = gain light^power.
+
+    Bright colours answer less to light than dark ones, so that the red of skin changes less than
+    its green, and its blue more: in the pulse as in shade. Real cameras differ (Grossberg & Nayar,
+    2004, DOI 10.1109/TPAMI.2004.88); this form is that of Naka & Rushton (1966, DOI
+    10.1113/jphysiol.1966.sp008001), used for pictures by Reinhard et al. (2002, DOI
+    10.1145/566654.566575).
+    """
+
+    power: float
+    gain: float = 1.0
+    shoulder: float = 0.0
+    """0 for a pure power; at 1 the slope in logarithms falls to nothing at white."""
+
+    def of(self, light: Map) -> Map:
+        """The picture of `light`, both in [0, 1] of full scale."""
+        x = self.gain * np.power(np.clip(light, 0, None), np.float32(self.power))
+        return np.minimum(x / (1 + np.float32(self.shoulder) * x), 1)
+
+
+def curve_through(light: float, gamma: float, shoulder: float) -> Curve:
+    """A curve that shows `light` as a pure gamma does, with its slope at `MIDDLE` of that."""
+    shown = light ** (1 / gamma)
+    power = 1 / (gamma * (1 - MIDDLE * shoulder * shown))
+    return Curve(power, shown / (1 - shoulder * shown) / light**power, shoulder)
+
+
+@dataclass(frozen=True)
 class Camera:
     """What the camera does to a frame."""
 
     noise: float
     """Standard deviation of the noise at mid grey, in units of full scale."""
-    gamma: float
+    curve: Curve
     blur: float
     """Gaussian blur in pixels."""
     exposure: float
     """Gain that brings the face to its brightness."""
+    saturation: float
+    """How much further from grey its colours are than those of the light; 1 leaves them."""
     side: int
     """Side of its picture in pixels; even. The scene may be drawn at fewer, then it is enlarged
     before the camera adds its noise."""
@@ -218,18 +253,23 @@ def draw_light(streams: Streams, time_s: Track, difficulty: float, off: frozense
 
 
 def draw_camera(
-    rng: np.random.Generator, face: Face, side: int, difficulty: float, off: frozenset[str]
+    streams: Streams, face: Face, side: int, difficulty: float, off: frozenset[str]
 ) -> Camera:
     """Draw noise, curve, focus and exposure of a camera whose picture is `side` pixels wide."""
+    rng = streams.of("camera")
     skin = face.rest[face.perfusion > 0.5]
     level = float(skin.max(1).mean()) if len(skin) else 0.3
     wanted = rng.uniform(0.25, 0.6) * (0.55 + 0.45 * (1 - face.melanin))
     noise = np.exp(rng.uniform(np.log(0.002), np.log(0.004 + 0.026 * difficulty)))
+    gamma = float(rng.uniform(1.7, 2.4))
+    shoulder = 0.0 if "curve" in off else float(streams.of("curve").uniform(0, 1))
+    saturation = 1.0 if "saturation" in off else streams.of("saturation").uniform(*SATURATION)
     return Camera(
         noise=0.0 if "noise" in off else float(noise),
-        gamma=float(rng.uniform(1.7, 2.4)),
+        curve=curve_through(float(wanted), gamma, shoulder),
         blur=0.0 if "blur" in off else float(rng.uniform(0, 1.2) * rng.uniform()),
         exposure=wanted / level,
+        saturation=float(saturation),
         mosaic=rng.uniform() < 0.5 and "bayer" not in off,
         halved_colour=rng.uniform() < 0.5 and "chroma" not in off,
         side=side,
@@ -459,8 +499,11 @@ def _expose(rng: np.random.Generator, scene: Map, camera: Camera, grain: Map) ->
         scene = scene + np.float32(camera.noise) * np.sqrt(0.1 + 1.8 * scene) * noise
     if camera.mosaic:
         scene = _demosaic(scene)
-    curve = np.power(np.clip(scene, 0, 1), np.float32(1 / camera.gamma))
-    picture = (curve * 255 + 0.5).astype(np.uint8)
+    shown = camera.curve.of(scene)
+    if camera.saturation != 1:
+        grey = (shown @ LUMA)[..., None]
+        shown = np.clip(grey + np.float32(camera.saturation) * (shown - grey), 0, 1)
+    picture = (shown * 255 + 0.5).astype(np.uint8)
     if camera.halved_colour:
         halved = cv2.cvtColor(picture, cv2.COLOR_RGB2YUV_I420)
         picture = np.asarray(cv2.cvtColor(halved, cv2.COLOR_YUV2RGB_I420), np.uint8)
