@@ -2,6 +2,8 @@
 
 import gzip
 import hashlib
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -11,7 +13,9 @@ from kdphys import LiveMeter
 from kdphys.crop import FaceBox, crop_face
 from kdphys.face import FaceFinder
 from kdphys.runtime import SIZE, open_model
+from kdphys.stream import Samples
 from kdphys.view import View
+from kdphys.vitals import Vitals
 from tests._camera import FPS, film_rates, shown
 from tests._private import STATIC, Scripts, scripts
 from train.face_onnx import MODELS, convert, find_model
@@ -43,27 +47,44 @@ def begin(page: Scripts, film, name: str) -> View:
     return View(*welcome["view"])
 
 
+class Both(NamedTuple):
+    """What private mode and the server make of the same pictures, after one more batch."""
+
+    here: dict[str, Any]
+    meter: LiveMeter
+    vitals: Vitals | None
+    samples: Samples
+    view: View
+
+
+def show_both(page: Scripts, name: str, pictures, batch: int = 1) -> Iterator[Both]:
+    """Play pictures to both, with the view that private mode asks for."""
+    view, meter = begin(page, pictures, name), LiveMeter(every_s=EVERY_S)
+    for first in range(0, len(pictures) - batch + 1, batch):
+        numbers = range(first, first + batch)
+        shots = [Shot(n / FPS, view, shown(pictures[n], view)) for n in numbers]
+        here = page.tell(write_batch(shots))
+        vitals = [meter.push(shot.rgb, shot.time_s, shot.view) for shot in shots]
+        view = View(*here["view"])
+        yield Both(here, meter, next(filter(None, vitals), None), meter.take(), view)
+        assert here["hint"] == meter.hint
+
+
 def test_the_same_pictures_give_the_same_answers(page, film):
-    view, meter = begin(page, film, "one"), LiveMeter(every_s=EVERY_S)
     there: list[float] = []
     here: list[float] = []
-    readings = 0
-    for first in range(0, len(film) - BATCH + 1, BATCH):
-        shots = [Shot(n / FPS, view, shown(film[n], view)) for n in range(first, first + BATCH)]
-        told_here = page.tell(write_batch(shots))
-        vitals = [meter.push(shot.rgb, shot.time_s, shot.view) for shot in shots]
-        there += meter.take().wave.tolist()
-        here += told_here["wave"]
-        box = meter.faces.box
+    readings, pixels = 0, 0
+    for both in show_both(page, "one", film, BATCH):
+        there += both.samples.wave.tolist()
+        here += both.here["wave"]
+        box = both.meter.faces.box
         assert box is not None
-        np.testing.assert_allclose(told_here["box"], [box.x0, box.y0, box.x1, box.y1], atol=0.05)
-        assert told_here["hint"] == meter.hint
-        found = next(filter(None, vitals), None)
-        assert (found is None) == ("vitals" not in told_here)
-        if found:
-            readings += compare_vitals(told(found), told_here["vitals"])
-        view = View(*told_here["view"])
-    assert view.pixels < 100  # the face was followed
+        np.testing.assert_allclose(both.here["box"], [box.x0, box.y0, box.x1, box.y1], atol=0.05)
+        assert (both.vitals is None) == ("vitals" not in both.here)
+        if both.vitals:
+            readings += compare_vitals(told(both.vitals), both.here["vitals"])
+        pixels = both.view.pixels
+    assert 0 < pixels < 100  # the face was followed
     assert readings > 30
     assert len(here) == len(there) > 25 * FPS
     # Detections agree to thousandths of a pixel only, and so do single grey levels of the crops.
@@ -98,24 +119,18 @@ def test_the_student_gives_the_same_wave_to_a_thousandth(page, film):
 
 
 def test_a_face_that_leaves_is_said_to_be_lost_and_found_again(page, film):
-    view, meter = begin(page, film, "two"), LiveMeter(every_s=EVERY_S)
     empty = np.full_like(film[0], 90)
+    pictures = [*film[:60], *[empty] * 70, *film[130:210]]
     hints = []
-    for number in range(210):
-        picture = film[number] if number < 60 or number >= 130 else empty
-        shot = Shot(number / FPS, view, shown(picture, view))
-        told_here = page.tell(write_batch([shot]))
-        meter.push(shot.rgb, shot.time_s, shot.view)
-        samples = meter.take()
-        hints.append(told_here["hint"])
-        assert told_here["hint"] == meter.hint
-        assert (told_here["step"], len(told_here["wave"])) == (
+    for both in show_both(page, "two", pictures):
+        hints.append(both.here["hint"])
+        samples = both.samples
+        assert (both.here["step"], len(both.here["wave"])) == (
             samples.first_step,
             len(samples.wave),
         )
-        heard = [value is not None for value in told_here["wave"]]
+        heard = [value is not None for value in both.here["wave"]]
         assert heard == np.isfinite(samples.wave).tolist()
-        view = View(*told_here["view"])
     assert hints[50] is None
     assert hints[65] == "face lost"
     assert hints[110] == "no face"
@@ -143,20 +158,14 @@ def zoomed(picture, scale: float):
 
 @pytest.mark.parametrize("speed", [2.0, 9.0])
 def test_a_face_that_moves_is_followed_alike_to_the_edge(page, film, speed):
-    view, meter = begin(page, film, f"speed {speed}"), LiveMeter(every_s=EVERY_S)
-    for number in range(90):
-        picture = np.roll(film[number], round(speed * number) % 130, axis=1)
-        shot = Shot(number / FPS, view, shown(picture, view))
-        told_here = page.tell(write_batch([shot]))
-        meter.push(shot.rgb, shot.time_s, shot.view)
-        assert told_here["hint"] == meter.hint
-        box = meter.faces.box
+    pictures = [np.roll(film[n], round(speed * n) % 130, axis=1) for n in range(90)]
+    for number, both in enumerate(show_both(page, f"speed {speed}", pictures)):
+        box = both.meter.faces.box
         if box is None:
-            assert told_here["box"] is None
+            assert both.here["box"] is None
         else:
-            away = np.subtract(told_here["box"], [box.x0, box.y0, box.x1, box.y1])
+            away = np.subtract(both.here["box"], [box.x0, box.y0, box.x1, box.y1])
             assert np.abs(away).max() < 0.5, number
-        view = View(*told_here["view"])
 
 
 def test_a_picture_of_nobody_gives_nobody(page, film):

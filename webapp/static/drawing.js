@@ -8,6 +8,9 @@ const CATCH_UP = 0.05; // share of its distance that it makes good in each pictu
 const PAD = 6;
 const LEAST_HEIGHT = 0.3; // noise of a wave without a pulse stays small
 const EASE = 0.08; // share of the way to a new height in each picture
+const TIMES_PX = 14; // below the history, for the times
+const TIMES_S = [10, 30, 60, 120, 300]; // that may lie between two of them
+const MOST_TIMES = 5;
 
 export class Trace {
   constructor(canvas) {
@@ -115,9 +118,10 @@ export function drawHistory(canvas, readings) {
   const startS = shown[0].timeS;
   const spanS = Math.max(30, shown.at(-1).timeS - startS);
   const left = 34;
+  const foot = high - TIMES_PX;
   const place = ({ timeS, value }) => [
     left + ((timeS - startS) / spanS) * (wide - left - PAD),
-    high - PAD - ((value - low) / (top - low)) * (high - 2 * PAD),
+    foot - PAD - ((value - low) / (top - low)) * (foot - 2 * PAD),
   ];
   pen.font = "11px sans-serif";
   pen.fillStyle = style.getPropertyValue("--kd-muted");
@@ -125,12 +129,19 @@ export function drawHistory(canvas, readings) {
   pen.lineWidth = 1;
   for (let rate = low; rate <= top; rate += 10) {
     const [, y] = place({ timeS: startS, value: rate });
-    pen.fillText(String(rate), 2, Math.min(Math.max(y + 4, 10), high - 2));
+    pen.fillText(String(rate), 2, Math.min(Math.max(y + 4, 10), foot - 2));
     pen.beginPath();
     pen.moveTo(left, y);
     pen.lineTo(wide, y);
     pen.stroke();
   }
+  const everyS = TIMES_S.find((step) => spanS / step <= MOST_TIMES) ?? TIMES_S.at(-1);
+  pen.textAlign = "center";
+  for (let timeS = Math.ceil(startS / everyS) * everyS; timeS <= startS + spanS; timeS += everyS) {
+    const [x] = place({ timeS, value: low });
+    pen.fillText(clock(timeS), Math.min(Math.max(x, left), wide - left / 2), high - 2);
+  }
+  pen.textAlign = "start";
   pen.strokeStyle = style.getPropertyValue("--kd-pulse");
   pen.lineWidth = 2;
   pen.beginPath();
@@ -140,6 +151,11 @@ export function drawHistory(canvas, readings) {
     drawing = Boolean(reading.value);
   }
   pen.stroke();
+}
+
+// Minutes and seconds of a session.
+function clock(timeS) {
+  return `${Math.floor(timeS / 60)}:${String(Math.round(timeS % 60)).padStart(2, "0")}`;
 }
 
 // A canvas with as many pixels as it has on the screen.
