@@ -51,7 +51,7 @@ class EvaluateJob:
     clips: int = 100
     """Synthetic clips of 30 s."""
     difficulty: float = 1.0
-    """Their difficulty: 1 is full, as hard as public sets get (see train/realism.py)."""
+    """Their difficulty, up to 4; train/realism.py says how hard that is for POS and others."""
     negatives: int = 60
     """Synthetic clips without a pulse."""
     models: tuple[str, ...] = MODELS
