@@ -4,7 +4,7 @@ Chromium plays a film late when the machine is busy, and then a pulse of 72 bpm 
 each picture carries its number in black and white, and a page can say how fast the film went.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import cv2
@@ -53,9 +53,9 @@ def write_y4m(path: Path, pictures: Iterable[Picture], fps: float) -> Path:
     return path
 
 
-def film_speed(noted: Iterable[tuple[float, float]], pictures: int) -> float:
+def film_speed(noted: Sequence[tuple[float, float]], pictures: int) -> float:
     """How fast a film of so many pictures went, 1 as it was meant, from what the page noted."""
-    times, numbers = np.array(list(noted)).T
+    times, numbers = np.array(noted).T
     return float(np.polyfit(times, np.unwrap(numbers, period=pictures), 1)[0] / FPS)
 
 

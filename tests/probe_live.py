@@ -155,12 +155,12 @@ def judge(page: Page, seconds: float) -> dict[str, float | None]:
     seen = np.array(page.evaluate("window.probe"))
     stats = page.evaluate("kdphysLive.stats")
     followed = seen[seen[:, 2] == seen[-1, 2]]
-    numbers = unwrapped(followed[:, 1], seconds)
+    length = int(seconds * FPS)  # of the film, which begins anew at its end
+    numbers = np.unwrap(followed[:, 1], period=length)
     played = numbers[-1] - numbers[0] + 1
     slope, start = np.polyfit(numbers, followed[:, 0], 1)
     away_ms = 1000 * np.abs(followed[:, 0] - (start + slope * numbers))
     first_s = seen[0, 0]
-    first_number = unwrapped(seen[:, 1], seconds)[0]
     figures = {
         "frames_per_s": (len(numbers) - 1) / (followed[-1, 0] - followed[0, 0]),
         "lost_fraction": 1 - (len(np.unique(numbers)) - stats["lost"]) / played,
@@ -179,15 +179,8 @@ def judge(page: Page, seconds: float) -> dict[str, float | None]:
         "first_correct_bpm_s": next((at for at, near in old if near), None),
         "step_follow_s": after[0] - step_s if after else None,
         "wrong_readings": wrong,
-        "first_picture": first_number,
+        "first_picture": seen[0, 1],
     }
-
-
-def unwrapped(numbers: Array, seconds: float) -> Array:
-    """Numbers of the pictures played, where the film begins anew going on."""
-    length = int(seconds * FPS)
-    rounds = np.cumsum(np.diff(numbers, prepend=numbers[0]) < -length / 2)
-    return numbers + rounds * length
 
 
 def snr_db(seen: Array, numbers: Array, seconds: float) -> float:

@@ -65,9 +65,10 @@ def show_both(page: Scripts, name: str, pictures, batch: int = 1) -> Iterator[Bo
         shots = [Shot(n / FPS, view, shown(pictures[n], view)) for n in numbers]
         here = page.tell(write_batch(shots))
         vitals = [meter.push(shot.rgb, shot.time_s, shot.view) for shot in shots]
-        view = View(*here["view"])
-        yield Both(here, meter, next(filter(None, vitals), None), meter.take(), view)
+        samples = meter.take()
         assert here["hint"] == meter.hint
+        view = View(*here["view"])
+        yield Both(here, meter, next(filter(None, vitals), None), samples, view)
 
 
 def test_the_same_pictures_give_the_same_answers(page, film):

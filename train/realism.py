@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from kdphys.errors import KDPhysError
 from kdphys.runtime import FPS, open_model
 from kdphys.video import find_videos, read_frames
-from train.benchmark import toolbox_bpm
+from train.benchmark import markdown_table, toolbox_bpm
 from train.recordings import face_stretches
 from train.scores import raw_bpm, wave_of
 from train.synthetic import SyntheticClip, SyntheticConfig, make_clip
@@ -244,24 +244,16 @@ def _page(report: dict, job: RealismJob) -> str:
         "",
         "## Difficulty: mean error in bpm (share within 3 bpm)",
         "",
-        "| clips | " + _heads((STAGE, PEAK)) + " |",
-        "|---" * (2 * len(METHODS) + 1) + "|",
     ]
-    for level, found in report["difficulty"].items():
-        cells = _cells(found[STAGE]) + _cells(found[PEAK])
-        lines.append(f"| difficulty {level:g} | " + " | ".join(cells) + " |")
+    rows = [
+        [f"difficulty {level:g}", *_cells(found[STAGE]), *_cells(found[PEAK])]
+        for level, found in report["difficulty"].items()
+    ]
+    lines += markdown_table(["clips", *_heads((STAGE, PEAK))], rows)
     lines += [f"| {name}, published | | | | {p} | {c} | |" for name, (p, c) in PUBLIC.items()]
-    lines += [
-        "",
-        "## At difficulty 1, without",
-        "",
-        "| without | " + _heads((STAGE,)) + " |",
-        "|---" * (len(METHODS) + 1) + "|",
-    ]
-    lines += [
-        f"| {name} | " + " | ".join(_cells(f[STAGE])) + " |"
-        for name, f in report["without"].items()
-    ]
+    lines += ["", "## At difficulty 1, without", ""]
+    rows = [[name, *_cells(found[STAGE])] for name, found in report["without"].items()]
+    lines += markdown_table(["without", *_heads((STAGE,))], rows)
     lines += [
         "",
         "## Liveliness of colour",
@@ -289,15 +281,15 @@ def _ranges(
 ) -> list[str]:
     """Lines of a table of percentiles, a row for each clip."""
     head = [f"{colour}, {band}" for colour in colours for band in bands]
-    lines = ["| clip | " + " | ".join(head) + " |", "|---" * (len(head) + 1) + "|"]
-    for name, rows in found.items():
-        cells = (" / ".join(f"{value:.2f}" for value in cell) for cell in zip(*rows, strict=True))
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    return lines
+    rows = [
+        [name, *(" / ".join(f"{value:.2f}" for value in cell) for cell in zip(*three, strict=True))]
+        for name, three in found.items()
+    ]
+    return markdown_table(["clip", *head], rows)
 
 
-def _heads(ways: Sequence[str]) -> str:
-    return " | ".join(f"{name.upper()}, {way}" for way in ways for name in METHODS)
+def _heads(ways: Sequence[str]) -> list[str]:
+    return [f"{name.upper()}, {way}" for way in ways for name in METHODS]
 
 
 def _cells(found: dict[str, dict[str, float]]) -> list[str]:

@@ -94,12 +94,12 @@ class Curve:
     """
 
     power: float
-    gain: float = 1.0
-    shoulder: float = 0.0
+    gain: float
+    shoulder: float
     """0 for a pure power; at 1 the slope in logarithms falls to nothing at white."""
 
     def of(self, light: Map) -> Map:
-        """The picture of `light`, both in [0, 1] of full scale."""
+        """The picture, up to 1, of `light` in units of full scale."""
         x = self.gain * np.power(np.clip(light, 0, None), np.float32(self.power))
         return np.minimum(x / (1 + np.float32(self.shoulder) * x), 1)
 
