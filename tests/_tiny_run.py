@@ -40,6 +40,7 @@ SHORT = Schedule(
     steps=4,
     batch=2,
     frames=64,
+    average_every=1,
     save_every=2,
     check_every=4,
     log_every=1,

@@ -181,6 +181,22 @@ def test_a_resumed_run_ends_exactly_where_an_unbroken_one_does(tmp_path):
         assert torch.equal(tensor, other[name]), name
 
 
+def test_the_weights_that_are_kept_are_the_mean_of_those_on_the_way(tmp_path):
+    last = load_file(train_student(tmp_path / "last", schedule=replace(SHORT, average_from=1.0)))
+    on_the_way = [last]
+    for step in (2, 3):
+        with pytest.raises(PlugPulledError):
+            train_student(tmp_path / f"{step}", step, replace(SHORT, save_every=1))
+        on_the_way.append(load_file(tmp_path / f"{step}" / "checkpoint" / "model.safetensors"))
+    kept = load_file(train_student(tmp_path / "kept", schedule=replace(SHORT, average_from=0.5)))
+    for name, weight in kept.items():
+        if weight.is_floating_point():
+            mean = torch.stack([weights[name] for weights in on_the_way]).mean(0)
+            torch.testing.assert_close(weight, mean)
+    apart = [name for name, _ in Student().named_parameters() if (kept[name] != last[name]).any()]
+    assert len(apart) > 10
+
+
 def test_a_run_can_begin_with_the_weights_of_another(tmp_path):
     first = train_student(tmp_path / "first")
     hardly = replace(SHORT, steps=1, rate=1e-12)  # so small that float32 weights stay put

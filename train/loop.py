@@ -17,6 +17,7 @@ from accelerate import Accelerator
 from accelerate.utils import DataLoaderConfiguration, set_seed
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from kdphys.hub import sha256
 from kdphys.losses import negative_pearson, spectral_cross_entropy, squared_error
@@ -51,7 +52,12 @@ class LabelWeights:
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long and how fast to learn."""
+    """How long and how fast to learn, and which weights to keep.
+
+    Those that are kept are the mean of many on the way (Izmailov et al., 2018, arXiv 1803.05407):
+    it reads drawn clips as well as the last ones do and misleads less on real faces, as Cha et al.
+    (2021, arXiv 2102.08604) found for pictures of other domains.
+    """
 
     steps: int = 1500
     """Batches."""
@@ -61,6 +67,10 @@ class Schedule:
     """Length of the clips cut for training; a multiple of 4."""
     rate: float = 2e-3
     """Highest learning rate of AdamW, under one cosine cycle."""
+    average_from: float = 0.2
+    """Share of the schedule after which the weights on the way are averaged; 1 keeps the last."""
+    average_every: int = 25
+    """Steps between the weights that are averaged."""
     seed: int = 0
     """Of the weights, the batches and the variations."""
     save_every: int = 100
@@ -169,6 +179,8 @@ def train(run: Run) -> None:
     if run.start:
         run.model.load_state_dict(load_file(run.start / WEIGHTS), strict=True)
     share_batch_norms(learner)
+    averaged = AveragedModel(run.model, accelerator.device, use_buffers=True)
+    accelerator.register_for_checkpointing(averaged)
     learner, optimizer, cycle = accelerator.prepare(learner, optimizer, cycle)
     start = _open(run, accelerator)
     began = time.monotonic()
@@ -187,13 +199,21 @@ def train(run: Run) -> None:
             facts = {"step": step, **_averaged(parts)}
             _log(run.out, {**facts, "s": round(time.monotonic() - began, 1)}, accelerator)
         last = step + 1 == plan.steps
+        if last or _counts(step + 1, plan):
+            averaged.update_parameters(run.model)
+        kept = averaged.module if averaged.n_averaged else run.model
         if accelerator.is_main_process and (last or (step + 1) % plan.check_every == 0):
-            facts = {"step": step + 1, **check(run.model, run.check, run.lag)}
+            facts = {"step": step + 1, **check(kept, run.check, run.lag)}
             _log(run.out, facts, accelerator)
         if last or (step + 1) % plan.save_every == 0:
             _save(run, accelerator, step + 1)
     if accelerator.is_main_process:
-        save_file(run.model.state_dict(), run.out / WEIGHTS)
+        save_file(averaged.module.state_dict(), run.out / WEIGHTS)
+
+
+def _counts(step: int, plan: Schedule) -> bool:
+    """Tell whether the weights after so many steps are among those that are averaged."""
+    return step % plan.average_every == 0 and step >= plan.average_from * plan.steps
 
 
 def _accelerator(plan: Schedule) -> Accelerator:
