@@ -4,11 +4,14 @@ import csv
 import json
 import re
 from collections.abc import Callable, Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, ViewportSize, expect
+from playwright.sync_api import Browser, Frame, Page, ViewportSize, expect
 
 from kdphys import measure
 from kdphys.pulse import WINDOW_S
@@ -68,16 +71,16 @@ def visit(chromium: Browser, address: str, size: ViewportSize = DESKTOP) -> Page
     return page
 
 
-def part(page: Page, name: str):
+def part(page: Page | Frame, name: str):
     return page.locator(f'[data-live="{name}"]')
 
 
-def wait_for_a_reading(page: Page) -> float:
+def wait_for_a_reading(page: Page | Frame) -> float:
     page.wait_for_selector('#kd-live-view[data-reading="yes"]', timeout=READ_MS)
     return float(part(page, "bpm").inner_text())
 
 
-def true_bpm(page: Page, pictures: int = round(FILM_S * FPS)):
+def true_bpm(page: Page | Frame, pictures: int = round(FILM_S * FPS)):
     """The pulse that the film had, as fast as Chromium played what a reading may rest upon.
 
     A reading has to be within 3 bpm of it, as the project promises.
@@ -378,6 +381,36 @@ def test_behind_a_proxy_that_shows_it_below_a_path(sitter, tmp_path):
         page.click("#kd-measure")
         expect(page.locator("#kd-bpm")).to_have_text(re.compile(r"\d+\.\d"), timeout=READ_MS)
         page.close()
+
+
+def test_inside_another_sites_page_as_a_space_is_shown(sitter, address, tmp_path):
+    frame = f'<iframe src="{address}" allow="camera" style="width: 100%; height: 90vh"></iframe>'
+    (tmp_path / "index.html").write_text(frame)
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as host:
+        Thread(target=host.serve_forever, daemon=True).start()
+        page = sitter.new_page(viewport=DESKTOP)
+        told = []
+        page.on("console", lambda message: told.append(message.text))
+        page.goto(f"http://localhost:{host.server_port}")  # another site than 127.0.0.1
+        inside = page.frame_locator("iframe").owner.element_handle().content_frame()
+        inside.wait_for_function("window.kdphysLive", timeout=READY_MS)
+        refused = "try { localStorage.length; false } catch { true }"
+        assert inside.evaluate(refused), "this browser lends storage: the test shows less"
+        inside.evaluate(NOTE_NUMBERS)
+        for private in (False, True):
+            part(inside, "private").set_checked(private)
+            part(inside, "start").click()
+            assert wait_for_a_reading(inside) == true_bpm(inside)
+            part(inside, "stop").click()
+        dark = inside.evaluate("document.body.classList.contains('dark')")
+        inside.get_by_role("button", name=texts.THEME).click()
+        inside.wait_for_function(
+            f"document.body.classList.contains('dark') !== {str(dark).lower()}"
+        )
+        assert not [text for text in told if "SecurityError" in text]
+        page.close()
+        host.shutdown()
 
 
 def test_a_phone_shows_the_live_tab_without_scrolling_sideways(sitter, address, tmp_path):

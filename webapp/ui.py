@@ -34,12 +34,19 @@ SUFFIXES = ("video", ".mp4", ".mov", ".m4v", ".webm", ".avi", ".mkv")
 
 # The page's own fonts come from the visitor's system: nothing is fetched from elsewhere.
 FONTS = ("Helvetica Neue", "Segoe UI", "Roboto", "Arial", "Liberation Sans", "sans-serif")
+# A browser may refuse storage to a page inside another site's, as a Space is shown: the choice is
+# then forgotten, and nothing else depends on it.
 REMEMBER_THEME = """() => {
-  const dark = localStorage.getItem("kdphys-dark");
-  if (dark !== null) document.body.classList.toggle("dark", dark === "true");
+  try {
+    const dark = localStorage.getItem("kdphys-dark");
+    if (dark !== null) document.body.classList.toggle("dark", dark === "true");
+  } catch {}
 }"""
 SWITCH_THEME = """() => {
-  localStorage.setItem("kdphys-dark", document.body.classList.toggle("dark"));
+  const dark = document.body.classList.toggle("dark");
+  try {
+    localStorage.setItem("kdphys-dark", dark);
+  } catch {}
 }"""
 SCROLL_ON_A_PHONE = """() => {
   if (matchMedia("(max-width: 720px)").matches)
