@@ -216,11 +216,16 @@ def _right_octave(spectra: WindowSpectra, floor: Array, path: NDArray[np.intp]) 
         return ratio <= STRONGEST_OVERTONE and both > sure
 
     def is_slow_pulse(rate: NDArray[np.intp], locked: float) -> bool:
-        """Tell whether those lines are a slow pulse, not a slow movement beside a fast one."""
+        """Tell whether those lines are a slow pulse, not a slow movement beside a fast one.
+
+        Where both are surely there, it is enough that their phases do not drift apart.
+        """
         ratio, first, third = lines(rate)
-        if ratio <= USUAL_OVERTONE or min(first, third) > sure:
+        if ratio <= USUAL_OVERTONE:
             return True
-        return looks > FEW_LOOKS and _locked(spectra.phasor, rate // 2) > locked
+        both = min(first, third) > 1 and first * third > sure**2
+        least = ADRIFT if both else locked
+        return both if looks <= FEW_LOOKS else _locked(spectra.phasor, rate // 2) > least
 
     low, high = (round(edge * 60 / GRID_BPM) for edge in HEART_BAND_HZ)
     if np.median(path) / 2 >= low and is_overtone(path) and is_slow_pulse(path, LOCKED):

@@ -60,6 +60,15 @@ def test_a_slow_movement_near_half_the_rate_seldom_halves_it():
     assert right >= 45  # 27 where one line at half the rate, or its harmonic, is enough
 
 
+def test_a_slow_pulse_whose_fundamental_nearly_drowns_is_seldom_doubled():
+    time_s = np.arange(900) / 30.0
+    phase = 2 * np.pi * 42.4 / 60 * time_s
+    pulse = 0.5 * np.cos(phase) + np.cos(2 * phase + 1) + 0.5 * np.cos(3 * phase + 2)
+    waves = [pulse + np.random.default_rng(seed).standard_normal(900) for seed in range(60)]
+    right = sum(abs(mean_rate(wave, 30.0) - 42.4) <= 3 for wave in waves)
+    assert right >= 52  # 46 where each of the two odd lines has to be sure by itself
+
+
 def test_a_rate_that_climbs_is_followed():
     wave, _ = pulse_wave(80, 30.0, 60.0, ramp=0.5)  # 60 to 100 bpm in a minute
     track = track_rate(window_spectra(bandpass(wave, 30.0, WAVE_BAND_HZ), 30.0))

@@ -140,9 +140,11 @@ function rightOctave(spectra, floor, path, low, high) {
   // Whether those lines are a slow pulse, not a slow movement beside a fast one.
   const isSlowPulse = (rate, least) => {
     const [ratio, one, three] = lines(rate);
-    if (ratio <= USUAL_OVERTONE || Math.min(one, three) > sure) return true;
+    if (ratio <= USUAL_OVERTONE) return true;
+    const both = Math.min(one, three) > 1 && one * three > sure ** 2;
+    if (looks <= FEW_LOOKS) return both;
     const half = rate.map((at) => Math.floor(at / 2));
-    return looks > FEW_LOOKS && locked(spectra, half) > least;
+    return locked(spectra, half) > (both ? ADRIFT : least);
   };
 
   const middle = median(path);
