@@ -51,7 +51,7 @@ train: .venv/.train
 	$(PYTHON) train/synthetic.py --out data/train --clips 1600 --config.seconds 12 $(WORLD)
 	$(PYTHON) train/synthetic.py --out data/check --clips 96 --seed 900000 $(WORLD)
 	$(PYTHON) train/teacher.py --out runs/teacher --schedule.steps 2500
-	$(PYTHON) train/distill.py --out runs/student --teacher runs/teacher --schedule.steps 1200
+	$(PYTHON) train/distill.py --out runs/student --teacher runs/teacher --schedule.steps 4000
 	$(PYTHON) train/export.py --model teacher --run runs/teacher --out weights/teacher $(TELL)
 	$(PYTHON) train/export.py --model student --run runs/student --out weights/student $(TELL)
 	$(PYTHON) train/confidence.py $(LENT)

@@ -46,7 +46,7 @@ def test_more_blood_reddens():
 
 @pytest.mark.parametrize("factor", world.FACTORS)
 def test_each_factor_can_be_switched_off_alone(factor):
-    config = SyntheticConfig(seconds=2.0, side=64, difficulty=4.0)
+    config = SyntheticConfig(seconds=2.0, side=64, difficulty=2.0)
     changed = 0
     for seed in range(12):
         on, off = (

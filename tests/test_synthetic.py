@@ -113,7 +113,7 @@ def test_the_share_of_negatives_is_the_one_asked_for():
 
 
 def test_with_every_factor_off_a_face_without_a_pulse_is_a_still():
-    config = replace(SHORT, negatives=1.0, off=world.FACTORS, difficulty=1.0)
+    config = replace(SHORT, negatives=1.0, off=world.FACTORS, difficulty=0.5)
     pictures = make_film(4, config).pictures
     assert all(np.array_equal(picture, pictures[0]) for picture in pictures)
 
@@ -159,7 +159,7 @@ def test_a_factor_that_is_off_leaves_no_trace(seed):
 
 @pytest.mark.parametrize("factor", [name for name in world.FACTORS if name != "timing"])
 def test_films_with_and_without_a_factor_are_a_pair(factor):
-    config = replace(SHORT, difficulty=4.0, negatives=0.5)
+    config = replace(SHORT, difficulty=2.0, negatives=0.5)
     for seed in range(4):
         one, other = (make_film(seed, replace(config, off=off)) for off in ((), (factor,)))
         assert (one.truth.bpm, one.truth.melanin) == (other.truth.bpm, other.truth.melanin)
@@ -203,7 +203,7 @@ def test_a_vivid_camera_takes_colours_away_from_grey_and_leaves_grey():
 
 
 def test_what_goes_through_a_codec_is_filmed_larger():
-    films = [make_film(seed, SyntheticConfig(seconds=2.0, difficulty=4.0)) for seed in range(8)]
+    films = [make_film(seed, SyntheticConfig(seconds=2.0, difficulty=2.0)) for seed in range(8)]
     widths = {True: [], False: []}
     for film in films:
         widths[film.truth.codec is not None].append(film.pictures[0].shape[1])
@@ -214,7 +214,7 @@ def test_what_goes_through_a_codec_is_filmed_larger():
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"off": ("nods",)}, {"seconds": 1.0}, {"difficulty": 4.5}],
+    [{"off": ("nods",)}, {"seconds": 1.0}, {"difficulty": 2.5}],
 )
 def test_a_configuration_that_can_t_be_drawn_is_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
@@ -244,7 +244,7 @@ def test_pos_reads_easy_uncompressed_clips():
 
 
 def test_an_example_video_shows_one_face_and_keeps_its_stamps(tmp_path):
-    config = SyntheticConfig(seconds=2.0, side=320, difficulty=0.3, negatives=0.0)
+    config = SyntheticConfig(seconds=2.0, side=320, difficulty=0.15, negatives=0.0)
     path = tmp_path / "folder" / "example.mp4"
     save_film(path, SyntheticJob(video=path, seed=5, config=config))
     frames = list(read_frames(path))

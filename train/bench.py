@@ -126,7 +126,7 @@ def write_face(path: Path, size: tuple[int, int], seconds: float) -> None:
     width, height = size
     config = SyntheticConfig(
         seconds=min(SCENE_S, seconds),
-        difficulty=0.3,
+        difficulty=0.15,
         side=480,
         view=2.2,
         fps=FPS,

@@ -36,8 +36,8 @@ NETWORK_FPS = 30.0
 SOURCE_FPS = (15.0, 20.0, 24.0, 25.0, 25.0, 29.97, 30.0, 30.0, 30.0, 60.0)
 CODECS = ("libx264", "libx264", "libx264", "mpeg4", "libvpx", "mjpeg")
 KEY_FRAME_EVERY = (12, 15, 25, 30, 30, 50, 60, 250, 250)
-MOST_DIFFICULT = 4.0
-HARDSHIP = 0.15  # of difficulty 1, on the scale of 0 to 1 that the world's factors are drawn on
+MOST_DIFFICULT = 2.0
+HARDSHIP = 0.3  # of difficulty 1, on the scale of 0 to 1 that the world's factors are drawn on
 SHARD = 50
 
 
@@ -50,8 +50,8 @@ class SyntheticConfig:
     size: int = 36
     """Side of the square crop in pixels."""
     difficulty: float | None = None
-    """0 for a still face in good light; 1 errs POS about as far as the hardest public set does
-    (see train/realism.py); none draws 0 to 4 for each clip."""
+    """0 for a still face in good light; 1 is about as hard for POS as UBFC-rPPG and PURE are
+    (see train/realism.py); none draws 0 to 2 for each clip."""
     negatives: float = 0.12
     """Share of clips without a pulse: photos, masks and the like."""
     side: int | None = None
