@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Frame, Page, ViewportSize, expect
 
 from kdphys import measure
 from kdphys.pulse import WINDOW_S
-from tests._camera import FPS, NOTE_NUMBERS, film_rates, film_speed, write_y4m
+from tests._camera import FPS, NOTE_NUMBERS, film_rates, film_speeds, write_y4m
 from tests._page import FAKE_CAMERA, ROOT, browsers, free_port, served
 from tests._proxy import proxied
 from webapp import texts
@@ -83,10 +83,13 @@ def wait_for_a_reading(page: Page | Frame) -> float:
 def true_bpm(page: Page | Frame, pictures: int = round(FILM_S * FPS)):
     """The pulse that the film had, as fast as Chromium played what a reading may rest upon.
 
-    A reading has to be within 3 bpm of it, as the project promises.
+    A reading has to be within 3 bpm of it, as the project promises; where a busy machine played the
+    film unevenly, of any of the rates that the pulse then had.
     """
     noted = page.evaluate(f"kdphysFilm.filter(([s]) => s > kdphysFilm.at(-1)[0] - {WINDOW_S})")
-    return pytest.approx(BPM * film_speed(noted, pictures), abs=3)
+    slowest, fastest = film_speeds(noted, pictures)
+    uneven = BPM * (fastest - slowest) / 2
+    return pytest.approx(BPM * (slowest + fastest) / 2, abs=3 + uneven)
 
 
 def saved(page: Page, name: str) -> Path:
