@@ -87,7 +87,7 @@ def main(job: RealismJob) -> None:
         seconds=30.0, negatives=0.0, faces=job.faces, pulses=job.pulses, people="test"
     )
     if job.smoke:
-        job, config = replace(job, clips=2), replace(config, seconds=6.0)
+        job, config = replace(job, clips=1), replace(config, seconds=6.0)
     seeds = range(SEED, SEED + job.clips)
     report: dict[str, object] = {"machine": platform.machine(), "clips": job.clips}
     with ProcessPoolExecutor(job.workers, get_context("spawn")) as pool:

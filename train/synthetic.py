@@ -50,7 +50,7 @@ class SyntheticConfig:
     size: int = 36
     """Side of the square crop in pixels."""
     difficulty: float | None = None
-    """0 for a still face in good light; 1 is about as hard for POS as UBFC-rPPG and PURE are
+    """0 for a still face in good light; 1 is nearly as hard for POS as UBFC-rPPG and PURE are
     (see train/realism.py); none draws 0 to 2 for each clip."""
     negatives: float = 0.12
     """Share of clips without a pulse: photos, masks and the like."""
