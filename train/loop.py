@@ -201,8 +201,8 @@ def train(run: Run) -> None:
         last = step + 1 == plan.steps
         if last or _counts(step + 1, plan):
             averaged.update_parameters(run.model)
-        kept = averaged.module if averaged.n_averaged else run.model
         if accelerator.is_main_process and (last or (step + 1) % plan.check_every == 0):
+            kept = averaged.module if averaged.n_averaged else run.model
             facts = {"step": step + 1, **check(kept, run.check, run.lag)}
             _log(run.out, facts, accelerator)
         if last or (step + 1) % plan.save_every == 0:

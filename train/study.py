@@ -69,5 +69,6 @@ def common_settings(data: Path, schedule: Schedule) -> dict[str, object]:
         schedule: The schedule of every run; the seed is each row's own.
     """
     recipe = without_folders(json.loads((data / "manifest.json").read_text()))
-    plan = {name: getattr(schedule, name) for name in ("steps", "batch", "frames", "rate")}
+    names = ("steps", "batch", "frames", "rate", "average_from", "average_every")
+    plan = {name: getattr(schedule, name) for name in names}
     return {"data": recipe, "schedule": plan}
