@@ -32,7 +32,7 @@ def store_of_pulses(clips: int = 6, frames: int = 120) -> ClipStore:
     noise = rng.standard_normal((clips, frames, 36, 36, 3)) * 2
     pixels = np.clip(light[:, :, None, None] + noise, 0, 255).astype(np.uint8)
     truths: tuple[dict[str, object], ...] = tuple({"bpm": float(rate) or None} for rate in bpm)
-    return ClipStore((pixels,), waves.astype(np.float32), bpm, truths, "f" * 64)
+    return ClipStore((torch.from_numpy(pixels),), waves.astype(np.float32), bpm, truths, "f" * 64)
 
 
 STORE = store_of_pulses()

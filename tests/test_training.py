@@ -236,7 +236,7 @@ def test_a_check_gives_finite_scores():
 def a_batch(frames: int, **other: Tensor) -> Batch:
     """The last two clips of the store, the second without a pulse, as cut from their beginning."""
     cuts = tuple(Cut(index, np.arange(frames, dtype=float), mirrored=False) for index in (-2, -1))
-    clip = torch.from_numpy(STORE.pixels[0][-2:, :frames]).permute(0, 1, 4, 2, 3).float() / 255
+    clip = STORE.pixels[0][-2:, :frames].permute(0, 1, 4, 2, 3).float() / 255
     bpm = torch.from_numpy(STORE.bpm[-2:])
     wave = torch.from_numpy(STORE.waves[-2:, :frames])
     return replace(Batch(clip, wave, bpm, (bpm > 0).float(), cuts), **other)

@@ -25,6 +25,8 @@ class Cut:
     times: NDArray[np.float64]
     """Frames of the clip, between its own where it is retimed. Shape (T,)."""
     mirrored: bool
+    speed: float = 1.0
+    """Frames of the clip from one to the next."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +49,8 @@ class Batch:
 class ClipStore:
     """Clips of one length in memory, as uint8."""
 
-    pixels: tuple[NDArray[np.uint8], ...]
-    """Shards of shape (N, T, S, S, 3); N may differ."""
+    pixels: tuple[Tensor, ...]
+    """Shards of shape (N, T, S, S, 3), all on one device; N may differ."""
     waves: NDArray[np.float32]
     """All waves. Shape (M, T)."""
     bpm: NDArray[np.float32]
@@ -63,11 +65,25 @@ class ClipStore:
     def __len__(self) -> int:
         return len(self.waves)
 
-    def clip(self, index: int) -> NDArray[np.uint8]:
-        """One clip. Shape (T, S, S, 3)."""
+    def pixels_of(self, index: int) -> Tensor:
+        """One clip where it lies. Shape (T, S, S, 3)."""
         ends = np.cumsum([len(shard) for shard in self.pixels])
         shard = int(np.searchsorted(ends, index, side="right"))
-        return self.pixels[shard][index - ends[shard]]  # from the end of the shard
+        return self.pixels[shard][int(index - ends[shard])]  # from the end of the shard
+
+    def clip(self, index: int) -> NDArray[np.uint8]:
+        """One clip. Shape (T, S, S, 3)."""
+        return self.pixels_of(index).numpy(force=True)
+
+    def near(self, device: torch.device) -> "ClipStore":
+        """The same clips in the memory of a GPU, if they take no more than half of what is free.
+
+        A batch is then drawn there, where its clips are a thousandth of what is moved otherwise.
+        """
+        size = sum(shard.nbytes for shard in self.pixels)
+        if device.type != "cuda" or size > torch.cuda.mem_get_info(device)[0] / 2:
+            return self
+        return replace(self, pixels=tuple(shard.to(device) for shard in self.pixels))
 
 
 def write_shard(
@@ -116,7 +132,7 @@ def read_store(folder: Path, most: int | None = None) -> ClipStore:
     digest = hashlib.sha256()
     for name in names:
         with np.load(name) as shard:
-            pixels.append(shard["pixels"])
+            pixels.append(torch.from_numpy(shard["pixels"]))
             waves.append(shard["wave"])
             truths += [json.loads(str(text)) for text in shard["truth"]]
             digest.update(shard["wave"].tobytes() + shard["truth"].tobytes())
@@ -195,12 +211,12 @@ def draw_batch(
         The batch.
     """
     chosen = rng.integers(0, len(store), clips)
-    drawn = [_draw_clip(store, int(index), rng, frames, vary=vary) for index in chosen]
-    cuts = tuple(cut for _, cut, _ in drawn)
-    clip = torch.from_numpy(np.stack([pixels for pixels, _, _ in drawn])).permute(0, 1, 4, 2, 3)
-    bpm = torch.tensor([bpm for _, _, bpm in drawn], dtype=torch.float32)
+    cuts = tuple(_draw_cut(store, int(index), rng, frames, vary=vary) for index in chosen)
+    clip = torch.stack([_vary(_cut(store, cut), rng) if vary else _cut(store, cut) for cut in cuts])
+    bpm = torch.tensor([store.bpm[cut.index] * cut.speed for cut in cuts], dtype=torch.float32)
     wave = torch.from_numpy(np.stack([_wave_at(store.waves[cut.index], cut.times) for cut in cuts]))
-    return Batch(clip.contiguous(), wave, bpm, (bpm > 0).float(), cuts)
+    clip = clip.permute(0, 1, 4, 2, 3).contiguous()
+    return Batch(clip, wave, bpm, (bpm > 0).float(), cuts)
 
 
 def whole_batch(store: ClipStore, indices: range) -> Batch:
@@ -213,7 +229,7 @@ def whole_batch(store: ClipStore, indices: range) -> Batch:
     return Batch(clip.contiguous(), wave, bpm, (bpm > 0).float())
 
 
-def _shards(store: ClipStore) -> Iterator[NDArray[np.uint8]]:
+def _shards(store: ClipStore) -> Iterator[Tensor]:
     """Give the shards of a store without clips beyond its last one."""
     left = len(store)
     for shard in store.pixels:
@@ -221,31 +237,38 @@ def _shards(store: ClipStore) -> Iterator[NDArray[np.uint8]]:
         left -= len(shard[:left])
 
 
-def _draw_clip(
+def _draw_cut(
     store: ClipStore, index: int, rng: np.random.Generator, frames: int, *, vary: bool
-) -> tuple[NDArray[np.float32], Cut, float]:
-    """One clip, where it was cut to `frames`, and its rate."""
-    pixels, bpm = store.clip(index), float(store.bpm[index])
-    whole = len(pixels)
-    speed = _draw_speed(rng, bpm, whole / frames) if vary else 1.0
+) -> Cut:
+    """Choose a part of a clip."""
+    whole = store.waves.shape[1]
+    speed = _draw_speed(rng, float(store.bpm[index]), whole / frames) if vary else 1.0
     start = rng.uniform(0, whole - 1 - speed * (frames - 1))
     times = np.arange(frames) * speed + (start if speed != 1 else round(start))
-    first = np.minimum(times.astype(int), whole - 2)
-    if speed == 1:
-        cut = pixels[first].astype(np.float32)
-    else:
-        share = (times - first).astype(np.float32)[:, None, None, None]
-        cut = pixels[first] * (1 - share) + pixels[first + 1] * share
-    cut /= 255
-    mirrored = vary and rng.uniform() < 0.5
-    if vary:
-        cut = cut[:, :, ::-1] if mirrored else cut
-        gain = np.exp(rng.normal(0, 0.1, 3)) * np.exp(rng.normal(0, 0.15))
-        cut = np.clip(cut * gain.astype(np.float32), 0, 1)
-        if rng.uniform() < 0.3:  # more sensor noise, as independent as it gets
-            sigma = np.float32(rng.uniform(0, 0.004))
-            cut = cut + sigma * rng.standard_normal(cut.shape, dtype=np.float32)
-    return np.ascontiguousarray(cut), Cut(index, times, mirrored), bpm * speed
+    return Cut(index, times, vary and rng.uniform() < 0.5, speed)
+
+
+def _cut(store: ClipStore, cut: Cut) -> Tensor:
+    """Part of a clip, on the device that holds it, in [0, 1]. Shape (T, S, S, 3)."""
+    pixels = store.pixels_of(cut.index)
+    first = torch.from_numpy(cut.times.astype(int)).to(pixels.device)
+    part = pixels[first].float()
+    if cut.speed != 1:
+        share = torch.from_numpy((cut.times % 1).astype(np.float32)).to(pixels.device)
+        after = pixels[(first + 1).clamp_max(len(pixels) - 1)].float()
+        part = part.lerp(after, share[:, None, None, None])
+    return (part.flip(2) if cut.mirrored else part) / 255
+
+
+def _vary(clip: Tensor, rng: np.random.Generator) -> Tensor:
+    """The same in another light, and in three of ten with more noise. Shape as it was."""
+    gain = np.exp(rng.normal(0, 0.1, 3)) * np.exp(rng.normal(0, 0.15))
+    clip = (clip * torch.from_numpy(gain.astype(np.float32)).to(clip.device)).clamp(0, 1)
+    if rng.uniform() < 0.3:  # as independent as it gets
+        chance = torch.Generator(clip.device).manual_seed(int(rng.integers(1 << 62)))
+        noise = torch.randn(clip.shape, generator=chance, device=clip.device)
+        clip = clip + rng.uniform(0, 0.004) * noise
+    return clip
 
 
 def _draw_speed(rng: np.random.Generator, bpm: float, most: float) -> float:

@@ -127,11 +127,14 @@ class Distillation:
             return label_loss(pupil(batch.clip), batch, lag, WARM_UP, self.config.label)
         said, maps, traits = pupil(batch.clip)
         parts = label_loss(said, batch, lag, WARM_UP, self.config.label)
+        weights = self.config.distill
+        if weights.say(done) == 0:
+            nothing = 0 * traits.float().mean((1, 2))  # several processes miss layers without use
+            return {**parts, **dict.fromkeys(("wave", "dilate", "attention", "traits"), nothing)}
         device = batch.clip.device
         taught, looks, wanted = (hint.to(device) for hint in self.hints.of(batch.cuts))
         own, true = aligned(said.detach(), batch.wave, lag, WARM_UP)
         slack = round(self.config.label.slack_s * self.config.model.fps)
-        weights = self.config.distill
         gate = batch.alive * trust(taught, batch.wave, likeness(own, true, slack), slack)
         gate = weights.say(done) * gate
         follow, lead = aligned(said, taught, lag, WARM_UP)

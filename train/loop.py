@@ -183,11 +183,12 @@ def train(run: Run) -> None:
     accelerator.register_for_checkpointing(averaged)
     learner, optimizer, cycle = accelerator.prepare(learner, optimizer, cycle)
     start = _open(run, accelerator)
+    store = run.store.near(accelerator.device)
     began = time.monotonic()
     for step in range(start, plan.steps):
         learner.train()
         drawn = np.random.default_rng((plan.seed, step))
-        batch = draw_batch(run.store, drawn, plan.batch, plan.frames)
+        batch = draw_batch(store, drawn, plan.batch, plan.frames)
         parts = run.loss(learner, _share(batch, accelerator), step / plan.steps)
         loss = torch.stack([part.mean() for part in parts.values()]).sum()
         accelerator.backward(loss)
