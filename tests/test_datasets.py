@@ -47,6 +47,22 @@ def test_a_batch_is_a_function_of_its_seed():
     assert not torch.equal(one.clip, different.clip)
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_clips_on_a_gpu_are_drawn_there_and_are_the_same():
+    near = STORE.near(torch.device("cuda"))
+    assert near.pixels[0].is_cuda
+    drawn = draw_batch(near, np.random.default_rng(3), 12, 240, vary=True)
+    assert drawn.clip.is_cuda
+    apart = (drawn.clip.cpu() - draw(3).clip).abs()  # but for noise of 0.004 at most
+    assert 0 < float(apart.max()) < 0.05
+    assert float(apart.median()) < 1e-6
+    assert torch.equal(torch.from_numpy(near.clip(2)), torch.from_numpy(STORE.clip(2)))
+
+
+def test_clips_stay_where_no_gpu_is():
+    assert STORE.near(torch.device("cpu")) is STORE
+
+
 def test_a_batch_does_not_touch_the_store():
     before = [shard.clone() for shard in STORE.pixels]
     draw(0)

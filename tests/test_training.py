@@ -193,6 +193,8 @@ def test_the_weights_that_are_kept_are_the_mean_of_those_on_the_way(tmp_path):
         if weight.is_floating_point():
             mean = torch.stack([weights[name] for weights in on_the_way]).mean(0)
             torch.testing.assert_close(weight, mean)
+        else:  # how many batches were counted has no mean
+            assert torch.equal(weight, last[name])
     apart = [name for name, _ in Student().named_parameters() if (kept[name] != last[name]).any()]
     assert len(apart) > 10
 
@@ -303,6 +305,19 @@ def test_each_label_is_shifted_to_where_it_fits_best():
     torch.testing.assert_close(inside, said[:, 8:192])
     torch.testing.assert_close(shifted, inside)
     assert likeness(*in_step(said, true, 4))[1:].max() < 0.3  # too far away for that slack
+
+
+def test_a_teacher_that_has_no_more_say_changes_nothing():
+    torch.manual_seed(0)
+    hints = work_out(Teacher().eval(), STORE)
+    pupil = Pupil(Student(), hints.traits.shape[2]).eval()
+    loss = Distillation(DistillRun(distill=DistillWeights(until=0.5)), hints)
+    before, after = loss(pupil, a_batch(80), 0.0), loss(pupil, a_batch(80), 0.5)
+    assert before.keys() == after.keys()
+    for name, part in after.items():
+        torch.testing.assert_close(part, torch.zeros(2) if name in TAUGHT else before[name])
+    torch.stack([part.mean() for part in after.values()]).sum().backward()
+    assert pupil.project.weight.grad is not None  # several processes wait for every layer
 
 
 def test_slack_forgives_a_label_that_is_late_and_no_more():

@@ -179,7 +179,7 @@ def train(run: Run) -> None:
     if run.start:
         run.model.load_state_dict(load_file(run.start / WEIGHTS), strict=True)
     share_batch_norms(learner)
-    averaged = AveragedModel(run.model, accelerator.device, use_buffers=True)
+    averaged = AveragedModel(run.model, accelerator.device, avg_fn=_mean, use_buffers=True)
     accelerator.register_for_checkpointing(averaged)
     learner, optimizer, cycle = accelerator.prepare(learner, optimizer, cycle)
     start = _open(run, accelerator)
@@ -210,6 +210,11 @@ def train(run: Run) -> None:
             _save(run, accelerator, step + 1)
     if accelerator.is_main_process:
         save_file(averaged.module.state_dict(), run.out / WEIGHTS)
+
+
+def _mean(so_far: Tensor, one: Tensor, counted: Tensor | int) -> Tensor:
+    """Mean of weights with one more; of whole numbers, such as how many batches came, the last."""
+    return so_far + (one - so_far) / (counted + 1) if so_far.is_floating_point() else one
 
 
 def _counts(step: int, plan: Schedule) -> bool:
