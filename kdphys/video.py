@@ -24,6 +24,7 @@ from av.container import InputContainer
 from av.error import FFmpegError
 from av.stream import Disposition
 from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from numpy.lib import format as npy
 from numpy.typing import NDArray
@@ -157,6 +158,7 @@ def _check_file(path: Path) -> None:
 def _read_video(path: Path) -> Iterator[Frame]:
     """Decode a video file, with times since its first frame."""
     first_s, latest_s, left_out = math.nan, -math.inf, 0
+    to_rgb = VideoReformatter()  # one for all: what each picture would make for itself costs more
     with _open_video(path) as (container, stream):
         for picture in _pictures(path, container, stream):
             time_s = _stamp_s(container, picture)
@@ -167,7 +169,7 @@ def _read_video(path: Path) -> Iterator[Frame]:
             latest_s = time_s
             if latest_s - first_s > MAX_DURATION_S:
                 raise VideoError(_too_long(path))
-            yield Frame(_upright_rgb(picture), latest_s - first_s, picture.key_frame)
+            yield Frame(_upright_rgb(picture, to_rgb), latest_s - first_s, picture.key_frame)
     if left_out:
         logger.warning("%s: left out %d frames without a valid stamp", path.name, left_out)
     if math.isinf(latest_s):
@@ -246,9 +248,9 @@ def _stamp_s(container: InputContainer, picture: VideoFrame) -> float | None:
     return float(stamp * picture.time_base)
 
 
-def _upright_rgb(picture: VideoFrame) -> NDArray[np.uint8]:
+def _upright_rgb(picture: VideoFrame, to_rgb: VideoReformatter) -> NDArray[np.uint8]:
     """Turn a decoded picture to RGB as it was meant to be seen. Shape (H, W, 3)."""
-    rgb = np.asarray(picture.to_ndarray(format="rgb24"), dtype=np.uint8)
+    rgb = np.asarray(to_rgb.reformat(picture, format="rgb24").to_ndarray(), dtype=np.uint8)
     turns = _quarter_turns(picture)
     if turns == 0:
         return rgb

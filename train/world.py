@@ -14,6 +14,7 @@ from typing import cast
 import av
 import cv2
 import numpy as np
+from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
@@ -551,9 +552,11 @@ def encode(
     store.seek(0)
     decoded: list[Picture] = []
     keys = []
+    to_rgb = VideoReformatter()  # one for all: what each picture would make for itself costs more
     with av.open(store, "r") as source:
         for frame in source.decode(video=0):
-            decoded.append(np.asarray(frame.to_ndarray(format="rgb24"), np.uint8))
+            rgb = to_rgb.reformat(frame, format="rgb24", threads=1)
+            decoded.append(np.asarray(rgb.to_ndarray(), np.uint8))
             keys.append(frame.key_frame)
     return decoded, np.array(keys, np.bool_)
 
