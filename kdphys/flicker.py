@@ -9,9 +9,10 @@ face's mean colour and is grey is that of a lamp, a screen or a shadow.
 import numpy as np
 from numpy.typing import NDArray
 
-from kdphys.pulse import STEP_S, WINDOW_S
+from kdphys.pulse import STEP_S, WINDOW_S, reading_window_s, runs
 
 GREY = 0.05  # power of red minus green and of blue minus green over that of green; a pulse: 0.2
+LEAST_S = 5.0  # of a face without a gap
 LEAST_SWING = 0.0025  # of the mean level: below, a network reads the pulse beside it
 LEAST_FLICKER = 0.004  # of the mean level: as much as a pulse, and so worth a word
 FLICKER_HZ = (0.3, 14.0)  # where it is looked for; mains light comes as its beat with the camera
@@ -37,16 +38,24 @@ def is_grey(colours: Array, fps: float, bpm: float) -> bool:
     Returns:
         True where a grey rhythm of that rate stands out; False too where nothing can be told.
     """
-    length = min(len(colours), round(WINDOW_S * fps))
-    if length < 2:
+    seen = np.full(len(colours), np.nan)
+    for run in runs(colours.sum(1), fps, LEAST_S):
+        seen[run] = 0.0
+    if np.isnan(seen).all():
         return False
-    windows = np.lib.stride_tricks.sliding_window_view(colours, length, axis=0)
-    windows = windows[:: max(1, round(STEP_S * fps))]  #                     (N, 3, length)
-    level = windows.mean(2, keepdims=True)
-    whole = np.isfinite(level).all((1, 2)) & (level > 0).all((1, 2))
-    if not whole.any():
+    window_s, step = reading_window_s(seen, fps), max(1, round(STEP_S * fps))
+    length = round(window_s * fps)
+    starts = [
+        start
+        for run in runs(seen, fps, length / fps)
+        for start in range(run.start, run.stop - length + 1, step)
+    ]
+    windows = np.lib.stride_tricks.sliding_window_view(colours, length, axis=0)[starts]
+    level = windows.mean(2, keepdims=True)  #                                (N, 3, length)
+    lit = (level > 0).all((1, 2))
+    if not lit.any():
         return False
-    windows, level = windows[whole], level[whole]
+    windows, level = windows[lit], level[lit]
     scaled = windows / level - 1, (windows - level) / level[:, 1:2]
     return any(_is_alike(change, fps, bpm) for change in scaled)
 
@@ -59,12 +68,16 @@ def flickers(colours: Array, fps: float) -> bool:
         fps: Samples a second.
 
     Returns:
-        True where the strongest rhythm of the last seconds is grey and stands out; a head that
-        rocks in uneven light does the same.
+        True where the strongest rhythm of the last seconds without a gap is grey and stands out; a
+        head that rocks in uneven light does the same.
     """
     latest = colours[-round(WINDOW_S * fps) :]
-    level = latest.mean(0) if len(latest) else np.zeros(3)
-    if len(latest) < WINDOW_S * fps / 2 or not np.all(np.isfinite(level) & (level > 0)):
+    gaps = np.flatnonzero(~np.isfinite(latest).all(1))
+    latest = latest[gaps[-1] + 1 :] if len(gaps) else latest
+    if len(latest) < LEAST_S * fps:
+        return False
+    level = latest.mean(0)
+    if not np.all(level > 0):
         return False
     change = latest / level - 1
     taper = np.hanning(len(change))[:, None]

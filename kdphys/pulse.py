@@ -119,6 +119,28 @@ def longest_run_s(wave: Array, fps: float) -> float:
     return max((run.stop - run.start for run in runs(wave, fps, 0)), default=0) / fps
 
 
+def reading_window_s(wave: Array, fps: float) -> float:
+    """Seconds of the windows by which a wave is read, up to `WINDOW_S`.
+
+    No window reaches over a gap. They are short enough that at least half of what was heard is
+    read, however often the face was lost.
+    """
+    heard = np.sort([run.stop - run.start for run in runs(wave, fps, 0)])[::-1]
+    lengths = np.minimum(heard, round(WINDOW_S * fps))
+    read = np.array([heard[heard >= length].sum() for length in lengths])
+    return float(lengths[np.argmax(2 * read >= heard.sum())]) / fps
+
+
+def looked_at_s(wave: Array, fps: float, window_s: float) -> float:
+    """Seconds that windows of a length have looked at.
+
+    The first stretch counts as a whole, each further one what its windows are more: as many seconds
+    of a wave without gaps give as many windows.
+    """
+    read = [run.stop - run.start for run in runs(wave, fps, round(window_s * fps) / fps)]
+    return sum(read) / fps - (len(read) - 1) * (window_s - STEP_S)
+
+
 def bandpass_runs(wave: Array, fps: float, band_hz: tuple[float, float], least_s: float) -> Array:
     """Band-pass each gapless stretch by itself; shorter ones become NaN. Shape (T,)."""
     filtered = np.full(len(wave), np.nan)

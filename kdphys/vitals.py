@@ -23,6 +23,8 @@ from kdphys.pulse import (
     RateTrack,
     bandpass_runs,
     longest_run_s,
+    looked_at_s,
+    reading_window_s,
     runs,
     track_rate,
     window_spectra,
@@ -270,11 +272,12 @@ def read_rate(wave: Array, fps: float, calibration: Calibration = DEFAULT) -> Ra
         fps: Sampling rate in Hz.
         calibration: From features to confidence.
     """
-    track = track_rate(window_spectra(wave, fps, min(WINDOW_S, longest_run_s(wave, fps))))
+    window_s = reading_window_s(wave, fps)
+    track = track_rate(window_spectra(wave, fps, window_s))
     change = _bends(track.bpm)
     margin = track.evidence - track.rival
     agrees = (np.abs(track.alone_bpm - track.bpm) < AGREE_BPM).astype(float)
-    usable_s = np.isfinite(wave).sum() / fps
+    usable_s = looked_at_s(wave, fps, window_s)
     height = math.log10(np.nanstd(bandpass_runs(wave, fps, HEART_BAND_HZ, LEAST_SECONDS)) + FLAT)
     qualities = np.array(
         [

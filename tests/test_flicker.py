@@ -81,6 +81,28 @@ def test_gaps_are_left_out_and_nothing_is_said_of_nothing(rng):
     assert not is_grey(np.empty((0, 3)), FPS, 97)
 
 
+@pytest.mark.parametrize("seconds", [5.4, 7.0, 9.5, 10.5])
+def test_light_is_told_as_soon_as_a_rate_could_be(rng, seconds):
+    before = np.full((round((12 - seconds) * FPS), 3), np.nan)  # a camera that has just started
+    swinging = np.concatenate([before, face(rng, light=0.02, blood=0.0, seconds=seconds)])
+    assert is_grey(swinging, FPS, 97)
+    assert flickers(swinging, FPS)
+    pulsing = np.concatenate([before, face(rng, light=0.0, blood=0.008, seconds=seconds)])
+    assert not is_grey(pulsing, FPS, 97)
+    assert not flickers(pulsing, FPS)
+
+
+def test_light_is_told_though_the_face_is_lost_often(rng):
+    colours = face(rng, light=0.02, blood=0.0, seconds=60)
+    for gap in range(1, 6):
+        colours[gap * 315 - 30 : gap * 315] = np.nan
+    wave = colours[:, 1] - SKIN[1]
+    found = measure_vitals(wave, FPS, colours=colours).heart_rate
+    assert found.value is None
+    assert "light" in str(found.reason)
+    assert measure_vitals(wave, FPS).heart_rate.value == pytest.approx(97, abs=1)
+
+
 @pytest.mark.parametrize(("light", "blood", "is_given"), [(0.02, 0.0, False), (0.0, 0.008, True)])
 def test_a_clear_wave_is_believed_unless_its_rhythm_is_that_of_the_light(
     rng, light, blood, is_given

@@ -117,6 +117,11 @@ def test_stretches_without_a_gap_are_the_same(browser, least_s):
         assert found == [[run.start, run.stop] for run in expected]
         longest = browser.ask("filters", "longestRunS", wave, FPS)
         assert longest == pulse.longest_run_s(wave, FPS)
+        if np.isfinite(wave).any():
+            window_s = pulse.reading_window_s(wave, FPS)
+            assert browser.ask("filters", "readingWindowS", wave, FPS) == window_s
+            looked_at_s = browser.ask("filters", "lookedAtS", wave, FPS, window_s)
+            assert looked_at_s == pytest.approx(pulse.looked_at_s(wave, FPS, window_s), abs=1e-9)
         if len(wave) > 100:
             kept = browser.ask("filters", "bandpassRuns", wave, FPS, (0.3, 8.0), least_s)
             close(kept, pulse.bandpass_runs(wave, FPS, (0.3, 8.0), least_s))

@@ -8,7 +8,14 @@ import pytest
 from playwright.sync_api import Error
 
 from kdphys.flicker import GREY_LIGHT, flickers, is_grey
-from kdphys.pulse import WAVE_BAND_HZ, bandpass_runs, longest_run_s, track_rate, window_spectra
+from kdphys.pulse import (
+    WAVE_BAND_HZ,
+    bandpass_runs,
+    longest_run_s,
+    reading_window_s,
+    track_rate,
+    window_spectra,
+)
 from kdphys.vitals import (
     DEFAULT,
     LEAST_SECONDS,
@@ -117,6 +124,8 @@ WAVES = {
     "gaps": without(pulse(72, 60, loud=0.2), (0, 2), (14, 14.5), (40, 47)),
     "short stretches": without(pulse(97, 30, loud=0.1), (7, 9), (12, 12.1), (20.3, 24)),
     "mostly gaps": without(pulse(97, 30, loud=0.1), (4, 5), (9, 10), (14.1, 30)),
+    "lost often": without(pulse(72, 60, loud=0.4), *((at, at + 1) for at in range(9, 60, 10))),
+    "long and short": without(pulse(72, 40, loud=0.4), (21, 22), (28, 29), (35, 36)),
     "flat": np.full(360, 3.0),
     "4 s": pulse(72, 4),
     "nothing": np.full(360, np.nan),
@@ -205,7 +214,7 @@ def test_a_frame_rate_that_does_not_fit_the_grid_is_refused(private: Scripts):
 @pytest.mark.parametrize("name", [name for name in READ if name != "flat"])
 def test_the_path_through_the_spectra_is_the_same(private: Scripts, name):
     wave = kept(name)
-    spectra = window_spectra(wave, FPS, min(10.0, longest_run_s(wave, FPS)))
+    spectra = window_spectra(wave, FPS, reading_window_s(wave, FPS))
     given = {
         "timeS": spectra.time_s.tolist(),
         "bpm": spectra.bpm.tolist(),
@@ -223,7 +232,7 @@ def test_the_path_through_the_spectra_is_the_same(private: Scripts, name):
     np.testing.assert_allclose(found["snrDb"], track.snr_db, atol=SAME)
 
 
-@pytest.mark.parametrize("name", ["72 bpm", "a minute", "gaps"])
+@pytest.mark.parametrize("name", ["72 bpm", "a minute", "gaps", "6.7 s", "lost often"])
 @pytest.mark.parametrize("light", [0.0, 0.02])
 def test_light_in_the_rhythm_of_the_wave_is_told_alike(private: Scripts, name, light):
     colours = face(name, light, 0.008 if light == 0 else 0.0)

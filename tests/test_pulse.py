@@ -8,6 +8,8 @@ from kdphys.pulse import (
     bandpass,
     bandpass_runs,
     longest_run_s,
+    looked_at_s,
+    reading_window_s,
     runs,
     track_rate,
     window_spectra,
@@ -106,6 +108,27 @@ def test_gaps_split_a_wave_into_stretches():
     assert longest_run_s(wave, 10.0) == 5.5
     assert longest_run_s(np.full(9, np.nan), 10.0) == 0.0
     assert np.isfinite(bandpass_runs(wave, 10.0, (0.7, 3.0), 4.0)).sum() == 55
+
+
+@pytest.mark.parametrize(
+    ("stretches_s", "window_s", "whole_s"),
+    [
+        ([7], 7, 7),
+        ([60], 10, 60),
+        ([30, 30], 10, 51),  # the second gives 21 windows more
+        ([10, 9, 9, 9], 9, 13),
+        ([9.9, 9.5, 9.5, 9.5], 9.5, 9.9 + 3 * 1.0),
+        ([20, 6, 6], 10, 20),  # two in three seconds are read
+        ([10, 6, 6], 6, 12),
+    ],
+)
+def test_windows_are_as_long_as_lets_them_read_half_of_what_was_heard(
+    stretches_s, window_s, whole_s
+):
+    parts = [np.append(np.ones(round(10 * seconds)), np.nan) for seconds in stretches_s]
+    wave = np.concatenate(parts)
+    assert reading_window_s(wave, 10.0) == window_s
+    assert looked_at_s(wave, 10.0, window_s) == pytest.approx(whole_s)
 
 
 def test_windows_that_hold_a_gap_are_left_out():

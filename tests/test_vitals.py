@@ -7,8 +7,8 @@ import pytest
 
 from kdphys.beats import find_beats, intervals, rmssd_ms
 from kdphys.metrics import mae
-from kdphys.pulse import WAVE_BAND_HZ, bandpass
-from kdphys.vitals import Calibration, QualityFeatures, measure_vitals, read_rate
+from kdphys.pulse import WAVE_BAND_HZ, bandpass, bandpass_runs
+from kdphys.vitals import LEAST_SECONDS, Calibration, QualityFeatures, measure_vitals, read_rate
 from tests._waves import noise, pulse_wave, still_photo
 from train.references import clearest, rates_of
 
@@ -71,6 +71,38 @@ def test_gaps_cost_their_windows_and_nothing_else():
     assert found.heart_rate.value == pytest.approx(true, abs=0.5)
     assert not any(25 < window.time_s < 37 for window in found.windows)
     assert not np.any((found.beats_s > 30) & (found.beats_s < 32))
+
+
+OFTEN_LOST = [(10.0, 1.0)] + [(9.0, 1.0)] * 10  # seconds with a face, and without
+
+
+def lost_often(wave):
+    """A wave with the gaps of a face that is lost often."""
+    wave, start = wave.copy(), 0.0
+    for heard_s, lost_s in OFTEN_LOST:
+        start += heard_s
+        wave[round(start * FPS) : round((start + lost_s) * FPS)] = np.nan
+        start += lost_s
+    return wave
+
+
+def test_noise_in_many_stretches_is_no_pulse():
+    rng = np.random.default_rng(0)
+    waves = [lost_often(no_pulse("pink", rng, round(111 * FPS))) for _ in range(30)]
+    given = [measure_vitals(wave, FPS).heart_rate.value for wave in waves]
+    assert given.count(None) >= 29
+
+
+@pytest.mark.parametrize("first", [60.0, 72.0])
+def test_a_face_that_is_lost_often_is_read_as_a_whole(first):
+    rng = np.random.default_rng(0)
+    rates = np.where(np.arange(round(111 * FPS)) < 10.5 * FPS, first, 60.0)
+    wave = np.sin(2 * np.pi * np.cumsum(rates) / 60 / FPS) + 0.3 * rng.standard_normal(len(rates))
+    kept = bandpass_runs(lost_often(wave), FPS, WAVE_BAND_HZ, LEAST_SECONDS)
+    found = read_rate(kept, FPS).track.bpm
+    np.testing.assert_allclose(found, 2 * [first] + 10 * [60.0], atol=1)
+    if first == 60:
+        assert measure_vitals(lost_often(wave), FPS).heart_rate.value == pytest.approx(60, abs=0.5)
 
 
 @pytest.mark.parametrize("scale", [1e-4, 1.0, 300.0])

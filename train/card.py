@@ -39,8 +39,8 @@ Accuracy on real faces against a contact sensor has **not been measured**.
 
 ## Skin tones
 
-Skin tones are equally likely in training. {skins} What that is worth on real faces of every tone
-has not been measured.
+Skin tones are drawn alike in training, but the darkest are rare among the portraits. {skins}What
+that is worth on real faces of every tone has not been measured.
 
 ## Limits
 
@@ -59,8 +59,8 @@ WHAT = {
 }
 
 TAUGHT = {
-    "student": "The student learnt from the clips' true waves and from the teacher's waves and "
-    "attention.",
+    "student": "The student learnt from the clips' true waves and from the teacher's waves, "
+    "attention and features.",
     "teacher": "The teacher learnt from the clips' true waves.",
 }
 
@@ -86,7 +86,7 @@ found = measure("face.mp4", "{repository}@COMMIT")
 ```"""
 
 ELSEWHERE = """Tables for both networks and three classical methods, with the commands that made
-them, are in `docs/results/README.md` of the project."""
+them, are in `docs/results/README.md` of the project, by skin tone and heart rate too."""
 
 SCORES = """On {n} synthetic clips of seeds that training never saw, errors in bpm:
 
@@ -205,7 +205,7 @@ def _skins(scores: dict[str, object]) -> str:
     parts = [f"{row['MAE']} bpm on {skin} skin" for skin, row in rows.items() if row["n"]]
     return (
         f"On the synthetic clips above, the mean absolute error is {', '.join(parts)}, whatever "
-        "the confidence."
+        "the confidence. "
     )
 
 

@@ -37,6 +37,7 @@ PARTS = (1 / 3, 2 / 3, 1.0)  # of the clips' length, for the report
 EASIER, EASIER_CLIPS = (0.0, 0.25, 0.5, 0.75), 30
 SPEEDS = (0.8, 1.0, 1.25, 1.5, 1.75)
 BANDS = {"below 60": (0.0, 60.0), "60 to 120": (60.0, 120.0), "above 120": (120.0, 999.0)}
+TOOLBOX_RATES = (48.0, 130.0)  # of clips whose rate the toolbox's band holds with room around it
 SKINS = {"light": (0.0, 1 / 3), "medium": (1 / 3, 2 / 3), "dark": (2 / 3, 1.01)}
 
 
@@ -217,12 +218,39 @@ def _summary(
         table[name] = _line(scores, true, (melanin >= low) & (melanin < high))
     slow = true < 60
     doubled = np.abs(scores.bpm - 2 * true) <= 6
+    table["by the highest peak"] = _by_peak(scores, true)
+    table["wrong readings"] = _wrong(scores, true)
     table["doubled below 60"] = f"{int((doubled & slow).sum())} of {int(slow.sum())}"
     table["no reading without a pulse"] = round(float(np.isnan(silent.given).mean()), 3)
     return table
 
 
-def _line(scores: Scores, true: Array, chosen: NDArray[np.bool_]) -> dict[str, float | int | list]:
+def _by_peak(scores: Scores, true: Array) -> dict[str, float]:
+    """Errors of the signal stage and of the highest peak, on the clips that both can read."""
+    inside = (true >= TOOLBOX_RATES[0]) & (true <= TOOLBOX_RATES[1])
+    staged, peaked, true = scores.bpm[inside], scores.peak[inside], true[inside]
+    return {
+        "n": len(true),
+        "MAE": _round(mae(staged, true)),
+        "within 3": _round(within(staged, true, 3.0)),
+        "MAE by peak": _round(mae(peaked, true)),
+        "within 3 by peak": _round(within(peaked, true, 3.0)),
+    }
+
+
+def _wrong(scores: Scores, true: Array) -> list[dict[str, float]]:
+    """The readings that were given and are off by more than 3 bpm."""
+    return [
+        {
+            "true": round(float(true[at]), 1),
+            "given": round(float(scores.given[at]), 1),
+            "confidence": round(float(scores.quality[at]), 2),
+        }
+        for at in np.flatnonzero(np.abs(scores.given - true) > 3)
+    ]
+
+
+def _line(scores: Scores, true: Array, chosen: NDArray[np.bool_]) -> dict[str, object]:
     bpm, given, true = scores.bpm[chosen], scores.given[chosen], true[chosen]
     if not len(true):
         return {"n": 0}
@@ -237,8 +265,15 @@ def _line(scores: Scores, true: Array, chosen: NDArray[np.bool_]) -> dict[str, f
         "r": _round(pearson(bpm, true)),
         "within 3": _round(within(bpm, true, 3.0)),
         "readings": _round(float(np.isfinite(given).mean())),
+        "number of readings": int(np.isfinite(given).sum()),
+        "median error of readings": _median(np.abs(given - true)),
         "MAE of readings": _round(mae(given, true)),
     }
+
+
+def _median(errors: Array) -> float | None:
+    kept = errors[np.isfinite(errors)]
+    return _round(float(np.median(kept))) if len(kept) else None
 
 
 def _round(value: float) -> float:
@@ -291,6 +326,31 @@ def _page(report: dict[str, object], job: EvaluateJob) -> str:
             for name, rows in synthetic.items()
         ],
     )
+    lines += ["", "Readings given, and their median error.", ""]
+    lines += markdown_table(
+        ["model", *groups],
+        [[name, *(_given(rows[group]) for group in groups)] for name, rows in synthetic.items()],
+    )
+    low, high = (f"{rate:g}" for rate in TOOLBOX_RATES)
+    lines += ["", "### Read by the highest peak of a spectrum", ""]
+    lines += [
+        "Beside the project's own signal stage, as the literature reads waves (0.75 to 2.5 Hz,",
+        f"train/benchmark.py); clips of {low} to {high} bpm, whatever the confidence.",
+        "",
+    ]
+    columns = ("n", "MAE", "MAE by peak", "within 3", "within 3 by peak")
+    lines += markdown_table(
+        ["model", *columns],
+        [
+            [name, *(str(rows["by the highest peak"][column]) for column in columns)]
+            for name, rows in synthetic.items()
+        ],
+    )
+    lines += ["", "### Readings that are off by more than 3 bpm", ""]
+    lines += markdown_table(
+        ["model", "given for true (confidence)"],
+        [[name, _told(rows["wrong readings"])] for name, rows in synthetic.items()],
+    )
     lines += ["", f"### Doubled rates, and {job.negatives} clips without a pulse", ""]
     extra = ("doubled below 60", "no reading without a pulse")
     lines += markdown_table(
@@ -318,6 +378,18 @@ def _real_table(rows: list[dict[str, object]], models: Sequence[str]) -> list[st
             line.append(f"{shown} ({row[f'{name} quality']})")
         cells.append(line)
     return markdown_table(["clip", "speed", *models], cells)
+
+
+def _given(row: dict[str, object]) -> str:
+    if not row["n"]:
+        return "none of 0"
+    error = row["median error of readings"]
+    return f"{row['number of readings']} of {row['n']}" + ("" if error is None else f", {error}")
+
+
+def _told(wrong: list[dict[str, float]]) -> str:
+    found = [f"{row['given']} for {row['true']} ({row['confidence']})" for row in wrong]
+    return ", ".join(found) or "none"
 
 
 def _cells(row: dict[str, object]) -> list[str]:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from kdphys.metrics import pearson
 from kdphys.runtime import FPS, Model
 from kdphys.vitals import measure_vitals
+from train.benchmark import toolbox_bpm
 from train.datasets import ClipStore
 from train.labels import rate_of
 
@@ -21,6 +22,8 @@ class Scores:
 
     bpm: Array
     """Rate whatever its confidence. Shape (N,)."""
+    peak: Array
+    """Rate by the highest peak of the spectrum, as the public toolbox reads it. Shape (N,)."""
     given: Array
     """Rate where it was given, else NaN. Shape (N,)."""
     quality: Array
@@ -53,7 +56,7 @@ def score(model: Model, store: ClipStore, seconds: float | None = None) -> Score
         given = np.nan if heart.value is None else heart.value
         label = store.waves[index][: len(wave)].astype(np.float64)
         alike = pearson(wave, label), shifted_pearson(wave, label, round(SLACK_S * FPS))
-        rows.append((raw_bpm(wave), given, heart.quality, *alike))
+        rows.append((raw_bpm(wave), toolbox_bpm(wave, FPS), given, heart.quality, *alike))
     return Scores(*np.array(rows).T)
 
 

@@ -20,6 +20,22 @@ export function longestRunS(wave, fps) {
   return runs(wave, fps, 0).reduce((most, [start, stop]) => Math.max(most, stop - start), 0) / fps;
 }
 
+// Length of the windows by which a wave is read: short enough that half of what was heard is read.
+export function readingWindowS(wave, fps) {
+  const most = Math.round(K.pulse.WINDOW_S * fps);
+  const heard = runs(wave, fps, 0).map(([start, stop]) => stop - start);
+  const lengths = heard.map((samples) => Math.min(samples, most)).sort((a, b) => b - a);
+  const sum = (samples) => samples.reduce((total, one) => total + one, 0);
+  return lengths.find((length) => 2 * sum(heard.filter((one) => one >= length)) >= sum(heard)) / fps;
+}
+
+// Seconds that windows of a length have looked at: of each stretch but the first, what its windows add.
+export function lookedAtS(wave, fps, windowS) {
+  const read = runs(wave, fps, Math.round(windowS * fps) / fps);
+  const samples = read.reduce((total, [start, stop]) => total + stop - start, 0);
+  return samples / fps - (read.length - 1) * (windowS - K.pulse.STEP_S);
+}
+
 // Band-pass each stretch by itself; shorter ones become NaN.
 export function bandpassRuns(wave, fps, band, leastS) {
   const filtered = new Float64Array(wave.length).fill(NaN);

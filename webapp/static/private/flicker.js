@@ -5,18 +5,23 @@
 // where there is no face.
 
 import { K } from "./constants.js";
+import { readingWindowS, runs } from "./filters.js";
 import { hann, mean, median } from "./maths.js";
 
 // Whether a grey rhythm of `bpm` stands out of the colours; false too where nothing can be told.
 export function isGrey(colours, fps, bpm) {
-  const { WINDOW_S, STEP_S } = K.pulse;
   const samples = Math.floor(colours.length / 3);
-  const length = Math.min(samples, Math.round(WINDOW_S * fps));
-  if (length < 2) return false;
+  const seen = new Float64Array(samples).fill(NaN);
+  for (const [start, stop] of runs(together(colours), fps, K.flicker.LEAST_S)) seen.fill(0, start, stop);
+  if (seen.every(Number.isNaN)) return false;
+  const length = Math.round(readingWindowS(seen, fps) * fps);
+  const step = Math.max(1, Math.round(K.pulse.STEP_S * fps));
   const windows = [];
-  for (let start = 0; start + length <= samples; start += Math.max(1, Math.round(STEP_S * fps))) {
-    const window = channels(colours, start, start + length);
-    if (window.every(isLit)) windows.push(window);
+  for (const [first, stop] of runs(seen, fps, length / fps)) {
+    for (let start = first; start + length <= stop; start += step) {
+      const window = channels(colours, start, start + length);
+      if (window.every(isLit)) windows.push(window);
+    }
   }
   if (!windows.length) return false;
   const asShares = windows.map((window) => window.map((channel) => changes(channel, mean(channel))));
@@ -28,8 +33,9 @@ export function isGrey(colours, fps, bpm) {
 export function flickers(colours, fps) {
   const { FLICKER_HZ, HIGHEST_SHARE, LEAST_FLICKER } = K.flicker;
   const samples = Math.floor(colours.length / 3);
-  const length = Math.min(samples, Math.round(K.pulse.WINDOW_S * fps));
-  if (length < (K.pulse.WINDOW_S * fps) / 2) return false;
+  const [start, stop] = runs(together(colours), fps, 0).at(-1) ?? [0, 0];
+  const length = Math.min(stop - start, Math.round(K.pulse.WINDOW_S * fps));
+  if (stop < samples || length < K.flicker.LEAST_S * fps) return false;
   const latest = channels(colours, samples - length, samples);
   if (!latest.every(isLit)) return false;
   const change = latest.map((channel) => changes(channel, mean(channel)));
@@ -71,6 +77,13 @@ function isAlike(change, fps, bpm) {
     power[0] > LEAST_SWING ** 2 &&
     power[0] > LEAST_STANDING * median(power.slice(1)) &&
     Math.max(...unlike) < GREY * power[0]
+  );
+}
+
+// Red, green and blue of each sample added, NaN where one is missing.
+function together(colours) {
+  return Float64Array.from({ length: Math.floor(colours.length / 3) }, (_, at) =>
+    colours.slice(3 * at, 3 * at + 3).reduce((sum, value) => sum + value, 0),
   );
 }
 

@@ -3,7 +3,7 @@
 
 import { breathing, findBeats, intervals, rmssdMs, sdnnMs } from "./beats.js";
 import { fill, K } from "./constants.js";
-import { bandpassRuns, longestRunS } from "./filters.js";
+import { bandpassRuns, longestRunS, lookedAtS, readingWindowS } from "./filters.js";
 import { isGrey } from "./flicker.js";
 import { mean, spread } from "./maths.js";
 import { trackRate, windowSpectra } from "./pulse.js";
@@ -39,11 +39,12 @@ export function measureVitals(wave, fps, calibration, colours = null) {
 export function readRate(wave, fps, calibration) {
   const { AGREE_BPM, FLAT, LEAST_SECONDS, LEAST_WEIGHT } = K.vitals;
   const { WINDOW_S, HEART_BAND_HZ } = K.pulse;
-  const track = trackRate(windowSpectra(wave, fps, Math.min(WINDOW_S, longestRunS(wave, fps))));
+  const windowS = readingWindowS(wave, fps);
+  const track = trackRate(windowSpectra(wave, fps, windowS));
   const change = bends(track.bpm);
   const margin = track.evidence.map((value, window) => value - track.rival[window]);
   const agrees = track.bpm.map((bpm, window) => Number(Math.abs(track.aloneBpm[window] - bpm) < AGREE_BPM));
-  const usableS = heardIn(wave).length / fps;
+  const usableS = lookedAtS(wave, fps, windowS);
   const height = Math.log10(spread(heardIn(bandpassRuns(wave, fps, HEART_BAND_HZ, LEAST_SECONDS))) + FLAT);
   const weights = track.bpm.map(
     (_, window) =>
