@@ -208,6 +208,7 @@ class _Watch:
         self.decode_s = self.face_s = 0.0
         self.frames = self.with_face = self.steps = 0
         self.last_s = self._missing_s = 0.0
+        self._gaps = 0
         self._keys: list[float] = []
         self._has_codec = False
         self._stillness = Stillness()
@@ -266,6 +267,7 @@ class _Watch:
             self.frames += 1
             if (step_s := frame.time_s - self.last_s) > MAX_GAP_S:
                 self._missing_s += step_s
+                self._gaps += 1
             self.last_s = frame.time_s
             self._has_codec |= frame.key_frame is not None
             if frame.key_frame:
@@ -330,11 +332,19 @@ class _Watch:
                 f"No face was found in {name}; film a face from the front, well lit and at least "
                 "a tenth of the picture wide."
             )
+        if not self._longest_row:
+            raise NoFaceError(
+                f"The face in {name} is seen for a moment only; keep it in view for "
+                f"{LEAST_SECONDS:.0f} s."
+            )
 
     @property
     def fps(self) -> float:
-        """Mean frame rate of the source in Hz."""
-        return (self.frames - 1) / self.last_s if self.last_s else 0.0
+        """Mean frame rate of the source outside its gaps in Hz."""
+        steps, seen_s = self.frames - 1 - self._gaps, self.last_s - self._missing_s
+        if steps <= 0:
+            steps, seen_s = self.frames - 1, self.last_s
+        return steps / seen_s if seen_s else 0.0
 
     def measurement(
         self, model: str, wave: NDArray[np.float32], vitals: Vitals, seconds: StageSeconds
@@ -360,7 +370,13 @@ class _Watch:
         notes = []
         if self._faces.faces_seen > 1:
             notes.append(
-                f"There are {self._faces.faces_seen} faces in view; the larger one was measured."
+                f"There are {self._faces.faces_seen} faces in view; the one that was the largest "
+                "at first was followed."
+            )
+        if self._faces.found_again:
+            notes.append(
+                "A face was lost and one was found again; if that was another person, this reading "
+                "is of both."
             )
         lost = 1 - self.with_face / self.frames
         if lost > 0.02:

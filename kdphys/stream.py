@@ -70,6 +70,8 @@ class FaceStream:
         self.box: FaceBox | None = None
         """Where the face is in the latest frame, or in the camera's picture of which that showed a
         part; None where there is no face."""
+        self.found_again = 0
+        """How often a face was taken that may be another than the one before."""
 
     @property
     def faces_seen(self) -> int:
@@ -94,6 +96,7 @@ class FaceStream:
         self._show(view)
         box = self._tracker.update(rgb, time_s)
         self.box = view.in_camera(box) if box and view else box
+        self.found_again += self._tracker.changed
         if box is None or self._tracker.changed:
             self._grid.restart()
         if box is None:

@@ -252,10 +252,21 @@ def _upright_rgb(picture: VideoFrame, to_rgb: VideoReformatter) -> NDArray[np.ui
     """Turn a decoded picture to RGB as it was meant to be seen. Shape (H, W, 3)."""
     rgb = np.asarray(to_rgb.reformat(picture, format="rgb24").to_ndarray(), dtype=np.uint8)
     turns = _quarter_turns(picture)
-    if turns == 0:
-        return rgb
-    counterclockwise = (cv2.ROTATE_90_COUNTERCLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_CLOCKWISE)
-    return np.asarray(cv2.rotate(rgb, counterclockwise[turns - 1]), dtype=np.uint8)
+    if turns:
+        counterclockwise = (cv2.ROTATE_90_COUNTERCLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_CLOCKWISE)
+        rgb = np.asarray(cv2.rotate(rgb, counterclockwise[turns - 1]), dtype=np.uint8)
+    if _is_mirrored(picture):  # what is called its turn then includes one upside down
+        rgb = np.asarray(cv2.flip(rgb, turns % 2), dtype=np.uint8)
+    return rgb
+
+
+def _is_mirrored(picture: VideoFrame) -> bool:
+    """Tell whether a picture is shown mirrored: its display matrix turns left to right."""
+    matrix = picture.side_data.get("DISPLAYMATRIX")
+    if matrix is None:
+        return False
+    across, down, _, across_y, down_y = np.frombuffer(matrix, np.int32)[:5].astype(float)
+    return bool(across * down_y < down * across_y)
 
 
 def _quarter_turns(picture: VideoFrame) -> int:

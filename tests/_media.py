@@ -42,10 +42,16 @@ def write_video(
     return path
 
 
-def rotate_mp4(path: Path, degrees: int) -> Path:
-    """Make players turn a written mp4 clockwise, as phones do: set the matrix in its header."""
+def rotate_mp4(path: Path, degrees: int, *, mirrored: bool = False) -> Path:
+    """Make players turn a written mp4 clockwise, as phones do: set the matrix in its header.
+
+    Mirrored ones they show with left and right exchanged before they turn them.
+    """
     cos, sin = ((1, 0), (0, 1), (-1, 0), (0, -1))[degrees // 90]
-    matrix = struct.pack(">9i", cos << 16, sin << 16, 0, -sin << 16, cos << 16, 0, 0, 0, 1 << 30)
+    across = -1 if mirrored else 1
+    matrix = struct.pack(
+        ">9i", across * cos << 16, across * sin << 16, 0, -sin << 16, cos << 16, 0, 0, 0, 1 << 30
+    )
     content = bytearray(path.read_bytes())
     start = content.index(b"tkhd") + 4 + 40  # version 0: the matrix follows 40 bytes of fields
     content[start : start + 36] = matrix

@@ -4,6 +4,7 @@ import json
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -174,6 +175,22 @@ def test_stamps_that_run_ahead_of_the_clock_are_left_out(monkeypatch):
     for time_s in (100.0, 103.0, 103.0001, 2000.0, 103.5):
         visit.take([Shot(time_s, SEARCH, NOTHING)])
     assert visit.late == 2
+
+
+@pytest.mark.parametrize(("first_late_s", "slept_s"), [(6.0, 0.0), (0.0, 6.0)])
+def test_a_clock_that_was_wrong_is_forgiven_soon(monkeypatch, first_late_s, slept_s):
+    monkeypatch.setattr(live, "AHEAD_S", 4.0)
+    server_s = 100.0
+    monkeypatch.setattr(live, "time", SimpleNamespace(monotonic=lambda: server_s))
+    visit = Visits().admit(Hello(160, 160, "a-wrong-clock"))[0]
+    late = []
+    for time_s in np.arange(0, 20, 0.5):
+        slept = slept_s if time_s > 8 else 0.0
+        server_s = 100 + time_s - slept + (first_late_s if time_s == 0 else 0.0)
+        visit.take([Shot(time_s, SEARCH, NOTHING)])
+        late.append(visit.late)
+    assert 0 < late[-1] <= 7
+    assert late[-1] == late[28]  # none since some seconds after what was wrong
 
 
 def test_sockets_that_come_at_once_get_turns_of_their_own(visits):

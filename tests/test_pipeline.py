@@ -49,6 +49,39 @@ def test_the_crops_are_a_few_of_those_that_the_network_saw(found):
     assert found.crops.std() > 10  # a face, not a plain square
 
 
+def test_a_gap_does_not_lower_the_frame_rate(recording, tmp_path):
+    pictures, time_s = part(recording, 12.0)
+    late = np.where(time_s > time_s[0] + 10, time_s + 60, time_s)
+    found = measure(write_npz(tmp_path / "gap.npz", pictures, late), "pos")
+    assert found.fps == pytest.approx(25.0, abs=0.1)
+    assert any("gaps of 60.0 s" in note for note in found.notes)
+    assert not any("pictures a second" in note for note in found.notes)
+    slow = write_npz(tmp_path / "slow.npz", pictures[::20], time_s[::20])
+    with pytest.raises(VideoError, match=r"1\.2 pictures a second"):  # nothing but gaps
+        measure(slow, "pos")
+
+
+def test_a_face_that_was_lost_may_be_another_and_that_is_said(recording, tmp_path):
+    pictures, time_s = part(recording, 20.0)
+    away = (time_s > time_s[0] + 8) & (time_s < time_s[0] + 11)
+    nothing = np.full_like(pictures[0], 120)
+    shown = [nothing if gone else picture for gone, picture in zip(away, pictures, strict=True)]
+    found = measure(write_npz(tmp_path / "away.npz", shown, time_s), "pos")
+    assert any("another person" in note for note in found.notes)
+
+
+def test_a_face_that_is_seen_for_a_moment_only_is_none(recording, tmp_path):
+    pictures, time_s = part(recording, 8.0)
+    nothing = np.full_like(pictures[0], 120)
+    refused = []
+    for frames in range(len(pictures) - 12, len(pictures)):  # not each picture is looked at
+        shown = [*[nothing] * (frames - 1), pictures[-1]]
+        with pytest.raises(NoFaceError) as error:
+            measure(write_npz(tmp_path / "moment.npz", shown, time_s[:frames]), "pos")
+        refused.append(str(error.value))
+    assert any("moment.npz is seen for a moment only" in each for each in refused)
+
+
 def test_the_longest_row_of_crops_is_kept(found):
     assert found.stretch.shape == (300, SIZE, SIZE, 3)
     assert found.stretch.dtype == np.uint8
@@ -160,7 +193,7 @@ def test_of_two_faces_the_larger_is_measured_and_said_so(recording, tmp_path):
     pictures, time_s = part(recording, 7.0)
     both = [np.hstack([picture, _smaller(picture)]) for picture in pictures]
     found = measure(write_npz(tmp_path / "two.npz", both, time_s), "pos")
-    assert any("2 faces" in note and "larger" in note for note in found.notes)
+    assert any("2 faces" in note and "largest" in note for note in found.notes)
     alone = measure(write_npz(tmp_path / "one.npz", pictures, time_s), "pos")
     likeness = np.corrcoef(found.crops[0].ravel(), alone.crops[0].ravel())[0, 1]
     assert likeness > 0.9  # the same face; its box may differ by some pixels

@@ -61,11 +61,13 @@ def test_speed_divides_the_times(tmp_path):
         next(read_frames(path, speed=0))
 
 
+@pytest.mark.parametrize("mirrored", [False, True])
 @pytest.mark.parametrize("degrees", [0, 90, 180, 270])
-def test_a_rotated_video_is_read_as_it_is_shown(tmp_path, degrees):
+def test_a_rotated_or_mirrored_video_is_read_as_it_is_shown(tmp_path, degrees, mirrored):
     path = write_video(tmp_path / "a.mp4", [four_corners()] * 2, TIMES_S[:2])
-    rotate_mp4(path, degrees)
-    shown = np.rot90(four_corners(), -degrees // 90)  # the header turns it clockwise
+    rotate_mp4(path, degrees, mirrored=mirrored)
+    stored = four_corners()[:, ::-1] if mirrored else four_corners()
+    shown = np.rot90(stored, -degrees // 90)  # the header turns it clockwise
     frame = next(read_frames(path))
     assert frame.rgb.shape == shown.shape
     assert np.abs(frame.rgb.astype(int) - shown).mean() < CODING

@@ -49,7 +49,7 @@ def measurement(model: str, bpm: float | None = BPM, seconds: float = 20.0) -> M
         wave_fps=FPS,
         vitals=vitals,
         seconds=StageSeconds(2.0, 1.0, 0.3 if model == "student" else 3.0, 0.1, 3.4),
-        notes=("There are 2 faces in view; the larger one was measured.",),
+        notes=("There are 2 faces in view; the one that was the largest at first was followed.",),
         crops=np.full((8, 36, 36, 3), 120, np.uint8),
         stretch=np.full((60, 36, 36, 3), 120, np.uint8),
     )

@@ -87,7 +87,7 @@ class Visit:
     _busy: RLock = field(default_factory=RLock)
     _latest_s: float = -np.inf
     _arrivals: deque[tuple[float, int]] = field(default_factory=deque)
-    _clock_s: float | None = None
+    _clock: tuple[float, float] | None = None
     _compared: tuple[float, dict[str, object]] | None = None
 
     def take(self, shots: list[Shot]) -> dict[str, object]:
@@ -133,11 +133,16 @@ class Visit:
 
         A view of any size could bring a box of any size, and a stamp far ahead seconds of work.
         """
-        ahead_s = shot.time_s - time.monotonic()
-        if self._clock_s is None:
-            self._clock_s = ahead_s
+        now_s = time.monotonic()
+        ahead_s = shot.time_s - now_s
+        if self._clock is None:
+            self._clock = ahead_s, now_s
+        # It follows, no faster than time: a first picture that came late, or a server that slept.
+        clock_s, set_s = self._clock
+        clock_s = max(clock_s, min(ahead_s, clock_s + now_s - set_s))
+        self._clock = clock_s, now_s
         in_order = shot.time_s >= self._latest_s + LEAST_STEP_S
-        return in_order and ahead_s <= self._clock_s + AHEAD_S and shot.view in self._asked
+        return in_order and ahead_s <= clock_s + AHEAD_S and shot.view in self._asked
 
     def floods(self, pictures: int, now_s: float) -> bool:
         """Note that pictures came; tell whether they are more than any camera gives."""
