@@ -267,10 +267,36 @@ def test_the_picture_is_a_png_of_readable_size(found, model):
 
 @pytest.mark.usefixtures("library")
 def test_a_measured_video_fills_every_part_of_the_page(tmp_path):
-    answer = handlers.on_measure(str(tmp_path / "face.mp4"), "student")
+    answer = handlers.on_measure(str(tmp_path / "face.mp4"), "student", handlers.Chosen())
     parts = ("found", "results", *handlers.Reading._fields, *handlers.Comparison._fields)
     assert len(answer) == len(parts)
     assert all(part for part in answer)
+
+
+@pytest.mark.usefixtures("library")
+def test_a_video_that_is_no_longer_shown_gives_no_answer(tmp_path, monkeypatch):
+    face, other = tmp_path / "face.mp4", tmp_path / "cache" / "face.mp4"
+    other.parent.mkdir()
+    face.write_bytes(b"a video")
+    other.write_bytes(b"a video")  # Gradio's copy of an example
+    chosen = handlers.Chosen()
+    handlers.on_example(str(face), chosen)
+    found, *_ = handlers.on_measure(str(other), "student", chosen)
+    assert set(found) == set(MODELS)
+
+    measured = handlers.compare
+
+    def compare_while_another_is_chosen(*given, **also):
+        handlers.on_video(str(tmp_path / "another.mp4"), chosen)
+        (tmp_path / "another.mp4").write_bytes(b"another video")
+        return measured(*given, **also)
+
+    monkeypatch.setattr(handlers, "compare", compare_while_another_is_chosen)
+    answer = handlers.on_measure(str(other), "student", chosen)
+    assert len(answer) == 2 + len(handlers.Reading._fields) + len(handlers.Comparison._fields)
+    assert all(part == gr.skip() for part in answer)
+    assert all(part == gr.skip() for part in handlers.on_downloads(None, "student"))
+    assert handlers.on_looks(None) == distillation.no_looks()
 
 
 @pytest.mark.usefixtures("library")
@@ -300,7 +326,7 @@ def test_a_bad_video_becomes_a_toast_that_stays_until_it_is_read(monkeypatch, tm
 
     monkeypatch.setattr(handlers, "compare", refuse)
     with pytest.raises(gr.Error) as toast:
-        handlers.on_measure(str(tmp_path / "notes.mp4"), "student")
+        handlers.on_measure(str(tmp_path / "notes.mp4"), "student", handlers.Chosen())
     assert toast.value.message == "&lt;b&gt;notes.mp4&lt;/b&gt; is no video. Choose another."
     assert toast.value.duration is None
 
@@ -314,7 +340,7 @@ def test_a_real_file_that_is_no_video_is_refused_by_its_name(tmp_path):
 
 def test_measuring_without_a_video_asks_for_one():
     with pytest.raises(gr.Error, match="No video is chosen"):
-        handlers.on_measure(None, "student")
+        handlers.on_measure(None, "student", handlers.Chosen())
 
 
 def test_an_expired_reading_says_so():
@@ -323,7 +349,7 @@ def test_an_expired_reading_says_so():
 
 
 def test_a_new_video_takes_the_old_reading_away():
-    hidden, *choice = handlers.on_video("/x/face.mp4")
+    hidden, *choice = handlers.on_video("/x/face.mp4", handlers.Chosen())
     assert hidden["visible"] is False
     assert "face.mp4" in choice[0]
     assert texts.EMPTY_TITLE in choice[1]

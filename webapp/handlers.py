@@ -4,6 +4,7 @@ import json
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -56,36 +57,54 @@ class Comparison(NamedTuple):
     timing: str
 
 
-def on_video(video: str | None) -> tuple[Any, ...]:
+@dataclass
+class Chosen:
+    """Which video a visitor's page shows: one that is still being measured may be another."""
+
+    video: str | None = None
+
+    def is_still(self, video: Path) -> bool:
+        """Tell whether it is this one, of which Gradio may have made a copy."""
+        if self.video is None or Path(self.video) == video:
+            return True
+        shown = Path(self.video)
+        return shown.name == video.name and shown.stat().st_size == video.stat().st_size
+
+
+def on_video(video: str | None, chosen: Chosen) -> tuple[Any, ...]:
     """Show the chosen video, and forget the reading of the one before.
 
     Returns:
         That the results are not to be seen, then the fields of `Choice`.
     """
+    chosen.video = video or ""
     preview = cards.preview(video) if video else ""
     hero, looks = cards.placeholder(), distillation.no_looks()
     choice = Choice(preview=preview, hero=hero, crops="", looks=looks)
     return gr.update(visible=False), *choice
 
 
-def on_example(path: str) -> tuple[Any, ...]:
+def on_example(path: str, chosen: Chosen) -> tuple[Any, ...]:
     """Choose an example: the video itself, then what `on_video` gives."""
-    return path, *on_video(path)
+    return path, *on_video(path, chosen)
 
 
 def on_measure(
     video: str | None,
     model: str,
+    chosen: Chosen,
     progress: gr.Progress = gr.Progress(),  # noqa: B008  (Gradio looks for it in the signature)
 ) -> tuple[Any, ...]:
     """Measure a video with every model in one pass.
 
     Returns:
         The measurements by model, that the results are to be seen, then the fields of `Reading`
-        and of `Comparison`.
+        and of `Comparison`; nothing new if another video was chosen meanwhile.
     """
     with _said_in_a_toast():
         found = compare(_path(video), MODELS, progress=_told(progress))
+    if not chosen.is_still(_path(video)):
+        return (gr.skip(),) * (2 + len(Reading._fields) + len(Comparison._fields))
     return found, gr.update(visible=True), *reading(found, model), *comparison(found)
 
 
@@ -95,17 +114,20 @@ def on_model(found: Measurements | None, model: str) -> Reading:
 
 
 def on_looks(found: Measurements | None) -> str:
-    """Show where both networks look on the video that was measured."""
-    stretch = _still_there(found)["student"].stretch
+    """Show where both networks look on the video that was measured, if it is still shown."""
+    if found is None:
+        return distillation.no_looks()
+    stretch = found["student"].stretch
     return distillation.looks(stretch, {name: look_of(name, stretch) for name in texts.KINDS})
 
 
-def on_downloads(found: Measurements | None, model: str) -> tuple[str, str, str]:
+def on_downloads(found: Measurements | None, model: str) -> tuple[Any, Any, Any]:
     """Write the CSV, the JSON and the PNG where the page may serve and must delete them."""
+    if found is None:  # another video was chosen meanwhile
+        return gr.skip(), gr.skip(), gr.skip()
     # Imported here: matplotlib adds half a second to the start, and only the picture needs it.
     from webapp.picture import png_of
 
-    found = _still_there(found)
     contents = {
         "kdphys-waves.csv": downloads.csv_of(found),
         "kdphys-measurement.json": downloads.json_of(found),

@@ -75,6 +75,8 @@ class Shown:
     parts: dict[str, Component]
     """By the fields of `handlers.Choice`, `handlers.Reading` and `handlers.Comparison`."""
     files: list[gr.DownloadButton]
+    chosen: gr.State
+    """Which video is shown."""
 
 
 def serve(host: str, port: int) -> None:
@@ -169,9 +171,10 @@ def _video_tab(looks: gr.HTML) -> None:
         figures = _reading_cards() | _comparison_cards()
         files = _download_buttons()
     found = gr.State(time_to_live=KEPT_S)
+    chosen = gr.State(handlers.Chosen())
     parts = {"found": found, "preview": source.preview, "hero": hero, "crops": crops}
     parts["looks"] = looks
-    _answer_clicks(source, Shown(model, results, parts | figures, files))
+    _answer_clicks(source, Shown(model, results, parts | figures, files, chosen))
     _look_at_the_reading(source)
     _offer_to_programs(source.video, model)
 
@@ -277,6 +280,7 @@ def _answer_clicks(source: Source, shown: Shown) -> None:
     picked = [
         button.click(
             partial(handlers.on_example, path),
+            shown.chosen,
             outputs=[video, *choice],
             queue=False,
             show_progress="hidden",
@@ -287,7 +291,7 @@ def _answer_clicks(source: Source, shown: Shown) -> None:
     gr.on(
         [video.upload, video.clear],
         handlers.on_video,
-        video,
+        [video, shown.chosen],
         choice,
         queue=False,
         show_progress="hidden",
@@ -296,7 +300,7 @@ def _answer_clicks(source: Source, shown: Shown) -> None:
     measured = [
         ask(
             handlers.on_measure,
-            [video, model],
+            [video, model, shown.chosen],
             [parts["found"], shown.results, *reading, *comparison],
             show_progress_on=parts["hero"],
             concurrency_limit=MEASURED_AT_ONCE,
