@@ -140,10 +140,11 @@ def _measure(command: MeasureCommand) -> int:
             except KDPhysError as error:
                 status = _complain(str(error))
                 continue
-            rows.append((video, found))
+            if command.csv:
+                rows.append((video, found))
             record = found.to_json() | {"video": str(video)}
             print(json.dumps(record) if command.json else _sentence(video, found), flush=True)
-    if command.csv and rows and (wrong := _write_csv(command.csv, rows)):
+    if rows and command.csv and (wrong := _write_csv(command.csv, rows)):
         status = _complain(wrong)
     return status
 
