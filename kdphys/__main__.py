@@ -140,8 +140,7 @@ def _measure(command: MeasureCommand) -> int:
             except KDPhysError as error:
                 status = _complain(str(error))
                 continue
-            if command.csv:
-                rows.append((video, found))
+            rows += [(video, found)] if command.csv else []
             record = found.to_json() | {"video": str(video)}
             print(json.dumps(record) if command.json else _sentence(video, found), flush=True)
     if rows and command.csv and (wrong := _write_csv(command.csv, rows)):
