@@ -101,6 +101,8 @@ def distilling(tmp_path_factory) -> tuple[object, ...]:
         *("train/distill.py", "--data", data, "--check", data, "--teacher", teacher),
         *("--schedule.steps", 4, "--schedule.frames", 96, "--schedule.log-every", 1),
         *("--schedule.threads", 1, "--schedule.precision", "float32"),
+        # With seeds 0, 1 and 3 some steps follow gradients that are nothing but rounding.
+        *("--schedule.seed", 2),
     )
 
 
