@@ -9,7 +9,7 @@ face's mean colour and is grey is that of a lamp, a screen or a shadow.
 import numpy as np
 from numpy.typing import NDArray
 
-from kdphys.pulse import STEP_S, WINDOW_S, reading_window_s, runs
+from kdphys.pulse import WINDOW_S, reading_window_s, runs, window_starts
 
 GREY = 0.05  # power of red minus green and of blue minus green over that of green; a pulse: 0.2
 LEAST_S = 5.0  # of a face without a gap
@@ -43,13 +43,8 @@ def is_grey(colours: Array, fps: float, bpm: float) -> bool:
         seen[run] = 0.0
     if np.isnan(seen).all():
         return False
-    window_s, step = reading_window_s(seen, fps), max(1, round(STEP_S * fps))
-    length = round(window_s * fps)
-    starts = [
-        start
-        for run in runs(seen, fps, length / fps)
-        for start in range(run.start, run.stop - length + 1, step)
-    ]
+    length = round(reading_window_s(seen, fps) * fps)
+    starts = window_starts(seen, fps, length)
     windows = np.lib.stride_tricks.sliding_window_view(colours, length, axis=0)[starts]
     level = windows.mean(2, keepdims=True)  #                                (N, 3, length)
     lit = (level > 0).all((1, 2))

@@ -149,6 +149,16 @@ def bandpass_runs(wave: Array, fps: float, band_hz: tuple[float, float], least_s
     return filtered
 
 
+def window_starts(wave: Array, fps: float, length: int) -> NDArray[np.int64]:
+    """First samples of windows of `length`, one every second of each stretch without a gap."""
+    return np.concatenate(
+        [
+            run.start + np.floor(np.arange(0, run.stop - run.start - length + 1, STEP_S * fps))
+            for run in runs(wave, fps, length / fps)
+        ]
+    ).astype(np.int64)
+
+
 def window_spectra(wave: Array, fps: float, window_s: float = WINDOW_S) -> WindowSpectra:
     """Spectra of windows, one every second of each stretch without a gap.
 
@@ -161,12 +171,7 @@ def window_spectra(wave: Array, fps: float, window_s: float = WINDOW_S) -> Windo
         The spectra; a wave of less than one window gives one window of its length.
     """
     length = min(round(window_s * fps), len(wave))
-    starts = np.concatenate(
-        [
-            run.start + np.floor(np.arange(0, run.stop - run.start - length + 1, STEP_S * fps))
-            for run in runs(wave, fps, length / fps)
-        ]
-    ).astype(int)
+    starts = window_starts(wave, fps, length)
     windows = np.lib.stride_tricks.sliding_window_view(wave, length)[starts]
     taper = np.asarray(signal.get_window("hann", length), np.float64)
     tapered = (windows - windows.mean(1, keepdims=True)) * taper

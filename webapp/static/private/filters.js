@@ -29,6 +29,15 @@ export function readingWindowS(wave, fps) {
   return lengths.find((length) => 2 * sum(heard.filter((one) => one >= length)) >= sum(heard)) / fps;
 }
 
+// First samples of windows of `length`, one every second of each stretch without a gap.
+export function windowStarts(wave, fps, length) {
+  const { STEP_S } = K.pulse;
+  return runs(wave, fps, length / fps).flatMap(([start, stop]) => {
+    const count = Math.ceil((stop - start - length + 1) / (STEP_S * fps));
+    return Array.from({ length: count }, (_, index) => start + Math.floor(index * STEP_S * fps));
+  });
+}
+
 // Seconds that windows of a length have looked at: of each stretch but the first, what its windows add.
 export function lookedAtS(wave, fps, windowS) {
   const read = runs(wave, fps, Math.round(windowS * fps) / fps);

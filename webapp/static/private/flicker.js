@@ -5,7 +5,7 @@
 // where there is no face.
 
 import { K } from "./constants.js";
-import { readingWindowS, runs } from "./filters.js";
+import { readingWindowS, runs, windowStarts } from "./filters.js";
 import { hann, mean, median } from "./maths.js";
 
 // Whether a grey rhythm of `bpm` stands out of the colours; false too where nothing can be told.
@@ -15,14 +15,9 @@ export function isGrey(colours, fps, bpm) {
   for (const [start, stop] of runs(together(colours), fps, K.flicker.LEAST_S)) seen.fill(0, start, stop);
   if (seen.every(Number.isNaN)) return false;
   const length = Math.round(readingWindowS(seen, fps) * fps);
-  const step = Math.max(1, Math.round(K.pulse.STEP_S * fps));
-  const windows = [];
-  for (const [first, stop] of runs(seen, fps, length / fps)) {
-    for (let start = first; start + length <= stop; start += step) {
-      const window = channels(colours, start, start + length);
-      if (window.every(isLit)) windows.push(window);
-    }
-  }
+  const windows = windowStarts(seen, fps, length)
+    .map((start) => channels(colours, start, start + length))
+    .filter((window) => window.every(isLit));
   if (!windows.length) return false;
   const asShares = windows.map((window) => window.map((channel) => changes(channel, mean(channel))));
   const asGlare = windows.map((window) => window.map((channel) => changes(channel, mean(window[1]))));

@@ -4,18 +4,15 @@
 // for each window.
 
 import { K } from "./constants.js";
-import { runs } from "./filters.js";
+import { windowStarts } from "./filters.js";
 import { SMALLEST, argmax, clip, hann, mean, median } from "./maths.js";
 
 // Spectra of windows, one every second of each stretch without a gap (a wave of less than one window
 // gives one of its length): { timeS, bpm, power, real, imaginary }, the last three matrices.
 export function windowSpectra(wave, fps, windowS = K.pulse.WINDOW_S) {
-  const { STEP_S, GRID_BPM, HEART_BAND_HZ, HARMONICS, HIGHEST_SHARE } = K.pulse;
+  const { GRID_BPM, HEART_BAND_HZ, HARMONICS, HIGHEST_SHARE } = K.pulse;
   const length = Math.min(Math.round(windowS * fps), wave.length);
-  const starts = runs(wave, fps, length / fps).flatMap(([start, stop]) => {
-    const count = Math.ceil((stop - start - length + 1) / (STEP_S * fps));
-    return Array.from({ length: count }, (_, index) => start + Math.floor(index * STEP_S * fps));
-  });
+  const starts = windowStarts(wave, fps, length);
   const highest = HEART_BAND_HZ[1] * 60 * Math.max(...HARMONICS);
   const bpm = Float64Array.from({ length: Math.ceil(highest / GRID_BPM + 1) }, (_, at) => at * GRID_BPM);
   const beyond = bpm.filter((rate) => rate <= HIGHEST_SHARE * fps * 60).length;
