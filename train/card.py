@@ -26,8 +26,9 @@ CARD = """---
 ## Data and training
 
 {clips} synthetic clips drawn by KDPhys' own generator: heads with a known pulse, seen through
-changing light, motion, camera noise and video compression. {lent}{taught} The whole run (schedule,
-losses' weights, seed, recipe and sha256 of the data, versions) is in manifest.json under `run`.
+changing light, motion, camera noise and video compression. {lent}{taught}{mean} The whole run
+(schedule, losses' weights, seed, recipe and sha256 of the data, versions) is in manifest.json under
+`run`.
 
 ## Results
 
@@ -131,6 +132,7 @@ def model_card(
         clips=run.get("clips", "No"),
         lent=_lent(run, str(manifest.get("sources", ""))),
         taught=TAUGHT[model],
+        mean=_mean(run),
         results=f"{_scores(scores)}\n{ELSEWHERE}" if scores else ELSEWHERE,
         reliability=_reliability(table) if isinstance(table, list) else "",
         skins=_skins(scores) if scores else "",
@@ -154,6 +156,12 @@ def _lent(run: dict[str, object], sources: str) -> str:
     if not taken:
         return "All heads and pulses are drawn; no person was filmed. "
     return f"{' and '.join(taken)}; no person's face was filmed. {sources + ' ' if sources else ''}"
+
+
+def _mean(run: dict[str, object]) -> str:
+    """That the weights are a mean of several runs', where they are (train/soup.py)."""
+    runs = cast(list[object], run.get("mean_of", []))
+    return f" The weights are the mean of those of {len(runs)} runs." if runs else ""
 
 
 def _front(name: str, scores: dict[str, object] | None) -> str:

@@ -1,0 +1,89 @@
+"""The mean of several runs' weights, and what it says of where they came from."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from kdphys.hub import sha256
+from train.card import model_card
+from train.soup import SoupJob, main, mean_of
+
+
+def run_in(folder: Path, seed: int, data: str, size: int = 36) -> Path:
+    """A finished run of a small network, as the training loop leaves one."""
+    torch.manual_seed(seed)
+    model = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2))
+    model(torch.randn(8, 3))
+    folder.mkdir()
+    save_file(model.state_dict(), folder / "model.safetensors")
+    (folder / "config.json").write_text(json.dumps({"size": size}))
+    recipe = {"seed": seed, "clips": 10 * seed}
+    record = {"data_sha256": data, "data": [recipe], "clips": 10 * seed}
+    (folder / "run.json").write_text(json.dumps(record))
+    return folder
+
+
+def test_weights_are_averaged_and_whole_numbers_are_not(tmp_path: Path):
+    runs = [run_in(tmp_path / name, seed, name) for seed, name in enumerate("abc", 1)]
+    main(SoupJob(runs=(*runs, runs[0]), out=tmp_path / "soup"))
+    weights = [load_file(run / "model.safetensors") for run in (*runs, runs[0])]
+    found = load_file(tmp_path / "soup" / "model.safetensors")
+    assert found.keys() == weights[0].keys()
+    for name in ("0.weight", "0.bias", "1.running_mean", "1.running_var"):
+        torch.testing.assert_close(found[name], sum(one[name] for one in weights) / 4)
+    assert found["1.num_batches_tracked"] == 1
+    assert json.loads((tmp_path / "soup" / "config.json").read_text()) == {"size": 36}
+
+
+def test_one_network_is_its_own_mean(tmp_path: Path):
+    weights = load_file(run_in(tmp_path / "a", 1, "a") / "model.safetensors")
+    for name, found in mean_of([weights, weights]).items():
+        torch.testing.assert_close(found, weights[name], rtol=0, atol=0)
+
+
+def test_it_tells_of_each_run_and_counts_clips_once(tmp_path: Path):
+    first, again, other = (
+        run_in(tmp_path / name, seed, data)
+        for name, seed, data in (("first", 1, "x"), ("again", 2, "y"), ("other", 2, "y"))
+    )
+    shipped = tmp_path / "shipped"  # a folder of weights has its run in its manifest
+    first.rename(shipped)
+    record = json.loads((shipped / "run.json").read_text())
+    (shipped / "run.json").unlink()
+    (shipped / "manifest.json").write_text(json.dumps({"run": record}))
+    main(SoupJob(runs=(shipped, again, other), out=tmp_path / "soup"))
+    told = json.loads((tmp_path / "soup" / "run.json").read_text())
+    assert told["clips"] == 30
+    assert told["data"] == [{"seed": 1, "clips": 10}, {"seed": 2, "clips": 20}]
+    assert [one["sha256"] for one in told["mean_of"]] == [
+        sha256(run / "model.safetensors") for run in (shipped, again, other)
+    ]
+    assert told["mean_of"][0]["run"] == record
+
+
+def test_the_card_of_a_mean_counts_all_clips():
+    recipe = {"config": {"faces": "DIR", "portrait_share": 0.6, "pulses": None}}
+    run = {"clips": 4000, "data": [recipe, recipe], "mean_of": [{}, {}, {}]}
+    manifest: dict[str, object] = {
+        "name": "kdphys-student",
+        "model": "student",
+        "cost": {"parameters": 1, "macs_per_frame": 1.0},
+        "run": run,
+    }
+    card = " ".join(model_card(manifest).split())
+    assert "4000 synthetic clips" in card
+    assert "The weights are the mean of those of 3 runs" in card
+    assert card.count("60 % of the heads") == 1
+
+
+def test_networks_of_other_shapes_are_refused(tmp_path: Path):
+    runs = run_in(tmp_path / "a", 1, "a"), run_in(tmp_path / "b", 2, "b", size=18)
+    with pytest.raises(SystemExit, match="different configurations"):
+        main(SoupJob(runs=runs, out=tmp_path / "soup"))
+    assert not (tmp_path / "soup").exists()
+    with pytest.raises(ValueError, match="at least one"):
+        SoupJob(runs=())

@@ -1,0 +1,98 @@
+"""The mean of the weights of several runs: `python train/soup.py --runs A B --out C`.
+
+Runs that went on from the same weights mostly end in one valley of the loss, so that the mean of
+their weights is a network too: as accurate as each of them, and surer on pictures unlike those that
+they learned from (Wortsman et al., 2022, arXiv 2203.05482), the more so with the weights from which
+they went on among them (Wortsman et al., 2022, arXiv 2109.01903).
+"""
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import torch
+import tyro
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from kdphys.hub import sha256
+from train.loop import WEIGHTS
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class SoupJob:
+    """Average the weights of runs."""
+
+    runs: tuple[Path, ...]
+    """Folders of finished runs, or of weights, of one model; one that is named twice counts
+    twice."""
+    out: Path = Path("runs/soup")
+    """Folder to write, for train/export.py."""
+
+    def __post_init__(self) -> None:
+        if not self.runs:
+            raise ValueError("runs must name at least one folder")
+
+
+def main(job: SoupJob) -> None:
+    """Average as asked."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    configs = {(run / "config.json").read_text() for run in job.runs}
+    if len({json.dumps(json.loads(config), sort_keys=True) for config in configs}) > 1:
+        raise SystemExit("The runs are of models with different configurations; name runs of one.")
+    averaged = mean_of([load_file(run / WEIGHTS) for run in job.runs])
+    job.out.mkdir(parents=True, exist_ok=True)
+    save_file(averaged, job.out / WEIGHTS)
+    (job.out / "config.json").write_text(configs.pop())
+    (job.out / "run.json").write_text(json.dumps(record_of(job.runs), indent=1) + "\n")
+    logger.info("wrote %s, the mean of %d runs", job.out, len(job.runs))
+
+
+def mean_of(weights: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """Average weights, running means and variances too.
+
+    Args:
+        weights: Of each network, by name; the same names and shapes in all.
+
+    Returns:
+        Their mean; of whole numbers, such as how many batches came, the last.
+    """
+    return {
+        name: torch.stack([one[name] for one in weights]).mean(0)
+        if last.is_floating_point()
+        else last
+        for name, last in weights[-1].items()
+    }
+
+
+def record_of(runs: Sequence[Path]) -> dict[str, object]:
+    """Say of what the mean is: each run's own record, and all clips that any of them saw."""
+    records = [_record(run) for run in runs]
+    by_digest = {str(record.get("data_sha256")): record for record in records}
+    different = list(by_digest.values())
+    return {
+        "mean_of": [
+            {"sha256": sha256(run / WEIGHTS), "run": record}
+            for run, record in zip(runs, records, strict=True)
+        ],
+        "data": [
+            recipe for record in different for recipe in cast(list[object], record.get("data", []))
+        ],
+        "clips": sum(cast(int, record.get("clips", 0)) for record in different),
+    }
+
+
+def _record(run: Path) -> dict[str, object]:
+    """What was written of a run, in its own folder or in the manifest of its weights."""
+    if (run / "run.json").exists():
+        return json.loads((run / "run.json").read_text())
+    return json.loads((run / "manifest.json").read_text())["run"]
+
+
+if __name__ == "__main__":
+    main(tyro.cli(SoupJob))
