@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor, as_completed
 from multiprocessing import connection
+from os.path import relpath
 from pathlib import Path
 from typing import Literal, NamedTuple, TextIO, cast
 
@@ -24,7 +25,7 @@ COLUMNS: tuple[str, ...] = (
     "duration_s", "fps", "face_fraction", "model", "speed", "notes", "error",
 )  # fmt: skip
 
-Key = tuple[str, str, str]
+Key = tuple[Path, str, str]
 """What tells rows apart: video, model and speed."""
 
 
@@ -103,24 +104,27 @@ def end_with_parent() -> None:
 
 
 def key_of(video: Path, model: str, speed: float) -> Key:
-    """What tells the row of a video apart."""
-    return str(video), model, f"{speed:g}"
+    """What tells the row of a video apart, from wherever it is named."""
+    return video.resolve(), model, f"{speed:g}"
 
 
 class Table:
     """A CSV file that grows by a row at a time, so that an interrupted command loses none.
 
     Rows that it has stay, but for those that are incomplete, as of a full disk, and those of videos
-    that could not be read: these may be measured anew.
+    that could not be read: these may be measured anew. A video that is named from the current
+    folder is written as seen from the table's, so that it is the same one to a later command.
 
     Args:
-        path: The file.
+        path: The file; of a link, the one that it points to.
 
     Raises:
         VideoError: It is another table, or can't be read or written.
     """
 
     def __init__(self, path: Path) -> None:
+        path = path.resolve()
+        self._folder = path.parent
         try:
             rows = _rows(path)
             unfinished = path.with_name(f"{path.name}.part")
@@ -133,7 +137,9 @@ class Table:
         except OSError as error:
             raise VideoError(f"{path} can't be written ({error.strerror}).") from error
         self._writer = csv.DictWriter(self._file, COLUMNS, restval="")
-        self.done: set[Key] = {(row["video"], row["model"], row["speed"]) for row in rows}
+        self.done: set[Key] = {
+            ((self._folder / row["video"]).resolve(), row["model"], row["speed"]) for row in rows
+        }
         """What has a row."""
 
     def __enter__(self) -> "Table":
@@ -144,7 +150,8 @@ class Table:
 
     def add(self, row: Row) -> None:
         """Write a row to the disk."""
-        self._writer.writerow(row.cells)
+        seen = row.video if row.video.is_absolute() else relpath(row.video.resolve(), self._folder)
+        self._writer.writerow({**row.cells, "video": str(seen)})
         self._file.flush()
         os.fsync(self._file.fileno())
 

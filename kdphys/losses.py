@@ -132,7 +132,8 @@ def attention_transfer(student: Tensor, teacher: Tensor) -> Tensor:
 def standardise(wave: Tensor) -> Tensor:
     """Zero mean and unit standard deviation over time. Shape (B, T)."""
     centred = _centred(wave)
-    return centred / centred.square().mean(1, keepdim=True).sqrt().clamp_min(1e-4)
+    # Clamped before the root, whose slope at 0 is infinite: a flat wave would make all weights NaN.
+    return centred / centred.square().mean(1, keepdim=True).clamp_min(1e-8).sqrt()
 
 
 def _centred(wave: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ from train.loop import LabelWeights, Run, Schedule, label_loss, train
 class TinyRun:
     """What stands in run.json."""
 
+    schedule: Schedule
     name: str = "tiny"
 
 
@@ -54,7 +55,11 @@ class PlugPulledError(Exception):
 
 
 def train_student(
-    out: Path, stop_at: int | None = None, schedule: Schedule = SHORT, start: Path | None = None
+    out: Path,
+    stop_at: int | None = None,
+    schedule: Schedule = SHORT,
+    start: Path | None = None,
+    store: ClipStore = STORE,
 ) -> Path:
     """Train a small run; the plug is pulled before step `stop_at`."""
     torch.manual_seed(1)
@@ -71,11 +76,11 @@ def train_student(
         Run(
             model=Student(),
             loss=loss,
-            store=STORE,
-            check=STORE,
+            store=store,
+            check=store,
             schedule=schedule,
             out=out,
-            config=TinyRun(),
+            config=TinyRun(schedule),
             lag=12,
             start=start,
         )

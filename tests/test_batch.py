@@ -108,6 +108,38 @@ def test_a_table_keeps_the_rows_it_has(tmp_path):
         assert table.done == {key_of(Path(name), "pos", 1.0) for name in names}
 
 
+def test_a_video_is_known_from_wherever_it_is_named(tmp_path, monkeypatch):
+    """The same name in another folder is another video."""
+    path = tmp_path / "here" / "table.csv"
+    for folder in ("here", "there"):
+        (tmp_path / folder / "clips").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "here")
+    video, cells = Path("clips/x.mp4"), {"model": "pos", "speed": "1"}
+    with Table(Path("table.csv")) as table:
+        table.add(Row(video, dict(cells)))
+        table.add(Row(tmp_path / "y.mp4", dict(cells)))
+    named = [line.partition(",")[0] for line in path.read_text().splitlines()]
+    assert named == ["video", "clips/x.mp4", str(tmp_path / "y.mp4")]
+    monkeypatch.chdir(tmp_path / "there")
+    with Table(path) as table:
+        assert key_of(video, "pos", 1.0) not in table.done
+        assert key_of(Path("../here") / video, "pos", 1.0) in table.done
+        assert key_of(Path("../y.mp4"), "pos", 1.0) in table.done
+        table.add(Row(video, dict(cells)))
+    assert path.read_text().splitlines()[-1].startswith("../there/clips/x.mp4,")
+    with Table(path) as table:
+        assert key_of(video, "pos", 1.0) in table.done
+
+
+def test_a_table_behind_a_link_stays_there(tmp_path):
+    link = tmp_path / "table.csv"
+    link.symlink_to(tmp_path / "true.csv")
+    with Table(link) as table:
+        table.add(Row(tmp_path / "x.mp4", {"model": "pos", "speed": "1"}))
+    assert link.is_symlink()
+    assert "x.mp4" in (tmp_path / "true.csv").read_text()
+
+
 def test_another_table_is_not_written_to(tmp_path):
     path = tmp_path / "table.csv"
     path.write_bytes(b"\xff\x00no table\n")

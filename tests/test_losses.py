@@ -140,6 +140,16 @@ def test_every_loss_has_a_finite_gradient_even_for_silence(name):
         assert torch.isfinite(wave.grad).all()
 
 
+def test_a_flat_wave_that_does_not_count_has_a_gradient_of_0():
+    """It would make the norm of all gradients NaN, and with it every weight."""
+    wave = torch.zeros(2, 40, requires_grad=True)
+    target = standardise(torch.sin(torch.arange(80.0)).view(2, 40))
+    parts = dilate(standardise(wave), target, tolerance=1.0, gamma=0.1)
+    (0 * parts.total(0.5)).sum().backward()
+    assert wave.grad is not None
+    assert torch.equal(wave.grad, torch.zeros(2, 40))
+
+
 def test_attention_transfer_scores_each_clip_alone_and_ignores_strength():
     source = torch.Generator().manual_seed(1)
     student = torch.randn(3, 4, 6, 5, 5, generator=source, dtype=torch.float64)

@@ -30,6 +30,8 @@ def test_nothing_to_compare_gives_nan():
     for measure in (metrics.mae, metrics.rmse, metrics.mape, metrics.pearson):
         assert math.isnan(measure(nothing, TRUTH))
     assert math.isnan(metrics.pearson(np.ones(4), TRUTH))
+    for constant, count in ((72.3, 10), (66.6, 7)):  # whose deviations round to other than 0
+        assert math.isnan(metrics.pearson(np.full(count, constant), np.arange(float(count))))
     assert math.isnan(metrics.coverage(np.empty(0), 0.5))
     low, high = metrics.confidence_interval(
         metrics.mae, nothing, TRUTH, np.random.default_rng(0), draws=10

@@ -6,6 +6,7 @@ import tracemalloc
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from shutil import copytree
 from typing import NamedTuple
 from xml.etree import ElementTree
 
@@ -17,6 +18,7 @@ import tyro
 from numpy.typing import NDArray
 from scipy import io
 
+from kdphys.hub import SHIPPED
 from kdphys.metrics import mae
 from kdphys.video import Frame
 from tests._films import write_video
@@ -24,9 +26,12 @@ from tests._media import write_video as write_avi
 from tests._tiny_run import SHORT
 from train.benchmark import (
     BenchmarkJob,
+    chosen_recordings,
     draw_bland_altman,
     interval_by_people,
+    measure_recording,
     run_benchmark,
+    summarise,
     toolbox_bpm,
 )
 from train.datasets import read_store, read_stores, whole_batch
@@ -304,6 +309,17 @@ def test_an_empty_folder_holds_no_data_set(tmp_path, dataset):
         LOADERS[dataset](tmp_path)
 
 
+def test_a_table_of_a_spreadsheet_is_read_and_two_videos_of_one_are_refused(tmp_path):
+    (tmp_path / "anna_sit.csv").write_text("time_s,bpm\n0,70\n1,71\n", encoding="utf-8-sig")
+    (tmp_path / "anna_sit.mp4").touch()
+    (recording,) = read_folder(tmp_path)
+    assert recording.rate is not None
+    assert recording.rate.values.tolist() == [70, 71]
+    (tmp_path / "anna_sit.mov").touch()
+    with pytest.raises(ValueError, match="holds anna_sit twice"):
+        read_folder(tmp_path)
+
+
 def test_two_copies_of_a_recording_are_refused(tmp_path, film):
     write_scamps(tmp_path / "a", film)
     write_scamps(tmp_path / "b", film)
@@ -563,6 +579,15 @@ def test_one_folder_is_what_it_was_and_two_have_a_digest_of_their_own(tmp_path):
     assert read_stores((one, other)).sha256 != read_stores((other, one)).sha256
 
 
+def test_other_pixels_are_other_data(tmp_path):
+    """Hints of a teacher are kept by that digest."""
+    one, other = (write_shard(tmp_path / name, 0, [1]) for name in "ab")
+    assert read_store(one).sha256 == read_store(other).sha256
+    with np.load(other / "0000.npz") as shard:
+        np.savez(other / "0000.npz", **{**shard, "pixels": shard["pixels"] + 1})
+    assert read_store(one).sha256 != read_store(other).sha256
+
+
 def test_clips_of_two_lengths_are_not_mixed(tmp_path):
     folders = (write_shard(tmp_path / "a", 0, [1]), write_shard(tmp_path / "b", 0, [1], frames=9))
     with pytest.raises(ValueError, match=r"a 8 x 2, .*b 9 x 2; write them with the same length"):
@@ -656,6 +681,51 @@ def test_a_recording_without_a_face_is_an_outcome_too(film, tmp_path):
     assert outcome.refused is not None
     assert "No face was found in wall" in outcome.refused
     assert outcome.true_bpm == 71  # an oximeter's 0 is no rate
+
+
+def test_recordings_in_which_nothing_is_read_are_counted_as_missed(drawn):
+    """They were left out of all figures, and the contact sensor was blamed."""
+    (whole, _) = read_folder(drawn)
+    assert whole.wave is not None
+    frames, rng = list(whole.frames()), np.random.default_rng(0)
+
+    def lost() -> Iterator[Frame]:
+        for index, frame in enumerate(frames):
+            grey = np.full_like(frame.rgb, 128)
+            yield frame if index < 100 else replace(frame, rgb=grey)
+
+    def damaged() -> Iterator[Frame]:
+        yield from frames[:9]
+        raise ValueError("it was cut off before its end")
+
+    noise = Trace(whole.wave.time_s, rng.standard_normal(len(whole.wave.time_s)))
+    recordings = [
+        replace(whole, name="good"),
+        replace(whole, name="face for 4 s", frames=lost),
+        replace(whole, name="damaged", frames=damaged),
+        replace(whole, name="sensor off", wave=noise),
+    ]
+    outcomes = [measure_recording(one, ("green",))[0] for one in recordings]
+    true = outcomes[0].true_bpm
+    assert [one.true_bpm for one in outcomes[1:3]] == [pytest.approx(true, abs=1)] * 2
+    assert np.isnan(outcomes[3].true_bpm)
+    assert "can't be read: it was cut off" in str(outcomes[2].refused)
+    (line,) = summarise(outcomes, "green", "all")
+    assert (line.recordings, line.labelled, line.read) == (4, 3, 1)
+    assert line.figures["MAE"].value < 2
+    assert line.figures["within 3 %"].value == pytest.approx(100 / 3)
+
+
+def test_people_whom_a_network_learned_from_are_not_tested(drawn, tmp_path, monkeypatch):
+    weights = tmp_path / "weights"
+    copytree(SHIPPED / "student", weights)
+    manifest = json.loads((weights / "manifest.json").read_text())
+    manifest["run"]["data"].append({"config": {"dataset": "ubfc"}, "people": ["folder/ben"]})
+    (weights / "manifest.json").write_text(json.dumps(manifest))
+    monkeypatch.setattr("kdphys.hub.SHIPPED", tmp_path)
+    with pytest.raises(ValueError, match=r"1 people are on both sides .*folder/ben"):
+        chosen_recordings(BenchmarkJob("folder", drawn, tmp_path, ("green", "weights")))
+    assert len(chosen_recordings(BenchmarkJob("folder", drawn, tmp_path, ("green",)))) == 2
 
 
 @pytest.mark.parametrize("bpm", [50.0, 71.3, 120.0])

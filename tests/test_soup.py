@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from kdphys.hub import sha256
-from train.card import model_card
+from train.card import model_card, training_of
 from train.soup import SoupJob, main, mean_of
 
 
@@ -78,6 +78,44 @@ def test_the_card_of_a_mean_counts_all_clips():
     assert "4000 synthetic clips" in card
     assert "The weights are the mean of those of 3 runs" in card
     assert card.count("60 % of the heads") == 1
+
+
+def card_of(*recipes: dict[str, object], **run: object) -> str:
+    manifest: dict[str, object] = {
+        "name": "kdphys-student",
+        "model": "student",
+        "cost": {"parameters": 1, "macs_per_frame": 1.0},
+        "run": {"clips": 214, "data": list(recipes), **run},
+    }
+    return " ".join(model_card(manifest).split())
+
+
+DRAWN: dict[str, object] = {"config": {"faces": None, "pulses": None}}
+OWN: dict[str, object] = {"config": {"dataset": "folder"}, "people": 2}
+UBFC: dict[str, object] = {"config": {"dataset": "ubfc"}, "people": ["ubfc/subject1"]}
+
+
+def test_a_card_says_that_real_people_were_filmed():
+    assert training_of({"data": [DRAWN]}) == "synthetic faces made by KDPhys"
+    assert training_of({"data": [OWN]}) == "recordings of real people: folder"
+    both = "synthetic faces made by KDPhys and recordings of real people: folder, ubfc"
+    assert training_of({"data": [DRAWN, OWN, UBFC]}) == both
+    assert "214 synthetic clips" in card_of(DRAWN)
+    assert "no person was filmed" in card_of(DRAWN)
+    for recipes in ((OWN,), (DRAWN, OWN), (DRAWN, OWN, UBFC)):
+        card = card_of(*recipes)
+        assert "folder (2 people)" in card
+        assert "was filmed" not in card
+        assert "synthetic clips drawn" not in card
+        assert "MIT, code and weights" not in card
+    assert "ubfc (1 people)" in card_of(DRAWN, UBFC)
+
+
+def test_a_card_counts_what_the_start_had_learned_from():
+    start = {"clips": 100, "data": [OWN], "start": {"clips": 10, "data": [DRAWN]}}
+    card = card_of(DRAWN, start=start)
+    assert "324 clips" in card
+    assert "folder (2 people)" in card
 
 
 def test_networks_of_other_shapes_are_refused(tmp_path: Path):

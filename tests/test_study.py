@@ -1,7 +1,10 @@
 """Rows of a study that takes several commands."""
 
 import json
+from dataclasses import replace
 
+from train.ablate import AblationJob, trained
+from train.export import ExportJob
 from train.loop import Schedule
 from train.study import common_settings, open_study
 
@@ -29,6 +32,33 @@ def test_rows_that_were_found_otherwise_are_not_mixed_in(tmp_path):
     assert other.row("all", 0) is None
     other.keep("all", 1, {"MAE": 2.0})
     assert list(json.loads(path.read_text())["arms"]["all"]) == ["1"]
+
+
+def test_an_arm_is_trained_again_for_other_settings(tmp_path, monkeypatch):
+    """A table of 9999 steps showed networks that had learned for 600."""
+    data, teacher = tmp_path / "data", tmp_path / "teacher"
+    for folder in (data, teacher):
+        folder.mkdir()
+    (data / "manifest.json").write_text(json.dumps({"config": {}, "clips": 4}))
+    (teacher / "model.safetensors").write_bytes(b"weights")
+    made: list[str] = []
+
+    def export(job: ExportJob) -> None:
+        assert job.out is not None
+        job.out.mkdir(parents=True)
+        (job.out / "manifest.json").write_text("{}")
+        made.append(job.run.name)
+
+    monkeypatch.setattr("train.ablate.distill.main", lambda _config: None)
+    monkeypatch.setattr("train.ablate.export", export)
+    job = AblationJob(data=data, teacher=teacher, runs=tmp_path / "runs")
+    jobs = [job, job, replace(job, schedule=replace(job.schedule, steps=9999))]
+    folders = [trained(one, "all", 0) for one in jobs]
+    (teacher / "model.safetensors").write_bytes(b"other weights")
+    folders.append(trained(job, "all", 0))
+    assert folders[0] == folders[1]
+    assert len(set(folders)) == len(made) == 3
+    assert trained(job, "labels alone", 0) != trained(job, "all", 0)
 
 
 def test_settings_name_no_folder_and_no_seed(tmp_path):

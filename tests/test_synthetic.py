@@ -294,3 +294,16 @@ def test_clips_of_two_configurations_never_mix_in_one_folder(tmp_path: Path):
             write_dataset(other)
     assert len(read_store(tmp_path, 1)) == 1
     assert len(read_store(tmp_path)) == 2
+
+
+def test_clips_do_not_go_on_with_other_people(tmp_path: Path):
+    """People are split by their place in the list, so one more moves some from side to side."""
+    faces = tmp_path / "faces"
+    faces.mkdir()
+    (faces / "b.png").touch()
+    job = SyntheticJob(out=tmp_path / "out", clips=0, config=replace(SHORT, faces=faces))
+    write_dataset(job)
+    write_dataset(job)
+    (faces / "a.png").touch()
+    with pytest.raises(ValueError, match="another configuration"):
+        write_dataset(job)

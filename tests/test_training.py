@@ -31,7 +31,7 @@ from train.distill import (
 )
 from train.export import ExportJob, fitted
 from train.hints import read_hints, work_out
-from train.loop import LabelWeights, check, in_step, label_loss
+from train.loop import LabelWeights, check, in_step, label_loss, without_folders
 
 ROOT = Path(__file__).parent.parent
 SCRIPTS = (
@@ -111,6 +111,47 @@ def test_training_runs_to_its_end(script, model, tmp_path):
     opened = StudentModel if name == "student" else TeacherModel
     assert opened(load_weights(exported)).facts.parameters == record["parameters"]
     assert "**not been measured**" in (exported / "README.md").read_text()
+
+
+def test_a_folder_keeps_to_the_run_that_was_begun_in_it(tmp_path):
+    """Else the old weights would be exported with the new run's data, seed and clips."""
+    weights = train_student(tmp_path).read_bytes()
+    record = (tmp_path / "run.json").read_text()
+    for other in (replace(SHORT, seed=1), replace(SHORT, steps=6), replace(SHORT, rate=1e-3)):
+        with pytest.raises(ValueError, match=r"holds another run: its (schedule\.)?\w+ is .*--out"):
+            train_student(tmp_path, schedule=other)
+    with pytest.raises(ValueError, match=r"its data_sha256 is ffff.*, not eeee"):
+        train_student(tmp_path, store=replace(STORE, sha256="e" * 64))
+    with pytest.raises(ValueError, match="its start_sha256 is None"):
+        train_student(tmp_path, start=tmp_path)
+    assert (tmp_path / "run.json").read_text() == record
+    assert train_student(tmp_path, schedule=replace(SHORT, log_every=3)).read_bytes() == weights
+    assert (tmp_path / "run.json").read_text() == record
+
+
+def test_what_a_smoke_test_left_is_not_gone_on_from(tmp_path):
+    train_student(tmp_path)
+    record = json.loads((tmp_path / "run.json").read_text())
+    record["config"]["smoke"] = True
+    (tmp_path / "run.json").write_text(json.dumps(record))
+    train_student(tmp_path, schedule=replace(SHORT, seed=1))
+    kept = json.loads((tmp_path / "run.json").read_text())
+    assert kept["config"]["schedule"]["seed"] == 1
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines if "loss" in line] == [0, 1, 2, 3]
+
+
+def test_clips_shorter_than_the_schedule_are_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"frames=240 must be at most the 120 frames"):
+        train_student(tmp_path, schedule=replace(SHORT, frames=240))
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_is_published_of_a_recipe_names_nobody_of_an_own_set():
+    own = {"config": {"dataset": "folder"}, "people": ["folder/anna"], "recordings": ["anna_sit"]}
+    assert without_folders(own) == {**own, "people": 1, "recordings": 1}
+    public = {"config": {"dataset": "ubfc"}, "people": ["ubfc/subject1"], "recordings": ["x"]}
+    assert without_folders(public) == public
 
 
 @pytest.mark.slow
@@ -223,7 +264,8 @@ def test_another_seed_draws_other_batches(tmp_path):
 def test_a_run_records_what_is_needed_to_repeat_it(tmp_path):
     train_student(tmp_path, schedule=replace(SHORT, steps=2))
     record = json.loads((tmp_path / "run.json").read_text())
-    assert record["config"] == {"name": "tiny"}
+    assert record["config"]["name"] == "tiny"
+    assert record["config"]["schedule"]["steps"] == 2
     assert record["data_sha256"] == STORE.sha256
     assert record["parameters"] == sum(weight.numel() for weight in Student().parameters())
     assert {"commit", "versions", "python", "machine"} <= set(record)

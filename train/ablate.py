@@ -11,15 +11,14 @@ import json
 import logging
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import tyro
 from numpy.typing import NDArray
 
-from kdphys.hub import load_weights
+from kdphys.hub import load_weights, sha256
 from kdphys.metrics import mae
 from kdphys.models.student import StudentConfig
 from kdphys.runtime import FPS, Model, StudentModel, TeacherModel
@@ -35,7 +34,7 @@ from train.loop import WEIGHTS, LabelWeights, Schedule
 from train.recordings import face_stretches
 from train.scores import raw_bpm, score, wave_of
 from train.smoke import SMOKE_SCHEDULE, smoke_data
-from train.study import Study, common_settings, open_study
+from train.study import Study, common_settings, open_study, short_digest
 from train.synthetic import SyntheticConfig
 
 logger = logging.getLogger(__name__)
@@ -154,7 +153,7 @@ def main(job: AblationJob) -> None:
     )
     pulsing, silent = unseen_clips(job.test, job.clips, job.negatives, config)
     trials = Trials(pulsing, silent, replayed(job.real, job.real_bpm))
-    found = open_study(job.out / "ablation.json", _settings(job))
+    found = open_study(job.out / "ablation.json", _settings(job, trials))
     for seed in job.seeds:
         for name in job.arms:
             if ARMS[name].alike and not (job.mistimed_teacher / WEIGHTS).exists():
@@ -169,26 +168,36 @@ def main(job: AblationJob) -> None:
     (job.out / "ablation.md").write_text(_page(found, job))
 
 
-def _settings(job: AblationJob) -> dict[str, object]:
+def _settings(job: AblationJob, trials: Trials) -> dict[str, object]:
     """What all rows of the table have in common."""
-    digest = cast(dict[str, str], load_weights(job.teacher).manifest["sha256"])[WEIGHTS]
-    own = {"teacher": digest, "clips": job.clips, "negatives": job.negatives, "real": job.real_bpm}
+    own = {
+        "teacher": sha256(job.teacher / WEIGHTS),
+        "weights": {"label": asdict(LabelWeights()), "distill": asdict(FULL)},
+        "clips": job.clips,
+        "negatives": job.negatives,
+        "test": [trials.pulsing.sha256, trials.silent.sha256],
+        "real": [sha256(job.real), job.real_bpm] if job.real else None,
+    }
     return common_settings(job.data, job.schedule) | own
 
 
 def trained(job: AblationJob, name: str, seed: int) -> Path:
     """Train one arm with one seed, unless that is done; return the folder of its weights."""
-    run = job.runs / f"{_slug(name)}-{seed}"
-    out = run / "weights"
     arm = ARMS[name]
+    teacher = job.mistimed_teacher if arm.alike else job.teacher
+    learned = (
+        common_settings(job.data, job.schedule),
+        asdict(arm),
+        sha256(teacher / WEIGHTS) if arm.teacher else None,
+    )
+    run = job.runs / f"{_slug(name)}-{seed}-{short_digest(learned)}"
+    out = run / "weights"
     if not (out / "manifest.json").exists():
         distill.main(
             DistillRun(
                 data=(job.data,),
                 check=job.check,
-                teacher=(job.mistimed_teacher if arm.alike else job.teacher)
-                if arm.teacher
-                else None,
+                teacher=teacher if arm.teacher else None,
                 out=run,
                 mistime_s=arm.mistime_s,
                 model=arm.model,

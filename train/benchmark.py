@@ -1,9 +1,11 @@
 """Heart rates against a contact sensor: `python train/evaluate.py --dataset ubfc --root DIR`.
 
 A recording is measured by the same path as any video; its truth is the rate that the contact wave
-shows over the same seconds, read by the same estimator. Errors count whatever the confidence, as in
-the literature, and beside them stands the share for which a reading would have been shown. People,
-not recordings, are drawn for the intervals: recordings of one person are not independent.
+shows over the same seconds, read by the same estimator, if that wave as a whole shows a steady
+pulse. Errors count whatever the confidence, as in the literature, of the recordings in which a face
+was seen long enough for a rate; "within 3" counts the others too, as missed, and beside them stands
+the share for which a reading would have been shown. People, not recordings, are drawn for the
+intervals: recordings of one person are not independent.
 
 The column "MAE, toolbox protocol" reads both waves as the public toolbox does (Liu et al. 2023,
 arXiv 2210.00716): detrended, 0.75 to 2.5 Hz, and the highest bin of an FFT of the next power of
@@ -14,21 +16,24 @@ errors none. Pictures are after Bland & Altman (1986, doi 10.1016/S0140-6736(86)
 import json
 import logging
 import math
-from collections.abc import Callable, Sequence
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 from scipy import linalg, signal
 
-from kdphys.errors import KDPhysError
-from kdphys.metrics import mae, mape, pearson, rmse, wave_snr_db
+from kdphys.errors import KDPhysError, VideoError
+from kdphys.hub import load_weights
+from kdphys.metrics import mae, mape, pearson, rmse, wave_snr_db, within
 from kdphys.pipeline import Measurement, compare
 from kdphys.pulse import runs
-from kdphys.runtime import FPS
-from kdphys.vitals import LEAST_SECONDS
+from kdphys.runtime import CLASSICAL, FPS
+from kdphys.video import Frame
+from kdphys.vitals import LEAST_QUALITY, LEAST_SECONDS
 from train.labels import Array, label_on_grid, rate_of
 from train.recordings import Dataset, Recording, check_split, people_of, read_recordings
 
@@ -59,6 +64,8 @@ class BenchmarkJob:
     """Folders of clips whose people must not be tested."""
     most: int | None = None
     """Measure no more than this many recordings."""
+    command: str = ""
+    """The command line that asked for it, for the page."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +75,8 @@ class Outcome:
     recording: Recording
     model: str
     true_bpm: float
-    """What the contact sensor says over the same seconds."""
+    """What the contact sensor says over the same seconds, or as a whole where nothing was read;
+    NaN where it shows no steady pulse."""
     bpm: float = math.nan
     """Rate whatever its confidence."""
     given_bpm: float = math.nan
@@ -109,6 +117,10 @@ class Line:
     group: str
     recordings: int
     people: int
+    labelled: int
+    """Recordings whose contact sensor shows a steady pulse."""
+    read: int
+    """Of those, the ones in which a face was seen long enough for a rate; errors are theirs."""
     readings: float
     """Share of the recordings for which a rate is shown."""
     figures: dict[str, Estimate]
@@ -166,8 +178,24 @@ def chosen_recordings(job: BenchmarkJob) -> list[Recording]:
                 f"train/recordings.py wrote for {job.dataset}"
             )
     seen = {person for folder in job.trained_on for person in people_of(folder)}
+    seen |= {person for model in job.models for person in _taught_by(model)}
     check_split(seen, {one.subject for one in recordings})
     return recordings[: job.most]
+
+
+def _manifest(model: str) -> Mapping[str, object]:
+    """What stands beside a network's weights; nothing for a classical method."""
+    if model in CLASSICAL:
+        return {}
+    repository, _, commit = model.partition("@")
+    return load_weights(repository, commit or None).manifest
+
+
+def _taught_by(model: str) -> set[str]:
+    """The people from whom a network learned, as far as its manifest names them."""
+    run = cast(dict[str, list[dict[str, object]]], _manifest(model).get("run", {}))
+    named = [recipe.get("people") for recipe in run.get("data", [])]
+    return {str(one) for people in named if isinstance(people, list) for one in people}
 
 
 def measure_recording(recording: Recording, models: Sequence[str]) -> list[Outcome]:
@@ -181,11 +209,23 @@ def measure_recording(recording: Recording, models: Sequence[str]) -> list[Outco
         One outcome a model.
     """
     try:
-        found = compare(Path(recording.name), models, frames=recording.frames())
+        found = compare(Path(recording.name), models, frames=_frames(recording))
     except KDPhysError as error:
-        truth = _sensor_bpm(recording, math.inf)
+        truth = _whole_truth(recording)
         return [Outcome(recording, model, truth, refused=str(error)) for model in models]
     return [_compared(recording, model, measurement) for model, measurement in found.items()]
+
+
+def _frames(recording: Recording) -> Iterator[Frame]:
+    """Frames of a recording; a damaged file among many must not end the others.
+
+    Raises:
+        VideoError: They can't be read.
+    """
+    try:
+        yield from recording.frames()
+    except (OSError, ValueError, zlib.error) as error:
+        raise VideoError(f"{recording.name} can't be read: {error}") from error
 
 
 def _compared(recording: Recording, model: str, found: Measurement) -> Outcome:
@@ -194,11 +234,12 @@ def _compared(recording: Recording, model: str, found: Measurement) -> Outcome:
     truth, toolbox_truth = _sensor_bpm(recording, len(wave) / FPS), math.nan
     if recording.wave is not None:
         label = label_on_grid(recording.wave, len(wave), FPS)
+        truth = _steady_bpm(label)
         label[~np.isfinite(wave)] = np.nan
         wave[~np.isfinite(label)] = np.nan
-        rate = rate_of(label, FPS)
-        truth = math.nan if rate is None else rate.bpm
-        toolbox_truth = toolbox_bpm(label, FPS)
+        there = rate_of(label, FPS)
+        if there and math.isfinite(truth):
+            truth, toolbox_truth = there.bpm, toolbox_bpm(label, FPS)
     rate = rate_of(wave, FPS)
     heart = found.vitals.heart_rate
     return Outcome(
@@ -212,6 +253,20 @@ def _compared(recording: Recording, model: str, found: Measurement) -> Outcome:
         toolbox_bpm=toolbox_bpm(wave, FPS),
         toolbox_true_bpm=toolbox_truth,
     )
+
+
+def _whole_truth(recording: Recording) -> float:
+    """Rate of the contact sensor from its beginning to its end; NaN without a steady pulse."""
+    if recording.wave is None:
+        return _sensor_bpm(recording, math.inf)
+    steps = math.ceil(recording.wave.time_s.max(initial=0.0) * FPS)
+    return _steady_bpm(label_on_grid(recording.wave, steps, FPS))
+
+
+def _steady_bpm(label: Array) -> float:
+    """Rate of a contact wave; NaN where it shows no steady pulse, as of a finger that slipped."""
+    rate = rate_of(label, FPS)
+    return math.nan if rate is None or rate.quality < LEAST_QUALITY else rate.bpm
 
 
 def _sensor_bpm(recording: Recording, seconds: float) -> float:
@@ -313,6 +368,7 @@ def _line(model: str, group: str, outcomes: Sequence[Outcome]) -> Line:
         "RMSE": (rmse, bpm, true),
         "MAPE %": (mape, bpm, true),
         "r": (pearson, bpm, true),
+        "within 3 %": (_within_3, bpm, true),
         "SNR dB": (_mean, snr, true),
         "MAE of readings": (mae, given, true),
         "MAE, toolbox protocol": (mae, coarse, coarse_true),
@@ -322,6 +378,8 @@ def _line(model: str, group: str, outcomes: Sequence[Outcome]) -> Line:
         group=group,
         recordings=len(outcomes),
         people=len(set(people)),
+        labelled=int(np.isfinite(true).sum()),
+        read=int((np.isfinite(true) & np.isfinite(bpm)).sum()),
         readings=float(np.isfinite(given).mean()),
         figures={name: _estimate(*column, people) for name, column in columns.items()},
     )
@@ -365,6 +423,10 @@ def interval_by_people(
     return float(low), float(high)
 
 
+def _within_3(found: Array, true: Array) -> float:
+    return 100 * within(found, true, 3.0)
+
+
 def _mean(found: Array, _true: Array) -> float:
     known = found[np.isfinite(found)]
     return float(known.mean()) if len(known) else math.nan
@@ -379,17 +441,17 @@ def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[s
 def _page(job: BenchmarkJob, tables: dict[str, list[Line]], outcomes: Sequence[Outcome]) -> str:
     """The tables as Markdown."""
     refused = [one for one in outcomes if one.refused and one.model == job.models[0]]
-    known = {one.recording.name for one in outcomes if math.isfinite(one.true_bpm)}
-    everyone = {one.recording.name for one in outcomes}
+    command = job.command or f"python train/evaluate.py --dataset {job.dataset} --root DIR"
     lines = [
         f"# {job.dataset}",
         "",
-        f"Made by `python train/evaluate.py --dataset {job.dataset} --root DIR`. Errors in bpm",
+        f"Made by `{command}`. Errors in bpm",
         "whatever the confidence, with 95 % bootstrap intervals over people; readings are what is",
         "shown. The last column is the public toolbox's protocol (see train/benchmark.py): figures",
         "of other papers are made like it, and it can't see errors within a bin of its spectrum.",
-        f"{len(known)} of {len(everyone)} recordings have a usable label; {len(refused)} could",
-        "not be measured.",
+        "Labelled are recordings whose contact sensor shows a steady pulse; errors are of those in",
+        "which a face was seen long enough for a rate (read), and within 3 counts the rest of the",
+        f"labelled as missed. {len(refused)} could not be measured at all.",
         "",
     ]
     for kind, table in tables.items():
@@ -398,13 +460,18 @@ def _page(job: BenchmarkJob, tables: dict[str, list[Line]], outcomes: Sequence[O
         if kind != "all":
             lines += ["", f"## By {kind}", ""]
         lines += markdown_table(
-            ["model", kind, "recordings", "people", "readings", *table[0].figures],
+            [
+                *("model", kind, "recordings", "people", "labelled", "read", "readings"),
+                *table[0].figures,
+            ],
             [
                 [
                     line.model,
                     line.group,
                     str(line.recordings),
                     str(line.people),
+                    str(line.labelled),
+                    str(line.read),
                     f"{100 * line.readings:.0f} %",
                     *map(str, line.figures.values()),
                 ]
@@ -419,6 +486,12 @@ def _as_json(job: BenchmarkJob, tables: dict[str, list[Line]], outcomes: Sequenc
     """The tables and every single outcome."""
     report = {
         "dataset": job.dataset,
+        "command": job.command,
+        "weights": {
+            model: cast(dict[str, object], manifest["sha256"])["model.safetensors"]
+            for model in job.models
+            if (manifest := _manifest(model))
+        },
         "tables": {
             kind: [
                 {
@@ -426,6 +499,8 @@ def _as_json(job: BenchmarkJob, tables: dict[str, list[Line]], outcomes: Sequenc
                     kind: line.group,
                     "recordings": line.recordings,
                     "people": line.people,
+                    "labelled": line.labelled,
+                    "read": line.read,
                     "readings": _number(line.readings),
                     "figures": {
                         name: [_number(value) for value in figure]

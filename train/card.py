@@ -15,7 +15,7 @@ CARD = """---
 - **Multiply-accumulates a frame**: {macs:,.0f}
 - **Input**: RGB face crops, 36 x 36, 30 a second, in [0, 1]
 - **Output**: blood-volume wave, one sample a frame; its amplitude shrinks where there is no pulse
-- **Licence**: MIT, code and weights
+- **Licence**: {licence}
 - **Files**: model.onnx, which KDPhys runs; model.safetensors, the same numbers for PyTorch;
   config.json; manifest.json with the sha256 of each, the training run and the confidence's fit
 
@@ -25,10 +25,8 @@ CARD = """---
 
 ## Data and training
 
-{clips} synthetic clips drawn by KDPhys' own generator: heads with a known pulse, seen through
-changing light, motion, camera noise and video compression. {lent}{taught}{mean} The whole run
-(schedule, losses' weights, seed, recipe and sha256 of the data, versions) is in manifest.json under
-`run`.
+{clips} {taught}{mean} The whole run (schedule, losses' weights, seed, recipe and sha256 of the
+data, versions) is in manifest.json under `run`.
 
 ## Results
 
@@ -51,6 +49,12 @@ imitate it; the confidence that comes with every reading is fitted on synthetic 
 health data: film only people who agreed to it. After the paper KDPhys (arXiv 2601.00714), whose
 layers, losses' weights and recipe are not published: those here are our own.
 """
+
+SYNTHETIC = "synthetic faces made by KDPhys"
+DRAWN = """drawn by KDPhys' own generator: heads with a known pulse, seen through changing light,
+motion, camera noise and video compression"""
+FREE = "MIT, code and weights"
+BOUND = "MIT, the code; the weights learned from data sets too whose own terms bind them"
 
 WHAT = {
     "student": "A streaming 2D CNN with causal dilated convolutions over time: one face crop in, "
@@ -129,8 +133,8 @@ def model_card(
         parameters=int(cost["parameters"]),
         macs=cost["macs_per_frame"],
         load=load.format(model=model, repository=repository),
-        clips=run.get("clips", "No"),
-        lent=_lent(run, str(manifest.get("sources", ""))),
+        licence=BOUND if _recorded(run) else FREE,
+        clips=_clips(run, str(manifest.get("sources", ""))),
         taught=TAUGHT[model],
         mean=_mean(run),
         results=f"{_scores(scores)}\n{ELSEWHERE}" if scores else ELSEWHERE,
@@ -139,9 +143,56 @@ def model_card(
     )
 
 
+def training_of(run: dict[str, object]) -> str:
+    """What a network learned from, in a few words for its manifest."""
+    sets = sorted({str(recipe["config"]["dataset"]) for recipe in _recorded(run)})
+    drawn = len(_recorded(run)) < len(_recipes(run))
+    return " and ".join(
+        ([SYNTHETIC] if drawn or not sets else [])
+        + ([f"recordings of real people: {', '.join(sets)}"] if sets else [])
+    )
+
+
+def all_learned(run: dict[str, object]) -> list[dict[str, object]]:
+    """What says which clips a run learned from: of itself, and of those from which it went on."""
+    start = run.get("start")
+    return [run, *all_learned(start)] if isinstance(start, dict) else [run]
+
+
+def _recipes(run: dict[str, object]) -> list[dict[str, dict[str, object]]]:
+    """What made each folder of clips."""
+    return [
+        recipe
+        for learned in all_learned(run)
+        for recipe in cast(list[dict[str, dict[str, object]]], learned.get("data", []))
+    ]
+
+
+def _recorded(run: dict[str, object]) -> list[dict[str, dict[str, object]]]:
+    """Of those, the ones of real people with a contact sensor."""
+    return [recipe for recipe in _recipes(run) if recipe.get("config", {}).get("dataset")]
+
+
+def _clips(run: dict[str, object], sources: str) -> str:
+    """How many clips there were, and of what."""
+    count = sum(cast(int, learned.get("clips", 0)) for learned in all_learned(run))
+    recorded = _recorded(run)
+    if not recorded:
+        return f"{count} synthetic clips {DRAWN}. {_lent(run, sources)}"
+    sets = []
+    for recipe in recorded:
+        people = cast(object, recipe.get("people", ()))
+        known = people if isinstance(people, int) else len(cast(list[str], people))
+        sets.append(f"{recipe['config']['dataset']} ({known} people)")
+    kept = f"cut from recordings of real people beside a contact sensor: {', '.join(sets)}. "
+    if len(recorded) == len(_recipes(run)):
+        return f"{count} clips {kept}"
+    return f"{count} clips, some {DRAWN}, the others {kept}{_lent(run, sources)}"
+
+
 def _lent(run: dict[str, object], sources: str) -> str:
-    """What the clips took from portraits and recordings, and where those came from."""
-    recipes = cast(list[dict[str, dict[str, object]]], run.get("data", []))
+    """What the drawn clips took from portraits and recordings, and where those came from."""
+    recipes = _recipes(run)
     taken = []
     for folder, share, words in (
         ("faces", "portrait_share", "of the heads take their looks from portraits"),
@@ -153,9 +204,12 @@ def _lent(run: dict[str, object], sources: str) -> str:
             if recipe.get("config", {}).get(folder)
         ]
         taken += [f"{100 * max(shares):.0f} % {words}"] if shares else []
+    told = f"{sources} " if sources else ""
+    if _recorded(run):
+        return f"Of those drawn, {' and '.join(taken)}. {told}" if taken else ""
     if not taken:
         return "All heads and pulses are drawn; no person was filmed. "
-    return f"{' and '.join(taken)}; no person's face was filmed. {sources + ' ' if sources else ''}"
+    return f"{' and '.join(taken)}; no person's face was filmed. {told}"
 
 
 def _mean(run: dict[str, object]) -> str:

@@ -58,7 +58,7 @@ class ClipStore:
     truths: tuple[dict[str, object], ...]
     """What else is known about each clip."""
     sha256: str
-    """Digest of the waves and truths: which data this is."""
+    """Digest of the pixels, waves and truths: which data this is."""
     recipes: tuple[dict[str, object], ...] = ()
     """What made the clips of each folder: its manifest."""
 
@@ -132,10 +132,12 @@ def read_store(folder: Path, most: int | None = None) -> ClipStore:
     digest = hashlib.sha256()
     for name in names:
         with np.load(name) as shard:
-            pixels.append(torch.from_numpy(shard["pixels"]))
+            drawn = shard["pixels"]
+            pixels.append(torch.from_numpy(drawn))
             waves.append(shard["wave"])
             truths += [json.loads(str(text)) for text in shard["truth"]]
-            digest.update(shard["wave"].tobytes() + shard["truth"].tobytes())
+            for part in (np.ascontiguousarray(drawn).data, shard["wave"].data, shard["truth"].data):
+                digest.update(part)
         if most and sum(map(len, pixels)) >= most:
             break
     truths = truths[:most]

@@ -92,7 +92,14 @@ def main(job: EvaluateJob) -> None:
         most = 2 if job.smoke else None
         run_benchmark(
             BenchmarkJob(
-                job.dataset, job.root, job.out, job.models, job.people, job.trained_on, most
+                job.dataset,
+                job.root,
+                job.out,
+                job.models,
+                job.people,
+                job.trained_on,
+                most,
+                _command(job),
             )
         )
         return
@@ -128,11 +135,11 @@ def main(job: EvaluateJob) -> None:
     (job.out / "results.json").write_text(json.dumps(report, indent=1) + "\n")
     (job.out / "README.md").write_text(_page(report, job))
     if job.report:
-        student = open_model(job.models[0], threads=2)
+        first = open_model(job.models[0], threads=2)
         parts = [share * seconds for share in PARTS]
-        shorter = {part: score(student, pulsing, part) for part in parts}
+        shorter = {part: score(first, pulsing, part) for part in parts}
         evidence = Evidence(
-            _command(job), pulsing, read, unread, shorter, _easier(job, config, student), replayed
+            _command(job), pulsing, read, unread, shorter, _easier(job, config, first), replayed
         )
         write_report(evidence, job.report)
         logger.info("wrote %s", job.report)
@@ -288,7 +295,8 @@ def _command(job: EvaluateJob) -> str:
         if value == part.default or part.name in ("out", "data", "report"):
             continue
         shown = "DIR" if isinstance(value, Path) else value
-        shown = " ".join(value) if isinstance(value, tuple) else shown
+        if isinstance(value, tuple):
+            shown = " ".join("DIR" if isinstance(one, Path) else str(one) for one in value)
         words.append(f"--{part.name} {shown}")
     return " ".join(words)
 

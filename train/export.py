@@ -27,7 +27,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from kdphys.hub import sha256
 from kdphys.models.student import Student, StudentConfig, StudentState
 from kdphys.models.teacher import Teacher, TeacherConfig
-from train.card import model_card
+from train.card import model_card, training_of
 from train.push import PushError, push
 from train.smoke import SMOKE_SCHEDULE
 from train.teacher import config_json, read_config
@@ -216,7 +216,7 @@ def describe(
         "name": f"kdphys-{job.model}",
         "model": job.model,
         "license": "MIT",
-        "training": "synthetic faces made by KDPhys",
+        "training": training_of(record),
         "sources": job.sources,
         "sha256": {file: sha256(made / file) for file in files},
         "cost": {

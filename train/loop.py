@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, is_dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 import torch
@@ -30,6 +30,8 @@ Loss = Callable[[nn.Module, Batch, float], Mapping[str, Tensor]]
 """What to lessen, each part of shape (B,): of the learner, a batch, and the share of the schedule
 that is done, in [0, 1)."""
 WEIGHTS = "model.safetensors"
+MAY_CHANGE = ("save_every", "check_every", "log_every", "threads")  # in a run that goes on
+BESIDE = ("data", "check", "teacher", "out", "start", "runs", "arms", "seeds")  # where, what else
 PACKAGES = ("torch", "numpy", "accelerate", "av", "opencv-contrib-python")
 
 
@@ -166,8 +168,13 @@ def train(run: Run) -> None:
     must be a mean over clips, each scored alone.
 
     The folder `run.out` then holds run.json, log.jsonl, checkpoint/ and model.safetensors.
+
+    Raises:
+        ValueError: The folder holds a run with other settings, data or start, or the clips are
+            shorter than the schedule's.
     """
     plan = run.schedule
+    _check_length(run.store, plan)
     torch.set_num_threads(plan.threads)
     set_seed(plan.seed)
     accelerator = _accelerator(plan)
@@ -212,6 +219,14 @@ def train(run: Run) -> None:
         save_file(averaged.module.state_dict(), run.out / WEIGHTS)
 
 
+def _check_length(store: ClipStore, plan: Schedule) -> None:
+    frames = store.waves.shape[1]
+    if frames < plan.frames:
+        raise ValueError(
+            f"schedule.frames={plan.frames} must be at most the {frames} frames of the clips"
+        )
+
+
 def _mean(so_far: Tensor, one: Tensor, counted: Tensor | int) -> Tensor:
     """Mean of weights with one more; of whole numbers, such as how many batches came, the last."""
     return so_far + (one - so_far) / (counted + 1) if so_far.is_floating_point() else one
@@ -238,16 +253,61 @@ def _accelerator(plan: Schedule) -> Accelerator:
 
 def _open(run: Run, accelerator: Accelerator) -> int:
     """Begin the folder of a run, or go on from its checkpoint. Returns the step to begin with."""
-    if accelerator.is_main_process:
-        run.out.mkdir(parents=True, exist_ok=True)
-        record_run(run, accelerator.num_processes)
-    progress = run.out / "progress.json"
-    step = json.loads(progress.read_text())["step"] if progress.exists() else 0
+    with accelerator.main_process_first():
+        step = _claim(run, accelerator) if accelerator.is_main_process else _progress(run.out)
     if mean_over_processes(torch.tensor(float(step), device=accelerator.device)) != step:
         raise ValueError(f"out={run.out} must be one folder that all machines share")
     if step:
         accelerator.load_state(str(run.out / "checkpoint"))
     return step
+
+
+def _claim(run: Run, accelerator: Accelerator) -> int:
+    """Find the step from which to go on in a folder; write run.json where none was begun.
+
+    Raises:
+        ValueError: What was begun there is another run.
+    """
+    run.out.mkdir(parents=True, exist_ok=True)
+    facts = describe_run(run, accelerator.num_processes)
+    path = run.out / "run.json"
+    there = json.loads(path.read_text()) if path.exists() and _progress(run.out) else {}
+    if there.get("config", {}).get("smoke"):  # worth nothing
+        (run.out / "progress.json").unlink()
+        (run.out / "log.jsonl").unlink(missing_ok=True)
+        there = {}
+    if not there:
+        path.write_text(json.dumps(facts, indent=1) + "\n")
+        return 0
+    before, now = _identity(there), _identity(facts)
+    other = [name for name in now if before.get(name) != now[name]]
+    if other:
+        name = other[0]
+        raise ValueError(
+            f"{run.out} holds another run: its {name} is {before.get(name)}, not {now[name]}; "
+            "remove that folder, or give another as --out"
+        )
+    return _progress(run.out)
+
+
+def _progress(out: Path) -> int:
+    """How many steps are done in a folder."""
+    path = out / "progress.json"
+    return json.loads(path.read_text())["step"] if path.exists() else 0
+
+
+def _identity(facts: Mapping[str, object]) -> dict[str, object]:
+    """What makes a run the run that it is: not where its files lie, nor what machine does it."""
+    flat: dict[str, object] = {}
+    for part, value in cast(dict[str, object], facts["config"]).items():
+        if isinstance(value, dict):
+            flat |= {f"{part}.{name}": inner for name, inner in value.items()}
+        elif part not in BESIDE:
+            flat[part] = value
+    for name in MAY_CHANGE:
+        flat.pop(f"schedule.{name}", None)
+    kept = {name: facts.get(name) for name in ("data_sha256", "clips", "start_sha256")}
+    return kept | flat
 
 
 def _save(run: Run, accelerator: Accelerator, step: int) -> None:
@@ -326,8 +386,8 @@ def _peak_bpm(wave: Tensor) -> Tensor:
     return rates[inside][power[:, inside].argmax(1)]
 
 
-def record_run(run: Run, processes: int) -> None:
-    """Write run.json: everything needed to do the run again in as many processes."""
+def describe_run(run: Run, processes: int) -> dict[str, object]:
+    """What run.json holds: everything needed to do the run again in as many processes."""
     if not is_dataclass(run.config) or isinstance(run.config, type):
         raise ValueError(f"config={run.config!r} must be a dataclass instance")
     facts = {
@@ -336,6 +396,7 @@ def record_run(run: Run, processes: int) -> None:
         "data": [without_folders(recipe) for recipe in run.store.recipes],
         "clips": len(run.store),
         "start_sha256": sha256(run.start / WEIGHTS) if run.start else None,
+        "start": _learned(record_in(run.start)) if run.start else None,
         "parameters": sum(weight.numel() for weight in run.model.parameters()),
         "processes": processes,
         "commit": _git_commit(),
@@ -344,7 +405,23 @@ def record_run(run: Run, processes: int) -> None:
         "machine": platform.machine(),
         "device": device_name(),
     }
-    (run.out / "run.json").write_text(json.dumps(facts, indent=1, default=str) + "\n")
+    return json.loads(json.dumps(facts, default=str))
+
+
+def record_in(folder: Path) -> dict[str, object]:
+    """What was written of a run: in its own folder, or in the manifest of its weights.
+
+    Raises:
+        FileNotFoundError: The folder holds neither.
+    """
+    if (folder / "run.json").exists():
+        return json.loads((folder / "run.json").read_text())
+    return json.loads((folder / "manifest.json").read_text())["run"]
+
+
+def _learned(record: Mapping[str, object]) -> dict[str, object]:
+    """What of a record says which clips were learned from."""
+    return {name: record.get(name) for name in ("data_sha256", "data", "clips", "start")}
 
 
 def device_name() -> str:
@@ -353,12 +430,20 @@ def device_name() -> str:
 
 
 def without_folders(recipe: dict[str, object]) -> dict[str, object]:
-    """A recipe that says of a folder that there was one, not where."""
+    """A recipe that says of a folder that there was one, not where.
+
+    Of a data set of one's own it says how many people are in it, not who: such names may be true
+    ones, and weights are published with their recipes.
+    """
     config = recipe.get("config")
     if not isinstance(config, dict):
         return recipe
     places = {name: "DIR" for name in ("faces", "pulses") if config.get(name)}
-    return {**recipe, "config": {**config, **places}}
+    told = {**recipe, "config": {**config, **places}}
+    if config.get("dataset") == "folder":
+        for name in ("people", "recordings"):
+            told[name] = len(cast(list[str], recipe.get(name, [])))
+    return told
 
 
 def _git_commit() -> str | None:

@@ -24,6 +24,7 @@ import numpy as np
 import onnxruntime
 import torch
 import tyro
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -32,9 +33,9 @@ from train.benchmark import markdown_table
 from train.datasets import Batch, read_store
 from train.distill import WARM_UP
 from train.export import export_onnx, macs_per_frame
-from train.loop import LabelWeights, Run, Schedule, check, label_loss, train
+from train.loop import WEIGHTS, LabelWeights, Run, Schedule, check, label_loss, train
 from train.smoke import SMOKE_SCHEDULE, smoke_data
-from train.study import Study, common_settings, open_study
+from train.study import Study, common_settings, open_study, short_digest
 
 logger = logging.getLogger(__name__)
 
@@ -202,7 +203,8 @@ def _build(name: str, seed: int) -> Student:
 
 def _score(job: OperatorsJob, name: str, seed: int) -> dict[str, float]:
     """Train one arm with one seed, unless that is done, and score it."""
-    run = job.runs / f"{name.replace(', ', '-').replace(' ', '')}-{seed}"
+    learned = common_settings(job.data, job.schedule)
+    run = job.runs / f"{name.replace(', ', '-').replace(' ', '')}-{seed}-{short_digest(learned)}"
     done = run / "score.json"
     if not done.exists():
         store, judge = read_store(job.data), read_store(job.check)
@@ -214,6 +216,7 @@ def _score(job: OperatorsJob, name: str, seed: int) -> dict[str, float]:
 
         schedule = replace(job.schedule, seed=seed)
         train(Run(student, loss, store, judge, schedule, run, replace(job), lag=lag))
+        student.load_state_dict(load_file(run / WEIGHTS), strict=True)  # the mean, not the last
         done.write_text(json.dumps(check(student, judge, lag)))
     return json.loads(done.read_text())
 

@@ -229,10 +229,8 @@ def read_folder(root: Path) -> list[Recording]:
     The CSV has a header that names `time_s`, seconds since the first frame, and `wave` or `bpm` or
     both. Everything up to the first underscore is the person; a name without one is a person too.
     """
-    if not root.is_dir():
-        return _found([], root, "PERSON_ACTIVITY.mp4 and PERSON_ACTIVITY.csv")
     recordings = []
-    for video in find_videos(root):
+    for video in find_videos(root) if root.is_dir() else ():
         columns = _read_columns(_there(video.with_suffix(".csv")))
         wave, rate = (
             Trace.of(columns["time_s"], columns[name]) if name in columns else None
@@ -249,7 +247,7 @@ def read_folder(root: Path) -> list[Recording]:
                 activity=activity or None,
             )
         )
-    return recordings
+    return _found(recordings, root, "PERSON_ACTIVITY.mp4 and PERSON_ACTIVITY.csv")
 
 
 LOADERS: dict[Dataset, Callable[[Path], list[Recording]]] = {
@@ -291,7 +289,7 @@ def _read_numbers(path: Path, delimiter: str) -> Array:
 
 def _read_columns(path: Path) -> dict[str, list[float]]:
     """Read the named columns of a CSV file."""
-    with path.open(newline="") as file:
+    with path.open(newline="", encoding="utf-8-sig") as file:  # spreadsheets put a mark before it
         rows = list(csv.DictReader(file))
     names = set(rows[0]) if rows else set()
     if "time_s" not in names or not names & {"wave", "bpm"}:

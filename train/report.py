@@ -47,11 +47,16 @@ class Evidence:
     silent: Mapping[str, Scores]
     """On test clips without a pulse, by model."""
     shorter: Mapping[float, Scores]
-    """The student's on the first seconds of each clip."""
+    """The first model's on the first seconds of each clip."""
     easier: Mapping[float, tuple[Array, Scores]]
-    """True rates in bpm and the student's scores, by difficulty."""
+    """True rates in bpm and the first model's scores, by difficulty."""
     real: Sequence[Mapping[str, object]]
     """Rows of `train.evaluate.replay`."""
+
+    @property
+    def first(self) -> str:
+        """Name of the first model, which is looked at most closely."""
+        return next(iter(self.scores))
 
 
 def write_report(evidence: Evidence, path: Path) -> None:
@@ -156,12 +161,12 @@ def _groups(evidence: Evidence) -> list[str]:
         ]
         parts += [f"<h3>{title}</h3>", _table([title, "model", *FIGURES], rows)]
     lengths = [
-        [f"{seconds:g} s", "student", *_figures(scores, true)]
+        [f"{seconds:g} s", evidence.first, *_figures(scores, true)]
         for seconds, scores in evidence.shorter.items()
     ]
     parts += ["<h3>Length</h3>", _table(["Length", "model", *FIGURES], lengths)]
     hardness = [
-        [f"{difficulty:g} ({len(rates)})", "student", *_figures(scores, rates)]
+        [f"{difficulty:g} ({len(rates)})", evidence.first, *_figures(scores, rates)]
         for difficulty, (rates, scores) in evidence.easier.items()
     ]
     return [*parts, "<h3>Difficulty</h3>", _table(["Difficulty", "model", *FIGURES], hardness)]

@@ -19,7 +19,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from kdphys.hub import sha256
-from train.loop import WEIGHTS
+from train.card import all_learned
+from train.loop import WEIGHTS, record_in
 
 logger = logging.getLogger(__name__)
 
@@ -72,26 +73,17 @@ def mean_of(weights: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
 
 def record_of(runs: Sequence[Path]) -> dict[str, object]:
     """Say of what the mean is: each run's own record, and all clips that any of them saw."""
-    records = [_record(run) for run in runs]
-    by_digest = {str(record.get("data_sha256")): record for record in records}
-    different = list(by_digest.values())
+    records = [record_in(run) for run in runs]
+    seen = [learned for record in records for learned in all_learned(record)]
+    different = list({str(learned.get("data_sha256")): learned for learned in seen}.values())
     return {
         "mean_of": [
             {"sha256": sha256(run / WEIGHTS), "run": record}
             for run, record in zip(runs, records, strict=True)
         ],
-        "data": [
-            recipe for record in different for recipe in cast(list[object], record.get("data", []))
-        ],
-        "clips": sum(cast(int, record.get("clips", 0)) for record in different),
+        "data": [recipe for one in different for recipe in cast(list[object], one.get("data", []))],
+        "clips": sum(cast(int, one.get("clips", 0)) for one in different),
     }
-
-
-def _record(run: Path) -> dict[str, object]:
-    """What was written of a run, in its own folder or in the manifest of its weights."""
-    if (run / "run.json").exists():
-        return json.loads((run / "run.json").read_text())
-    return json.loads((run / "manifest.json").read_text())["run"]
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ A study trains for hours. Its rows are written as soon as they are known, by arm
 later command adds those that are missing; rows that were found otherwise are never mixed with them.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -59,6 +60,12 @@ def open_study(path: Path, settings: Mapping[str, object]) -> Study:
     found = json.loads(path.read_text()) if path.exists() else {}
     same = isinstance(found, dict) and found.get("settings") == settings
     return Study(path, settings, found["arms"] if same else {})
+
+
+def short_digest(settings: object) -> str:
+    """Name settings, so that runs made with others lie elsewhere."""
+    text = json.dumps(settings, default=str, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def common_settings(data: Path, schedule: Schedule) -> dict[str, object]:

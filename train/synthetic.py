@@ -5,6 +5,7 @@ bytes. `python train/synthetic.py --help` writes data sets for training, videos 
 measure, and a contact sheet.
 """
 
+import hashlib
 import json
 import logging
 import math
@@ -67,7 +68,8 @@ class SyntheticConfig:
     """How heart rates are drawn: uniformly, or uniformly in their logarithm, which gives slow
     hearts, whose harmonics mislead, as large a share as fast ones."""
     faces: Path | None = None
-    """Folder of portraits that lend their looks to a part of the heads; none draws all heads."""
+    """Folder of portraits that lend their looks to a part of the heads; none draws all heads. By
+    their place in the sorted list each fifth is kept for tests, so leave the folder as it is."""
     portrait_share: float = 0.6
     """Share of the heads that come from portraits, where there is a folder of them."""
     pulses: Path | None = None
@@ -376,11 +378,17 @@ def write_dataset(job: SyntheticJob) -> None:
 def _claim(job: SyntheticJob) -> None:
     """Write the manifest first, so that clips of two configurations never mix in one folder."""
     name = job.out / "manifest.json"
-    wanted = {"config": asdict(job.config), "seed": job.seed, "clips": job.clips}
+    wanted = {
+        "config": asdict(job.config),
+        "seed": job.seed,
+        "clips": job.clips,
+        "lent_sha256": _lent_digest(job.config),
+    }
     text = json.dumps(wanted, indent=1, default=str) + "\n"
     if name.exists():
         there, wanted = json.loads(name.read_text()), json.loads(text)
-        same = all(there.get(key) == wanted[key] for key in ("config", "seed"))
+        fixed = ("config", "seed", "lent_sha256")
+        same = all(there.get(key, wanted[key]) == wanted[key] for key in fixed)
         last_is_whole = there.get("clips", 0) % SHARD == 0 or there["clips"] >= job.clips
         if not (same and last_is_whole):
             raise ValueError(
@@ -390,6 +398,13 @@ def _claim(job: SyntheticJob) -> None:
         if there["clips"] >= job.clips:
             return
     name.write_text(text)
+
+
+def _lent_digest(config: SyntheticConfig) -> str:
+    """Digest of the names of portraits and pulse recordings: by them people are split."""
+    folders = [folder for folder in (config.faces, config.pulses) if folder]
+    names = [[str(path.relative_to(folder)) for path in folder.rglob("*")] for folder in folders]
+    return hashlib.sha256(json.dumps([sorted(some) for some in names]).encode()).hexdigest()
 
 
 def _write_shard(job: SyntheticJob, start: int) -> int:
