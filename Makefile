@@ -8,7 +8,8 @@
 #             hard the synthetic world is: hours; FACES and PULSES as for train
 # make bench  what teacher and student cost on this machine
 # make lock   requirements.lock: the page's packages and all they need, by their digests
-# make audit  known weaknesses of those, and their licences into docs/licences.md
+# make licences  of those, into docs/licences.md
+# make audit  known weaknesses of those, from a public database
 #
 # Each sets up .venv by itself, and again when a list of requirements has changed.
 
@@ -16,7 +17,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .DEFAULT_GOAL := app
-.PHONY: app test lint train study bench lock audit chromium
+.PHONY: app test lint train study bench lock licences audit chromium
 
 FACES ?=# folder of portraits that lend their looks to a part of the synthetic heads
 PULSES ?=# folder of pulse recordings that lend their waves to a part of the clips
@@ -73,11 +74,13 @@ lock: .venv/.release
 	{ head -2 requirements.lock; cat .venv/lock; } > .venv/lock.new
 	mv .venv/lock.new requirements.lock
 
-audit: .venv/.release .venv/.app
-	.venv/release/bin/pip-audit --require-hashes --disable-pip -r requirements.lock
+licences: .venv/.release .venv/.app
 	packages=$$(sed -n 's/==.*//p' requirements.lock)
-	{ printf '# Licences of what the page installs\n\nMade by `make audit` from what the packages say of themselves.\n\n'
+	{ printf '# Licences of what the page installs\n\nMade by `make licences` from what the packages say of themselves. Some bring libraries under\nterms of their own, such as FFmpeg in av: see each package.\n\n'
 	  .venv/release/bin/pip-licenses --python $(PYTHON) --format markdown --packages $$packages; } > docs/licences.md
+
+audit: .venv/.release
+	.venv/release/bin/pip-audit --require-hashes --disable-pip -r requirements.lock
 
 # Setting up: each stamp says that what it names has been installed.
 

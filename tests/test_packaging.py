@@ -68,6 +68,15 @@ def test_nothing_says_where_packages_come_from():
         assert not re.search(r"https?://(?!127\.0\.0\.1)", text)
 
 
+def test_every_locked_package_has_its_licence_listed():
+    locked = re.findall(r"^([\w.-]+)==(\S+)", (ROOT / "requirements.lock").read_text(), re.M)
+    rows = (ROOT / "docs" / "licences.md").read_text().splitlines()
+    listed = [[cell.strip() for cell in row.split("|")[1:4]] for row in rows if row.startswith("|")]
+    names = {(re.sub("[-_.]+", "-", name).lower(), version) for name, version, _ in listed[2:]}
+    assert names == {(name, version) for name, version in locked}
+    assert not [name for name, _, licence in listed if licence in ("", "UNKNOWN")]
+
+
 def test_continuous_integration_runs_what_a_person_runs():
     script = ROOT / ".ci" / "run"
     assert "make test" in script.read_text()
