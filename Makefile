@@ -50,9 +50,18 @@ train: .venv/.train
 	set -x
 	export MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=4000000000 MALLOC_TOP_PAD_=268435456 # halves the time
 	$(PYTHON) train/synthetic.py --out data/train --clips 1600 --config.seconds 12 $(WORLD)
+	$(PYTHON) train/synthetic.py --out data/second --clips 2400 --seed 1600 --config.seconds 12 $(WORLD)
+	$(PYTHON) train/synthetic.py --out data/third --clips 2400 --seed 4000 --config.seconds 12 $(WORLD)
 	$(PYTHON) train/synthetic.py --out data/check --clips 96 --seed 900000 $(WORLD)
 	$(PYTHON) train/teacher.py --out runs/teacher --schedule.steps 2500
-	$(PYTHON) train/distill.py --out runs/student --teacher runs/teacher --schedule.steps 4000
+	distill() { $(PYTHON) train/distill.py --teacher runs/teacher "$$@"; }
+	distill --out runs/first --schedule.steps 4000
+	distill --out runs/second --start runs/first --data data/second --schedule.steps 4000 --schedule.seed 1
+	for seed in 3 4; do
+	    distill --out runs/third-$$seed --start runs/second --data data/second data/third \
+	        --schedule.steps 5000 --schedule.seed $$seed
+	done
+	$(PYTHON) train/soup.py --runs runs/third-3 runs/third-4 --out runs/student
 	$(PYTHON) train/export.py --model teacher --run runs/teacher --out weights/teacher $(TELL)
 	$(PYTHON) train/export.py --model student --run runs/student --out weights/student $(TELL)
 	$(PYTHON) train/confidence.py $(LENT)

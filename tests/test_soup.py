@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from kdphys.hub import sha256
-from train.card import model_card, training_of
+from train.card import all_learned, count_clips, model_card, training_of
 from train.soup import SoupJob, main, mean_of
 
 
@@ -112,10 +112,21 @@ def test_a_card_says_that_real_people_were_filmed():
 
 
 def test_a_card_counts_what_the_start_had_learned_from():
-    start = {"clips": 100, "data": [OWN], "start": {"clips": 10, "data": [DRAWN]}}
-    card = card_of(DRAWN, start=start)
-    assert "324 clips" in card
+    start = {"clips": 100, "data": [OWN], "data_sha256": "b"}
+    card = card_of(DRAWN, start=start, data_sha256="a")
+    assert "314 clips" in card
     assert "folder (2 people)" in card
+
+
+def test_clips_that_several_runs_saw_are_counted_once():
+    first, second, third = ({"seed": seed, "clips": 100 + seed} for seed in (1, 2, 3))
+    start = {"clips": 101, "data": [first], "data_sha256": "a"}
+    again = {"clips": 102, "data": [second], "data_sha256": "b", "start": start}
+    both = {"clips": 205, "data": [second, third], "data_sha256": "c", "start": again}
+    assert count_clips(all_learned(both)) == 101 + 102 + 103
+    assert count_clips([both, again, start, both]) == 101 + 102 + 103
+    few = {**both, "clips": 50}  # not all of them were taken: which ones is not known
+    assert count_clips([few, again, start]) == 50 + 102 + 101
 
 
 def test_networks_of_other_shapes_are_refused(tmp_path: Path):

@@ -1,5 +1,7 @@
 """The model card that goes with the weights, filled from their manifest and their evaluation."""
 
+import json
+from collections.abc import Sequence
 from typing import cast
 
 from huggingface_hub import EvalResult, ModelCardData
@@ -25,7 +27,7 @@ CARD = """---
 
 ## Data and training
 
-{clips} {taught}{mean} The whole run (schedule, losses' weights, seed, recipe and sha256 of the
+{clips}{taught}{mean} The whole run (schedule, losses' weights, seed, recipe and sha256 of the
 data, versions) is in manifest.json under `run`.
 
 ## Results
@@ -159,13 +161,38 @@ def all_learned(run: dict[str, object]) -> list[dict[str, object]]:
     return [run, *all_learned(start)] if isinstance(start, dict) else [run]
 
 
+def count_clips(learned: Sequence[dict[str, object]]) -> int:
+    """How many different clips were learned from, all runs together.
+
+    Args:
+        learned: Of each run, its `data_sha256`, `clips` and `data`, the recipes of its folders.
+    """
+    counted = [(one, _known_counts(one)) for one in learned]
+    if all(counts is not None for _, counts in counted):
+        return sum(
+            {name: n for _, counts in counted for name, n in (counts or {}).items()}.values()
+        )
+    by_digest = {str(one.get("data_sha256")): cast(int, one.get("clips", 0)) for one in learned}
+    return sum(by_digest.values())
+
+
+def _known_counts(learned: dict[str, object]) -> dict[str, int] | None:
+    """Clips of each folder by its recipe; None where recipes do not tell, or not all were taken."""
+    recipes = cast(list[dict[str, object]], learned.get("data", []))
+    if not all(isinstance(recipe.get("clips"), int) for recipe in recipes):
+        return None
+    counts = {json.dumps(recipe, sort_keys=True): cast(int, recipe["clips"]) for recipe in recipes}
+    return counts if sum(counts.values()) == learned.get("clips") else None
+
+
 def _recipes(run: dict[str, object]) -> list[dict[str, dict[str, object]]]:
     """What made each folder of clips."""
-    return [
+    every = [
         recipe
         for learned in all_learned(run)
         for recipe in cast(list[dict[str, dict[str, object]]], learned.get("data", []))
     ]
+    return list({json.dumps(recipe, sort_keys=True): recipe for recipe in every}.values())
 
 
 def _recorded(run: dict[str, object]) -> list[dict[str, dict[str, object]]]:
@@ -175,7 +202,7 @@ def _recorded(run: dict[str, object]) -> list[dict[str, dict[str, object]]]:
 
 def _clips(run: dict[str, object], sources: str) -> str:
     """How many clips there were, and of what."""
-    count = sum(cast(int, learned.get("clips", 0)) for learned in all_learned(run))
+    count = count_clips(all_learned(run))
     recorded = _recorded(run)
     if not recorded:
         return f"{count} synthetic clips {DRAWN}. {_lent(run, sources)}"

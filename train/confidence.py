@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from kdphys.hub import load_weights
 from kdphys.pulse import WAVE_BAND_HZ, bandpass_runs
 from kdphys.runtime import FPS, Model, StudentModel, TeacherModel
-from kdphys.vitals import FLAT, LEAST_SECONDS, QualityFeatures, read_rate
+from kdphys.vitals import FLAT, LEAST_QUALITY, LEAST_SECONDS, QualityFeatures, read_rate
 from train.calibrate import fit, reliability
 from train.card import model_card
 from train.datasets import ClipStore
@@ -32,7 +32,9 @@ logger = logging.getLogger(__name__)
 
 SEED, LONG_SEED = 950_000, 960_000  # training takes seeds from 0, validation from 900,000
 FIRST_S = (LEAST_SECONDS, 1.5 * LEAST_SECONDS)  # first seconds of each wave that are judged too
-SILENT_SHARE = 0.4  # of all waves: the least tenth at which 95 % of silent clips get no reading
+SHARES = (0.1, 0.2, 0.3, 0.4, 0.5)  # of silent waves among all, as the fit weighs them
+REFUSED = 0.97  # of silent waves must get no reading: 95 %, and 2 for the luck of 200 clips
+FOLDS = 5
 
 
 @dataclass(frozen=True)
@@ -45,9 +47,9 @@ class ConfidenceJob:
     """Folder with a folder for each model."""
     data: Path = Path("data/calibrate")
     """Where the clips are kept; drawn if they are not there."""
-    clips: int = 200
+    clips: int = 400
     """Clips of 20 s; two in five hold no pulse."""
-    long_clips: int = 60
+    long_clips: int = 100
     """Clips of 60 s; every second one holds no pulse."""
     faces: Path | None = None
     """Folder of portraits that lend their looks to a part of the heads, as in training."""
@@ -77,7 +79,9 @@ def main(job: ConfidenceJob) -> None:
         kept_back = clip % 2 == 1
         seen = [feature for feature, back in zip(features, kept_back, strict=True) if not back]
         unseen = [feature for feature, back in zip(features, kept_back, strict=True) if back]
-        weights_of = _weights(errors)
+        share = choose_share(features, errors, clip)
+        logger.info("%s: waves without a pulse count as %.0f %% of all", name, 100 * share)
+        weights_of = _weights(errors, share)
         judged = fit(seen, errors[~kept_back], use_amplitude=True, weights=weights_of[~kept_back])
         logger.info("%s: confidence, share right, waves (kept back)", name)
         table = reliability(judged, unseen, errors[kept_back], weights_of[kept_back])
@@ -119,10 +123,40 @@ def _observe(
     return features, np.array(errors), np.array(clips)
 
 
-def _weights(errors: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Weights by which waves without a pulse make up `SILENT_SHARE` of all. Shape (N,)."""
+def choose_share(
+    features: Sequence[QualityFeatures], errors: NDArray[np.float64], clip: NDArray[np.intp]
+) -> float:
+    """How much waves without a pulse must count, so that few of them get a reading.
+
+    The more they count, the fewer of the others get one.
+
+    Args:
+        features: Of each wave.
+        errors: In bpm, infinite where there is no pulse. Shape (N,).
+        clip: Number of the clip that each is of, none of which is in two folds. Shape (N,).
+
+    Returns:
+        The least of `SHARES` at which, by fits to the other folds, `REFUSED` of the waves without
+        a pulse get none; the greatest, if it is at none.
+    """
     silent = np.isinf(errors)
-    weight = SILENT_SHARE / (1 - SILENT_SHARE) * (~silent).sum() / max(silent.sum(), 1)
+    for share in SHARES:
+        weights = _weights(errors, share)
+        quality = np.zeros(len(errors))
+        for fold in range(FOLDS):
+            out = clip % FOLDS == fold
+            known = [feature for feature, back in zip(features, out, strict=True) if not back]
+            found = fit(known, errors[~out], use_amplitude=True, weights=weights[~out])
+            quality[out] = [found.quality(features[at]) for at in np.flatnonzero(out)]
+        if (quality[silent] < LEAST_QUALITY).mean() >= REFUSED:
+            return share
+    return SHARES[-1]
+
+
+def _weights(errors: NDArray[np.float64], share: float) -> NDArray[np.float64]:
+    """Weights by which waves without a pulse make up a share of all. Shape (N,)."""
+    silent = np.isinf(errors)
+    weight = share / (1 - share) * (~silent).sum() / max(silent.sum(), 1)
     return np.where(silent, weight, 1.0)
 
 

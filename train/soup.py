@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from kdphys.hub import sha256
-from train.card import all_learned
+from train.card import all_learned, count_clips
 from train.loop import WEIGHTS, record_in
 
 logger = logging.getLogger(__name__)
@@ -75,14 +75,14 @@ def record_of(runs: Sequence[Path]) -> dict[str, object]:
     """Say of what the mean is: each run's own record, and all clips that any of them saw."""
     records = [record_in(run) for run in runs]
     seen = [learned for record in records for learned in all_learned(record)]
-    different = list({str(learned.get("data_sha256")): learned for learned in seen}.values())
+    recipes = [recipe for one in seen for recipe in cast(list[object], one.get("data", []))]
     return {
         "mean_of": [
             {"sha256": sha256(run / WEIGHTS), "run": record}
             for run, record in zip(runs, records, strict=True)
         ],
-        "data": [recipe for one in different for recipe in cast(list[object], one.get("data", []))],
-        "clips": sum(cast(int, one.get("clips", 0)) for one in different),
+        "data": list({json.dumps(one, sort_keys=True): one for one in recipes}.values()),
+        "clips": count_clips(seen),
     }
 
 

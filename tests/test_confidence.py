@@ -1,0 +1,49 @@
+"""How much waves without a pulse count where a network's confidence is fitted."""
+
+import numpy as np
+import pytest
+
+from kdphys.vitals import LEAST_QUALITY, QualityFeatures
+from train.calibrate import fit
+from train.confidence import REFUSED, SHARES, _weights, choose_share
+
+
+def waves(apart: float) -> tuple[list[QualityFeatures], np.ndarray, np.ndarray]:
+    """Waves of 300 clips, half without a pulse, whose evidence is `apart` deviations lower."""
+    rng = np.random.default_rng(0)
+    silent = np.arange(300) % 2 == 1
+    evidence = rng.standard_normal(300) + np.where(silent, 0.0, apart)
+    errors = np.where(silent, np.inf, rng.normal(0, 0.5, 300))
+    features = [QualityFeatures(0.0, value, 0.0, 0.0, 0.0, 1.0, 0.0) for value in evidence]
+    return features, errors, np.arange(300)
+
+
+def refused(share: float, features: list[QualityFeatures], errors: np.ndarray) -> float:
+    """Share of the waves without a pulse that get no reading by a fit to all."""
+    found = fit(features, errors, use_amplitude=True, weights=_weights(errors, share))
+    quality = np.array([found.quality(feature) for feature in features])
+    return float((quality[np.isinf(errors)] < LEAST_QUALITY).mean())
+
+
+def test_what_is_told_apart_easily_needs_no_weight():
+    assert choose_share(*waves(apart=6.0)) == SHARES[0]
+
+
+def test_what_is_hard_to_tell_apart_counts_until_it_is_refused():
+    features, errors, clip = waves(apart=4.8)
+    share = choose_share(features, errors, clip)
+    assert SHARES[0] < share < SHARES[-1]
+    assert refused(share, features, errors) == pytest.approx(REFUSED, abs=0.04)
+    before = SHARES[SHARES.index(share) - 1]
+    assert refused(before, features, errors) <= refused(share, features, errors)
+
+
+def test_what_can_t_be_told_apart_counts_most():
+    assert choose_share(*waves(apart=0.0)) == SHARES[-1]
+
+
+@pytest.mark.parametrize("share", SHARES)
+def test_weights_make_up_the_share_that_was_asked_for(share):
+    errors = np.array([0.1, 0.2, np.inf, 0.3, np.inf, 50.0])
+    weights = _weights(errors, share)
+    assert weights[np.isinf(errors)].sum() / weights.sum() == pytest.approx(share)
