@@ -269,7 +269,7 @@ class LiveMeter:
             raise ValueError(f"time_s={time_s} must be finite")
         if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or 0 in rgb.shape:
             raise ValueError(f"rgb is {rgb.dtype} of shape {rgb.shape}; it must be uint8 (H, W, 3)")
-        crops = self.faces.push(rgb, time_s, view)
+        crops = self._crop_face(rgb, time_s, view)
         self._notice(crops, time_s)
         if crops is not None:
             if crops.opens:
@@ -285,6 +285,18 @@ class LiveMeter:
             return None
         self._next_s += self.every_s * (math.floor((time_s - self._next_s) / self.every_s) + 1)
         return self._read()
+
+    def _crop_face(
+        self, rgb: NDArray[np.uint8], time_s: float, view: View | None
+    ) -> FaceCrops | None:
+        """Take crops; forget all before a face that came back, as it may be another person's."""
+        seen_before = self.faces.found_again
+        crops = self.faces.push(rgb, time_s, view)
+        if self.faces.found_again != seen_before:
+            self._wave = np.full_like(self._wave, np.nan)
+            self._colours = np.full_like(self._colours, np.nan)
+            self._longer, self._flickers = None, False
+        return crops
 
     def _watch(self, pixels: NDArray[np.uint8]) -> None:
         """Show the network the next crops."""

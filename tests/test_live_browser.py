@@ -218,6 +218,33 @@ def test_a_lost_connection_is_taken_up_again(sitter, address):
     page.close()
 
 
+def test_a_rate_after_which_nothing_comes_is_not_left_standing(sitter, address):
+    page = visit(sitter, address)
+    part(page, "start").click()
+    wait_for_a_reading(page)
+    page.evaluate(
+        "kdphysLive.video.pause()"
+    )  # as of a camera that hangs: no picture comes any more
+    expect(part(page, "bpm")).to_have_text(texts.NOTHING, timeout=READ_MS)
+    expect(part(page, "status")).to_have_text(texts.LIVE_STATUS["blind"])
+    page.wait_for_selector('#kd-live-view[data-reading="no"]', timeout=READ_MS)
+    page.evaluate("kdphysLive.video.play()")
+    wait_for_a_reading(page)
+    expect(part(page, "status")).to_have_text(texts.LIVE_STATUS["reading"], timeout=READ_MS)
+    # The camera is started anew: the server is told to forget the visit before.
+    page.evaluate(
+        """() => {
+          const { socket } = kdphysLive, send = socket.send.bind(socket);
+          window.kdSent = [];
+          socket.send = (data) => (kdSent.push(data), send(data));
+          kdphysLive.start();
+        }"""
+    )
+    assert page.evaluate("kdSent.at(-1)") == '{"ask": "leave"}'
+    wait_for_a_reading(page)
+    page.close()
+
+
 HIDE = """(hidden) => {
   Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
   document.dispatchEvent(new Event("visibilitychange"));

@@ -299,6 +299,7 @@ LIVE_STATUS = MappingProxyType(
         ),
         "reconnecting": "Connection lost. Trying again …",
         "unreachable": "The server can't be reached. Check the network, then start again.",
+        "blind": "The camera gives no pictures. Check it, or choose another one.",
         "unplugged": "The camera was unplugged or taken away. Start again.",
         "closed": "",
         "done": "Stopped. Your wave and readings can be downloaded below.",

@@ -94,7 +94,7 @@ export class Trace {
     grid(pen, 1140, 280, style);
     if (this.latest !== null) this.line(pen, 1140, 280, style, this.latest);
     pen.translate(-30, -110);
-    const last = readings.findLast((reading) => reading.value);
+    const last = readings.at(-1)?.value ? readings.at(-1) : null; // of the seconds that are drawn
     pen.fillStyle = style.getPropertyValue("--kd-ink");
     pen.font = "600 44px sans-serif";
     pen.fillText(last ? `${last.value.toFixed(1)} bpm` : "No reading", 30, 64);

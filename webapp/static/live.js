@@ -15,6 +15,8 @@ const MOST_RECORDED_S = 180;
 const RETRIES_S = [0.5, 1, 2, 4, 8];
 const STEP_S = 1 / 30;
 const SEARCH_PX = 160;
+const LEAST_STEP_S = 1 / 65; // between pictures, where the browser does not tell which are new
+const STALE_S = 3; // without an answer, after which the rate that is shown is no one's
 const HINT_S = 1; // that a hint stays, so that it can be read
 const PRIVATE = "kdphys-private"; // where the browser remembers that choice
 const PHONE = "(max-width: 720px)"; // where the rate stands below the picture
@@ -69,13 +71,21 @@ class Live {
     this.late = this.stepsBefore = this.heardS = 0;
     this.stats = { filmed: 0, sent: 0, lost: 0, lagsMs: [], stamps: [], arrivals: [] };
     this.trace.clear();
-    this.root.dataset.reading = "no";
-    for (const name of ["bpm", "percent", "lag", "network", "filmed"]) this.part(name).textContent = "–";
-    for (const name of TILES) this.showTile(name, { value: null, reason: null });
+    this.forgetRate();
+    for (const name of ["lag", "network", "filmed"]) this.part(name).textContent = "–";
     drawHistory(this.part("history"), []);
-    for (const name of ["reason", "verdict"]) this.part(name).textContent = "";
-    this.part("confidence").style.width = "0";
+    this.part("verdict").textContent = "";
     this.endRecording();
+  }
+
+  // Show no rate, as nobody is measured now.
+  forgetRate() {
+    this.bpm = null;
+    this.root.dataset.reading = "no";
+    for (const name of ["bpm", "percent"]) this.part(name).textContent = "–";
+    for (const name of TILES) this.showTile(name, { value: null, reason: null });
+    this.part("reason").textContent = "";
+    this.part("confidence").style.width = "0";
   }
 
   setState(state) {
@@ -99,6 +109,7 @@ class Live {
   }
 
   async start() {
+    this.leave();
     this.halt();
     this.reset();
     this.setState("starting");
@@ -200,7 +211,9 @@ class Live {
   }
 
   fail(name, text = this.texts.status[name]) {
+    this.leave();
     this.halt();
+    this.forgetRate();
     this.setState("failed");
     this.say(name, text);
   }
@@ -238,7 +251,8 @@ class Live {
     if (this.root.dataset.state !== "live") return;
     if (this.isPrivate && !isAble()) return this.fail("unable");
     this.part("compare").disabled = true;
-    this.hint = this.bpm = null;
+    this.hint = null;
+    this.forgetRate();
     this.leave();
     this.hangUp(1000);
     this.visit = newName(); // what one side knows is not to go on at the other
@@ -324,6 +338,7 @@ class Live {
     const stream = this.stream;
     const next = (now, frame) => {
       if (stream !== this.stream || !stream) return;
+      if (!frame && now / 1000 - this.lastS < LEAST_STEP_S) return again(); // a fast screen
       const timeMs = frame?.captureTime ?? now;
       this.part("clock").hidden = frame?.captureTime !== undefined;
       this.see(timeMs / 1000);
@@ -374,6 +389,7 @@ class Live {
   show() {
     if (!this.stream) return;
     requestAnimationFrame(() => this.show()); // first: what fails below is not to stop the rest
+    this.watch(performance.now() / 1000);
     this.trace.draw();
     const over = this.part("over");
     const { videoWidth: wide, videoHeight: high } = this.video;
@@ -397,6 +413,18 @@ class Live {
       pen.setLineDash([]);
       pen.globalAlpha = 1;
     }
+  }
+
+  // A rate that nothing comes after is not left standing.
+  watch(nowS) {
+    if (document.hidden) return;
+    if (this.bpm && nowS - this.heardS > STALE_S) {
+      this.forgetRate();
+      if (!this.saying) this.say(null);
+    }
+    const isBlind = Number.isFinite(this.lastS) && nowS - this.lastS > STALE_S;
+    if (isBlind && !this.saying) this.say("blind");
+    else if (!isBlind && this.saying?.name === "blind") this.say(null);
   }
 
   take({ vitals, network_ms: networkMs, time_s: timeS }) {

@@ -68,6 +68,7 @@ export class Meter {
   // Take one picture; give new vitals when it is time.
   async push(picture, timeS, view) {
     const found = await this.faces.push(picture, timeS, view);
+    if (this.faces.tracker.changed) this.forget();
     this.notice(found, timeS);
     if (found) {
       if (found.opens) {
@@ -85,6 +86,14 @@ export class Meter {
     if (timeS < this.nextS) return null;
     this.nextS += everyS * (Math.floor((timeS - this.nextS) / everyS) + 1);
     return this.read();
+  }
+
+  // Begin anew with a face that came back: it may be another person's.
+  forget() {
+    this.wave.fill(NaN);
+    this.colours.fill(NaN);
+    this.longer = null;
+    this.flickers = false;
   }
 
   // The samples since the last call, as far as they are remembered.
