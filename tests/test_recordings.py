@@ -716,11 +716,16 @@ def test_recordings_in_which_nothing_is_read_are_counted_as_missed(drawn):
     assert line.figures["within 3 %"].value == pytest.approx(100 / 3)
 
 
-def test_people_whom_a_network_learned_from_are_not_tested(drawn, tmp_path, monkeypatch):
+@pytest.mark.parametrize("before", [False, True])
+def test_people_whom_a_network_learned_from_are_not_tested(drawn, tmp_path, monkeypatch, before):
     weights = tmp_path / "weights"
     copytree(SHIPPED / "student", weights)
     manifest = json.loads((weights / "manifest.json").read_text())
-    manifest["run"]["data"].append({"config": {"dataset": "ubfc"}, "people": ["folder/ben"]})
+    recipe = {"config": {"dataset": "ubfc"}, "people": ["folder/ben"]}
+    if before:  # in a run from which this one went on
+        manifest["run"]["start"] = {"data": [recipe]}
+    else:
+        manifest["run"]["data"].append(recipe)
     (weights / "manifest.json").write_text(json.dumps(manifest))
     monkeypatch.setattr("kdphys.hub.SHIPPED", tmp_path)
     with pytest.raises(ValueError, match=r"1 people are on both sides .*folder/ben"):

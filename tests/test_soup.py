@@ -66,15 +66,8 @@ def test_it_tells_of_each_run_and_counts_clips_once(tmp_path: Path):
 
 
 def test_the_card_of_a_mean_counts_all_clips():
-    recipe = {"config": {"faces": "DIR", "portrait_share": 0.6, "pulses": None}}
-    run = {"clips": 4000, "data": [recipe, recipe], "mean_of": [{}, {}, {}]}
-    manifest: dict[str, object] = {
-        "name": "kdphys-student",
-        "model": "student",
-        "cost": {"parameters": 1, "macs_per_frame": 1.0},
-        "run": run,
-    }
-    card = " ".join(model_card(manifest).split())
+    recipe: dict[str, object] = {"config": {"faces": "DIR", "portrait_share": 0.6, "pulses": None}}
+    card = card_of(recipe, recipe, clips=4000, mean_of=[{}, {}, {}])
     assert "4000 synthetic clips" in card
     assert "The weights are the mean of those of 3 runs" in card
     assert card.count("60 % of the heads") == 1

@@ -34,6 +34,7 @@ from kdphys.pulse import runs
 from kdphys.runtime import CLASSICAL, FPS
 from kdphys.video import Frame
 from kdphys.vitals import LEAST_QUALITY, LEAST_SECONDS
+from train.card import all_learned, recipes_of
 from train.labels import Array, label_on_grid, rate_of
 from train.recordings import Dataset, Recording, check_split, people_of, read_recordings
 
@@ -193,9 +194,18 @@ def _manifest(model: str) -> Mapping[str, object]:
 
 def _taught_by(model: str) -> set[str]:
     """The people from whom a network learned, as far as its manifest names them."""
-    run = cast(dict[str, list[dict[str, object]]], _manifest(model).get("run", {}))
-    named = [recipe.get("people") for recipe in run.get("data", [])]
+    run = cast(dict[str, object], _manifest(model).get("run", {}))
+    named = [cast(object, recipe.get("people")) for recipe in recipes_of(all_learned(run))]
     return {str(one) for people in named if isinstance(people, list) for one in people}
+
+
+def digests_of(models: Sequence[str]) -> dict[str, str]:
+    """The sha256 of each network's trained numbers, so that it is known whose results these are."""
+    manifests = {model: _manifest(model) for model in models if model not in CLASSICAL}
+    return {
+        model: cast(dict[str, str], manifest["sha256"])["model.safetensors"]
+        for model, manifest in manifests.items()
+    }
 
 
 def measure_recording(recording: Recording, models: Sequence[str]) -> list[Outcome]:
@@ -487,11 +497,7 @@ def _as_json(job: BenchmarkJob, tables: dict[str, list[Line]], outcomes: Sequenc
     report = {
         "dataset": job.dataset,
         "command": job.command,
-        "weights": {
-            model: cast(dict[str, object], manifest["sha256"])["model.safetensors"]
-            for model in job.models
-            if (manifest := _manifest(model))
-        },
+        "weights": digests_of(job.models),
         "tables": {
             kind: [
                 {

@@ -185,14 +185,18 @@ def _known_counts(learned: dict[str, object]) -> dict[str, int] | None:
     return counts if sum(counts.values()) == learned.get("clips") else None
 
 
-def _recipes(run: dict[str, object]) -> list[dict[str, dict[str, object]]]:
-    """What made each folder of clips."""
+def recipes_of(learned: Sequence[dict[str, object]]) -> list[dict[str, dict[str, object]]]:
+    """What made each folder of clips of several runs, once each."""
     every = [
         recipe
-        for learned in all_learned(run)
-        for recipe in cast(list[dict[str, dict[str, object]]], learned.get("data", []))
+        for one in learned
+        for recipe in cast(list[dict[str, dict[str, object]]], one.get("data", []))
     ]
     return list({json.dumps(recipe, sort_keys=True): recipe for recipe in every}.values())
+
+
+def _recipes(run: dict[str, object]) -> list[dict[str, dict[str, object]]]:
+    return recipes_of(all_learned(run))
 
 
 def _recorded(run: dict[str, object]) -> list[dict[str, dict[str, object]]]:

@@ -12,18 +12,16 @@ import platform
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import tyro
 from numpy.typing import NDArray
 
 from kdphys.errors import KDPhysError
-from kdphys.hub import load_weights
 from kdphys.metrics import confidence_interval, mae, pearson, rmse, within
 from kdphys.pipeline import MODELS, compare
 from kdphys.runtime import Model, open_model
-from train.benchmark import BenchmarkJob, markdown_table, run_benchmark
+from train.benchmark import BenchmarkJob, digests_of, markdown_table, run_benchmark
 from train.datasets import ClipStore, read_store
 from train.recordings import Dataset
 from train.report import Evidence, write_report
@@ -126,7 +124,7 @@ def main(job: EvaluateJob) -> None:
     report: dict[str, object] = {
         "command": _command(job),
         "machine": f"{platform.machine()}, Python {platform.python_version()}",
-        "weights": {name: digest_of(name) for name in job.models if name in ("student", "teacher")},
+        "weights": digests_of(job.models),
         "synthetic": synthetic,
     }
     replayed = replay(job.real, job.models) if job.real and not job.smoke else []
@@ -158,11 +156,6 @@ def _easier(
         store = drawn_clips(folder, clips, TEST_SEED + 20_000 + 1_000 * step, easier)
         found[difficulty] = store.bpm.astype(np.float64), score(model, store)
     return found
-
-
-def digest_of(name: str) -> str:
-    """The sha256 of a network's trained numbers, so that it is known whose results these are."""
-    return str(cast(dict[str, str], load_weights(name).manifest["sha256"])["model.safetensors"])
 
 
 def check_real(real: Path | None, bpm: float | None) -> None:

@@ -11,7 +11,6 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 import torch
 import tyro
@@ -19,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from kdphys.hub import sha256
-from train.card import all_learned, count_clips
+from train.card import all_learned, count_clips, recipes_of
 from train.loop import WEIGHTS, record_in
 
 logger = logging.getLogger(__name__)
@@ -75,13 +74,12 @@ def record_of(runs: Sequence[Path]) -> dict[str, object]:
     """Say of what the mean is: each run's own record, and all clips that any of them saw."""
     records = [record_in(run) for run in runs]
     seen = [learned for record in records for learned in all_learned(record)]
-    recipes = [recipe for one in seen for recipe in cast(list[object], one.get("data", []))]
     return {
         "mean_of": [
             {"sha256": sha256(run / WEIGHTS), "run": record}
             for run, record in zip(runs, records, strict=True)
         ],
-        "data": list({json.dumps(one, sort_keys=True): one for one in recipes}.values()),
+        "data": recipes_of(seen),
         "clips": count_clips(seen),
     }
 

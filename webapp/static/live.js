@@ -109,7 +109,6 @@ class Live {
   }
 
   async start() {
-    this.leave();
     this.halt();
     this.reset();
     this.setState("starting");
@@ -192,7 +191,6 @@ class Live {
   }
 
   stop() {
-    this.leave();
     this.halt();
     this.setState(this.samples.length ? "done" : "idle");
     this.say(this.samples.length ? "done" : "idle");
@@ -211,7 +209,6 @@ class Live {
   }
 
   fail(name, text = this.texts.status[name]) {
-    this.leave();
     this.halt();
     this.forgetRate();
     this.setState("failed");
@@ -223,6 +220,7 @@ class Live {
   }
 
   halt() {
+    this.leave();
     this.stream?.getTracks().forEach((track) => track.stop());
     this.stream = null;
     this.held = false;
