@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits
 from kdphys.ahead import ahead
 from kdphys.cadence import STILL, Stillness
 from kdphys.classical import skin_mean
-from kdphys.clip import MAX_GAP_S
+from kdphys.clip import LEAST_FPS, MAX_GAP_S, SPARSE, SPARSE_FPS, usual_fps
 from kdphys.errors import NoFaceError, TooShortError, VideoError
 from kdphys.runtime import FPS, Model, open_model
 from kdphys.stream import FaceStream
@@ -28,7 +28,6 @@ from kdphys.vitals import Vitals, measure_vitals
 
 MODELS = ("student", "teacher", "pos", "chrom", "green")
 LEAST_SECONDS = 6.0
-LEAST_SOURCE_FPS = 8.0
 CHUNK = 64  # grid crops that are handed to the networks at once
 SHOWN_CROPS = 8
 STRETCH = 300  # crops in a row that are kept, to show where the networks look
@@ -172,7 +171,7 @@ def compare(
             calibration=opened[name].calibration,
             key_times_s=watch.key_times(),
             colours=watch.colours(),
-            distrust=STILL if watch.is_still else None,
+            distrust=watch.distrust(),
         )
         now = time.perf_counter()
         network = wave.seconds
@@ -209,6 +208,7 @@ class _Watch:
         self.frames = self.with_face = self.steps = 0
         self.last_s = self._missing_s = 0.0
         self._gaps = 0
+        self._steps_s: list[float] = []
         self._keys: list[float] = []
         self._has_codec = False
         self._stillness = Stillness()
@@ -241,6 +241,8 @@ class _Watch:
                 waiting, first, opens = [], crops.first_step, False
             if crops.opens:
                 first, opens = crops.first_step, True
+            else:
+                self._steps_s.append(crops.step_s)
             waiting.extend(crops.pixels)
         if waiting:
             yield self._piece(waiting, first, opens=opens)
@@ -299,10 +301,12 @@ class _Watch:
         """Times of the key frames; None where there is no codec."""
         return np.array(self._keys) if self._has_codec else None
 
-    @property
-    def is_still(self) -> bool:
-        """Whether nothing but the encoder changes the picture."""
-        return self._stillness.is_still
+    def distrust(self) -> str | None:
+        """What speaks against any reading: nothing but the encoder changes, or pictures are few."""
+        if self._stillness.is_still:
+            return STILL
+        found = usual_fps(self._steps_s)
+        return SPARSE.format(found=found, needed=LEAST_FPS) if found < SPARSE_FPS else None
 
     def check(self) -> None:
         """Refuse what can't hold a pulse.
@@ -322,10 +326,10 @@ class _Watch:
                 f"{name} is {self.last_s:.1f} s long; a heart rate needs {LEAST_SECONDS:.0f} s. "
                 "Record for longer, and keep the face in view."
             )
-        if self.fps < LEAST_SOURCE_FPS:
+        if self.fps < LEAST_FPS:
             raise VideoError(
                 f"{name} has {self.fps:.1f} pictures a second; a pulse needs at least "
-                f"{LEAST_SOURCE_FPS:.0f}. Record with a higher frame rate (times are in seconds)."
+                f"{LEAST_FPS:.0f}. Record with a higher frame rate (times are in seconds)."
             )
         if not self.with_face:
             raise NoFaceError(

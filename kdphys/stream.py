@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdphys.classical import skin_mean
-from kdphys.clip import EvenGrid
+from kdphys.clip import LEAST_FPS, SPARSE, SPARSE_FPS, EvenGrid, usual_fps
 from kdphys.crop import crop_face
 from kdphys.face import FaceBox, FaceFinder, FaceTracker
 from kdphys.flicker import flickers
@@ -35,7 +35,9 @@ TOO_DARK, TOO_BRIGHT = 40.0, 235.0  # mean of its brightest colour, 0 to 255
 RECENT_S, RESTLESS = 2.0, 0.25  # how far a face goes in the last seconds, in its widths
 MOST_PLACES = 200  # of them that are remembered
 
-Hint = Literal["no face", "face lost", "too far", "too dark", "too bright", "restless", "flicker"]
+Hint = Literal[
+    "no face", "face lost", "too far", "too dark", "too bright", "restless", "sparse", "flicker"
+]
 
 Real = TypeVar("Real", np.float32, np.float64)
 
@@ -52,6 +54,8 @@ class FaceCrops:
     """A new segment begins here: nothing before it is to be remembered."""
     crop: NDArray[np.uint8]
     """The crop of this very frame. Shape (S, S, 3)."""
+    step_s: float
+    """Seconds since the frame before it in its segment; 0 where one opens."""
 
 
 class FaceStream:
@@ -66,6 +70,7 @@ class FaceStream:
         self._grid = EvenGrid(FPS)
         self._first_s: float | None = None
         self._step = 0
+        self._latest_s = -math.inf
         self._view: View | None = None
         self.box: FaceBox | None = None
         """Where the face is in the latest frame, or in the camera's picture of which that showed a
@@ -106,7 +111,9 @@ class FaceStream:
         if self._grid.split:
             self._step = round((self._grid.start_s - self._first_s) * FPS)
         first, self._step = self._step, self._step + len(pixels)
-        return FaceCrops(pixels, first, self._grid.split, crop)
+        step_s = 0.0 if self._grid.split else time_s - self._latest_s
+        self._latest_s = time_s
+        return FaceCrops(pixels, first, self._grid.split, crop, step_s)
 
     def step_at(self, time_s: float) -> int:
         """Grid step before a time."""
@@ -207,6 +214,8 @@ class LiveMeter:
         self._longer: Vitals | None = None
         self._longer_step = 0
         self._flickers = False
+        self._sparse: str | None = None
+        self._steps: deque[tuple[float, float]] = deque()
         self._crop: NDArray[np.uint8] | None = None
         self._places: deque[tuple[float, FaceBox]] = deque(maxlen=MOST_PLACES)
         self._recent: deque[NDArray[np.uint8]] = deque(maxlen=round(RECENT_CROPS_S * FPS))
@@ -235,6 +244,8 @@ class LiveMeter:
         way = np.array([place.centre for _, place in self._places])
         if np.ptp(way, axis=0).max() > RESTLESS * box.width:
             return "restless"
+        if self._sparse:
+            return "sparse"
         return "flicker" if self._flickers else None
 
     @property
@@ -295,7 +306,8 @@ class LiveMeter:
         if self.faces.found_again != seen_before:
             self._wave = np.full_like(self._wave, np.nan)
             self._colours = np.full_like(self._colours, np.nan)
-            self._longer, self._flickers = None, False
+            self._longer, self._flickers, self._sparse = None, False, None
+            self._steps.clear()
         return crops
 
     def _watch(self, pixels: NDArray[np.uint8]) -> None:
@@ -313,18 +325,31 @@ class LiveMeter:
         read = partial(measure_vitals, fps=FPS, calibration=self._model.calibration)
         wave = self._wave.astype(np.float64)
         colours = self._colours[-self._window :]
-        now = read(wave[-self._window :], colours=colours)
+        self._sparse = self._too_few(self._window)
+        now = read(wave[-self._window :], colours=colours, distrust=self._sparse)
         self._flickers = now.heart_rate.value is None and flickers(colours, FPS)
         if self._window == len(wave):
             return now
         if self._longer is None or self._end_step - self._longer_step >= LONGER_EVERY_S * FPS:
-            self._longer, self._longer_step = read(wave, colours=self._colours), self._end_step
+            few = self._too_few(len(wave))
+            self._longer = read(wave, colours=self._colours, distrust=few)
+            self._longer_step = self._end_step
         longer = self._longer
         return replace(now, rmssd=longer.rmssd, sdnn=longer.sdnn, respiration=longer.respiration)
 
+    def _too_few(self, steps: int) -> str | None:
+        """Why the pictures of the latest steps of the grid are too few, in words; None if not."""
+        latest_s = self._steps[-1][0] if self._steps else 0.0
+        found = usual_fps(step for at, step in self._steps if at > latest_s - steps / FPS)
+        return SPARSE.format(found=found, needed=LEAST_FPS) if found < SPARSE_FPS else None
+
     def _notice(self, crops: FaceCrops | None, time_s: float) -> None:
-        """Remember what the hint needs."""
+        """Remember what the hint needs, and how the pictures came."""
         self._crop = crops.crop if crops else None
+        if crops and crops.step_s:
+            self._steps.append((time_s, crops.step_s))
+        while self._steps and self._steps[0][0] < time_s - len(self._wave) / FPS:
+            self._steps.popleft()
         if self.faces.box:
             self._places.append((time_s, self.faces.box))
         while self._places and self._places[0][0] < time_s - RECENT_S:

@@ -216,7 +216,7 @@ def test_who_was_lost_a_moment_ago_keeps_the_place(monkeypatch):
     visit, turn = visits.admit(one)
     visits.admit(two)
     visits.leave(visit, turn)
-    with pytest.raises(RefusedError, match="busy"):
+    with pytest.raises(RefusedError, match="busy: 2 people"):
         visits.admit(Hello(SIDE, SIDE, "too-late-3"))
     assert visits.admit(one) == (visit, 1)
 

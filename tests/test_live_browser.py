@@ -251,6 +251,74 @@ HIDE = """(hidden) => {
 }"""
 
 
+# Pictures come 30 times a second for a minute, to a line that answers 12 of them a second.
+THIN = """async () => {
+  const { Pace } = await import("./live-files/pace.js");
+  const pace = new Pace(), sent = [];
+  let open = 0;
+  for (let picture = 0; picture < 60 * 30; picture++) {
+    open = Math.max(0, open - 12 / 30);
+    if (!pace.admits(picture / 30, open > 15)) continue;
+    open += 1;
+    sent.push(picture / 30);
+  }
+  const steps = sent.slice(1).map((timeS, at) => timeS - sent[at]);
+  const last = steps.slice(steps.length >> 1);
+  const free = new Pace();
+  const all = [...Array(300).keys()].filter((at) => free.admits(at / 30, false)).length;
+  const mean = last.reduce((sum, step) => sum + step, 0) / last.length;
+  return { mean, most: Math.max(...last), all };
+}"""
+
+
+def test_pictures_that_a_line_can_not_carry_are_left_out_evenly(sitter, address):
+    page = visit(sitter, address)
+    found = page.evaluate(THIN)
+    assert found["all"] == 300
+    assert 9 < 1 / found["mean"] < 12.5
+    assert found["most"] < 0.5  # no pauses that a pulse could hide in
+    page.close()
+
+
+def test_a_line_that_is_dead_without_being_closed_is_dialled_again(sitter, address):
+    page = visit(sitter, address)
+    part(page, "start").click()
+    wait_for_a_reading(page)
+    page.evaluate("kdphysLive.socket.send = () => {}")
+    page.wait_for_selector('[data-live="status"][data-kind="reconnecting"]', timeout=READ_MS)
+    before = page.evaluate("kdphysLive.samples.length")
+    page.wait_for_function(f"kdphysLive.samples.length > {before} + 60", timeout=READ_MS)
+    assert wait_for_a_reading(page) == true_bpm(page)
+    page.close()
+
+
+def test_a_camera_that_was_replaced_is_not_asked_for_again(sitter, address):
+    page = visit(sitter, address)
+    page.evaluate(
+        """() => {
+          const gone = new Option("An old camera", "0123456789abcdef", true, true);
+          document.querySelector('[data-live="camera"]').replaceChildren(gone);
+        }"""
+    )
+    part(page, "start").click()
+    wait_for_a_reading(page)
+    assert part(page, "camera").input_value() != "0123456789abcdef"
+    page.close()
+
+
+def test_a_session_that_ends_in_the_background_ends_its_worker(sitter, address):
+    page = visit(sitter, address)
+    part(page, "private").check()
+    part(page, "start").click()
+    wait_for_a_reading(page)
+    (worker,) = page.workers
+    page.evaluate(HIDE, True)
+    with worker.expect_event("close"):
+        page.evaluate("kdphysLive.fail('unplugged')")
+    assert not page.workers
+    page.close()
+
+
 @pytest.mark.parametrize("private", [False, True])
 def test_a_tab_in_the_background_waits_and_goes_on(sitter, address, private):
     page = visit(sitter, address)

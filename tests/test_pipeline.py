@@ -270,6 +270,16 @@ def test_a_wall_has_no_face(tmp_path):
         measure(write_npz(tmp_path / "wall.npz", wall, even_times(8, 10)))
 
 
+def test_pauses_between_pictures_take_the_reading_away(recording, tmp_path):
+    kept = [index for index in range(len(recording.pictures)) if index % 12 < 5]
+    pictures = [recording.pictures[index] for index in kept]
+    path = write_npz(tmp_path / "bursts.npz", pictures, recording.time_s[kept])
+    found = measure(path)
+    assert found.fps > 10
+    assert found.vitals.heart_rate.value is None
+    assert "pauses counted; a pulse needs 8" in str(found.vitals.heart_rate.reason)
+
+
 def test_too_few_pictures_a_second_are_refused(recording, tmp_path):
     kept = range(0, 300, 5)
     path = write_npz(
@@ -406,6 +416,40 @@ class TestLiveMeter:
         for index, picture in enumerate(recording.pictures[:40]):
             meter.push(change(picture), index / 25)
         assert meter.hint == hint
+
+    @pytest.mark.parametrize(
+        ("kept", "is_enough"),
+        [
+            (lambda index: index % 2 == 0, True),
+            (lambda index: index % 4 == 0, False),  # 6 a second
+            (lambda index: index % 8 == 0, False),
+            (lambda index: index % 12 < 5, False),  # 10 a second in the mean, with pauses
+        ],
+    )
+    def test_too_few_pictures_a_second_give_no_reading(self, recording, kept, is_enough):
+        meter, vitals = LiveMeter(), None
+        for index, picture in enumerate(recording.pictures):
+            if kept(index):
+                vitals = meter.push(picture, index / 25) or vitals
+        assert vitals is not None
+        if is_enough:
+            assert vitals.heart_rate.value == pytest.approx(recording.bpm, abs=3)
+            assert meter.hint is None
+        else:
+            assert vitals.heart_rate.value is None
+            assert "pictures of the face come a second" in str(vitals.heart_rate.reason)
+            assert vitals.rmssd.value is None
+            assert meter.hint == "sparse"
+
+    def test_pictures_that_come_fast_enough_again_are_read_again(self, recording):
+        meter, values = LiveMeter(window_s=6.0), {}
+        for index, picture in enumerate(recording.pictures):
+            if index > 100 or index % 8 == 0:
+                vitals = meter.push(picture, index / 25)
+                values |= {index / 25: vitals.heart_rate.value} if vitals else {}
+        assert {value for time_s, value in values.items() if time_s < 9} == {None}
+        assert list(values.values())[-1] == pytest.approx(recording.bpm, abs=3)
+        assert meter.hint is None
 
     def test_vitals_are_read_beside_the_colours_of_the_face(self, recording, monkeypatch):
         seen = []

@@ -138,6 +138,22 @@ def test_a_face_that_leaves_is_said_to_be_lost_and_found_again(page, film):
     assert hints[200] is None
 
 
+def test_too_few_pictures_are_told_alike(page, film):
+    view, meter = begin(page, film, "sparse"), LiveMeter(every_s=EVERY_S)
+    reasons = []
+    for number in range(0, 8 * 30, 7):
+        shot = Shot(number / FPS, view, shown(film[number], view))
+        here = page.tell(write_batch([shot]))
+        vitals = meter.push(shot.rgb, shot.time_s, shot.view)
+        assert here["hint"] == meter.hint
+        if vitals:
+            compare_vitals(told(vitals), here["vitals"])
+            reasons.append(str(vitals.heart_rate.reason))
+        view = View(*here["view"])
+    assert meter.hint == "sparse"
+    assert "Only 4 pictures of the face come a second" in reasons[-1]
+
+
 @pytest.mark.parametrize("scale", [0.28, 0.5, 1.6])
 def test_faces_far_and_near_are_found_alike(page, film, scale):
     picture = zoomed(film[0], scale)

@@ -301,7 +301,24 @@ def test_a_video_that_is_no_longer_shown_gives_no_answer(tmp_path, monkeypatch):
 
 @pytest.mark.usefixtures("library")
 def test_another_model_is_shown_without_measuring_again(found):
-    assert "whole-clip 3D network" in handlers.on_model(found, "teacher").hero
+    hero, *_ = handlers.on_model(found, "teacher", handlers.Chosen())
+    assert "whole-clip 3D network" in hero
+
+
+@pytest.mark.usefixtures("library")
+def test_a_model_chosen_before_a_video_is_measured_is_shown_when_it_is(tmp_path, monkeypatch):
+    chosen, face = handlers.Chosen(), str(tmp_path / "face.mp4")
+    answer = handlers.on_model(None, "teacher", chosen)
+    assert answer == (gr.skip(),) * len(handlers.Reading._fields)
+    measured = handlers.compare
+
+    def compare_while_another_is_chosen(*given, **also):
+        handlers.on_model(None, "teacher", chosen)
+        return measured(*given, **also)
+
+    monkeypatch.setattr(handlers, "compare", compare_while_another_is_chosen)
+    _, _, hero, *_ = handlers.on_measure(face, "student", chosen)
+    assert "whole-clip 3D network" in hero
 
 
 @pytest.mark.usefixtures("library")
@@ -343,9 +360,12 @@ def test_measuring_without_a_video_asks_for_one():
         handlers.on_measure(None, "student", handlers.Chosen())
 
 
-def test_an_expired_reading_says_so():
+@pytest.mark.usefixtures("library")
+def test_an_expired_reading_says_so(tmp_path):
+    chosen = handlers.Chosen()
+    handlers.on_measure(str(tmp_path / "face.mp4"), "student", chosen)
     with pytest.raises(gr.Error, match="expired"):
-        handlers.on_model(None, "student")
+        handlers.on_model(None, "teacher", chosen)
 
 
 def test_a_new_video_takes_the_old_reading_away():

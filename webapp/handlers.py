@@ -59,9 +59,14 @@ class Comparison(NamedTuple):
 
 @dataclass
 class Chosen:
-    """Which video a visitor's page shows: one that is still being measured may be another."""
+    """What a visitor chose: what is still being measured may be something else."""
 
     video: str | None = None
+    """Video that the page shows."""
+    model: str | None = None
+    """Whose reading is to be shown; None before anything was measured or chosen."""
+    measured: bool = False
+    """Whether the video was measured."""
 
     def is_still(self, video: Path) -> bool:
         """Tell whether it is this one, of which Gradio may have made a copy."""
@@ -77,7 +82,7 @@ def on_video(video: str | None, chosen: Chosen) -> tuple[Any, ...]:
     Returns:
         That the results are not to be seen, then the fields of `Choice`.
     """
-    chosen.video = video or ""
+    chosen.video, chosen.measured = video or "", False
     preview = cards.preview(video) if video else ""
     hero, looks = cards.placeholder(), distillation.no_looks()
     choice = Choice(preview=preview, hero=hero, crops="", looks=looks)
@@ -101,15 +106,24 @@ def on_measure(
         The measurements by model, that the results are to be seen, then the fields of `Reading`
         and of `Comparison`; nothing new if another video was chosen meanwhile.
     """
+    chosen.model = model
     with _said_in_a_toast():
         found = compare(_path(video), MODELS, progress=_told(progress))
     if not chosen.is_still(_path(video)):
         return (gr.skip(),) * (2 + len(Reading._fields) + len(Comparison._fields))
-    return found, gr.update(visible=True), *reading(found, model), *comparison(found)
+    chosen.measured = True
+    return found, gr.update(visible=True), *reading(found, chosen.model), *comparison(found)
 
 
-def on_model(found: Measurements | None, model: str) -> Reading:
-    """Show another model's reading of the video that was measured."""
+def on_model(found: Measurements | None, model: str, chosen: Chosen) -> tuple[Any, ...]:
+    """Show another model's reading of the video that was measured, or will be.
+
+    Returns:
+        The fields of `Reading`; nothing new if nothing was measured yet.
+    """
+    chosen.model = model
+    if found is None and not chosen.measured:
+        return (gr.skip(),) * len(Reading._fields)
     return reading(_still_there(found), model)
 
 

@@ -99,6 +99,7 @@ class Visit:
         """Begin anew: nothing of what was seen is remembered."""
         with self._busy:
             self.meter, self.view = meter, whole(self.hello.width, self.hello.height)
+            self._compared = None
 
     def _take(self, shots: list[Shot]) -> dict[str, object]:
         if self.view in self._asked:
@@ -231,8 +232,9 @@ class Visits:
         with self._lock:
             self.forget()
             known = self._all.get(hello.visit)
-            if self._is_full(known):
-                raise RefusedError(texts.LIVE_BUSY.format(visitors=self.open))
+            seated = self._seated()
+            if self._is_full(seated, known):
+                raise RefusedError(texts.LIVE_BUSY.format(visitors=len(seated)))
             if known and (known.hello.width, known.hello.height) == (hello.width, hello.height):
                 known.left_s = None
                 known.turn += 1
@@ -243,14 +245,17 @@ class Visits:
             self._all[hello.visit] = visit
             return visit, visit.turn
 
-    def _is_full(self, known: Visit | None) -> bool:
-        """Tell whether one more would slow the others down; who has a place keeps it."""
+    def _seated(self) -> list[Visit]:
+        """Those who have a place: their sockets are open, or were lost just now."""
         now_s = time.monotonic()
-        seated = [
+        return [
             visit
             for visit in self._all.values()
             if visit.left_s is None or now_s - visit.left_s < SEAT_S
         ]
+
+    def _is_full(self, seated: list[Visit], known: Visit | None) -> bool:
+        """Tell whether one more would slow the others down; who has a place keeps it."""
         if any(visit is known for visit in seated):
             return False
         waits = len(seated) > 0 and float(np.median(self._waits)) > MOST_WAIT_S

@@ -311,7 +311,7 @@ def _answer_clicks(source: Source, shown: Shown) -> None:
     ]
     switched = model.input(
         handlers.on_model,
-        [parts["found"], model],
+        [parts["found"], model, shown.chosen],
         reading,
         queue=False,
         show_progress="hidden",

@@ -5,12 +5,17 @@
 import { Averager, batch } from "./pixels.js";
 import { npz, save } from "./files.js";
 import { Trace, drawHistory } from "./drawing.js";
-import { PAUSED, PrivateSocket, isAble } from "./private/socket.js";
+import { Pace } from "./pace.js";
+import { PAUSED, PrivateSocket, endPrivate, isAble } from "./private/socket.js";
 
 const BATCH = 3; // pictures that are sent together
 const SEARCH_EVERY_S = 0.2; // between whole pictures while a face is looked for
 const MOST_WAITING = 400_000; // bytes that may wait for a slow network; more pictures are left out,
-const MOST_OPEN = 30; // as they are while so many have not been answered: the pulse is not to lag
+const MOST_OPEN = 30; // as they are while so many have not been answered: the pulse is not to lag,
+const MOST_LATE_S = 1; // or one for so long
+const MUTE_S = 10; // without an answer, after which a line is dead, though nobody closed it
+const DIAL_S = 15; // until the server lets a visitor in
+const PAUSE_S = 0.5; // between pictures, beyond which none were to come
 const MOST_RECORDED_S = 180;
 const RETRIES_S = [0.5, 1, 2, 4, 8];
 const STEP_S = 1 / 30;
@@ -67,7 +72,8 @@ class Live {
     this.lastS = -Infinity;
     this.firstS = null;
     this.searchedS = -Infinity;
-    this.open = []; // how many pictures each batch had that was not answered yet
+    this.open = []; // batches that were not answered yet: { pictures, sentS }
+    this.pace = new Pace();
     this.late = this.stepsBefore = this.heardS = 0;
     this.stats = { filmed: 0, sent: 0, lost: 0, lagsMs: [], stamps: [], arrivals: [] };
     this.trace.clear();
@@ -116,16 +122,7 @@ class Live {
     if (!navigator.mediaDevices?.getUserMedia) return this.fail("insecure");
     if (this.isPrivate && !isAble()) return this.fail("unable");
     try {
-      const chosen = this.part("camera").value;
-      this.stream = await navigator.mediaDevices.getUserMedia({
-        audio: false,
-        video: {
-          width: { ideal: 640 },
-          height: { ideal: 480 },
-          frameRate: { ideal: 30 },
-          ...(chosen ? { deviceId: { exact: chosen } } : { facingMode: "user" }),
-        },
-      });
+      this.stream = await this.openCamera();
     } catch (error) {
       if (error.name in this.texts.status) return this.fail(error.name);
       return this.failCamera(error);
@@ -135,9 +132,9 @@ class Live {
     this.video.srcObject = stream;
     try {
       await this.video.play();
-      await this.listCameras();
+      await this.listCameras(stream);
     } catch (error) {
-      return this.failCamera(error);
+      return stream === this.stream && this.failCamera(error);
     }
     if (stream !== this.stream) return; // stopped meanwhile
     this.setState("live");
@@ -147,11 +144,30 @@ class Live {
     this.show();
   }
 
-  async listCameras() {
+  // The chosen camera; any, where that one is gone and there is nothing to choose.
+  async openCamera() {
+    const open = (which) =>
+      navigator.mediaDevices.getUserMedia({
+        audio: false,
+        video: { width: { ideal: 640 }, height: { ideal: 480 }, frameRate: { ideal: 30 }, ...which },
+      });
+    const chosen = this.part("camera").value;
+    if (!chosen) return open({ facingMode: "user" });
+    try {
+      return await open({ deviceId: { exact: chosen } });
+    } catch (error) {
+      if (error.name !== "OverconstrainedError") throw error;
+      await this.listCameras();
+      if (!this.part("camera").hidden) throw error;
+      return open({ facingMode: "user" });
+    }
+  }
+
+  async listCameras(stream) {
     const cameras = (await navigator.mediaDevices.enumerateDevices()).filter(
       (device) => device.kind === "videoinput",
     );
-    const used = this.stream.getVideoTracks()[0].getSettings().deviceId;
+    const used = stream?.getVideoTracks()[0].getSettings().deviceId;
     this.part("camera").replaceChildren(
       ...cameras.map((camera, index) => new Option(camera.label || `Camera ${index + 1}`, camera.deviceId)),
     );
@@ -226,6 +242,7 @@ class Live {
     this.held = false;
     this.hint = this.bpm = null;
     this.hangUp(1000);
+    endPrivate(); // which outlives a pause: a session may end in a hidden tab
     this.video.srcObject = null;
     this.box = null;
     const over = this.part("over");
@@ -267,7 +284,7 @@ class Live {
   }
 
   connect(attempt) {
-    const socket = this.dial();
+    const socket = Object.assign(this.dial(), { attempt, dialledS: performance.now() / 1000 });
     this.socket = socket;
     if (this.isPrivate) this.say("loading");
     socket.addEventListener("open", () => {
@@ -276,19 +293,22 @@ class Live {
       socket.send(JSON.stringify({ width, height, visit: this.visit }));
     });
     socket.addEventListener("message", ({ data }) => this.hear(JSON.parse(data), socket));
-    socket.addEventListener("close", () => {
-      if (socket !== this.socket || !this.stream) return;
-      this.hangUp();
-      const again = socket.answered ? 0 : attempt;
-      if (again >= RETRIES_S.length) return this.fail("unreachable");
-      this.say("reconnecting");
-      this.retry = setTimeout(() => this.connect(again + 1), 1000 * RETRIES_S[again]);
-    });
+    socket.addEventListener("close", () => socket === this.socket && this.stream && this.dialAgain());
+  }
+
+  // The line is lost: wait, and try again. One that has served begins counting anew.
+  dialAgain() {
+    const attempt = this.socket.answered ? 0 : this.socket.attempt;
+    this.hangUp();
+    if (attempt >= RETRIES_S.length) return this.fail("unreachable");
+    this.say("reconnecting");
+    this.retry = setTimeout(() => this.connect(attempt + 1), 1000 * RETRIES_S[attempt]);
   }
 
   hear(said, socket) {
     if (socket !== this.socket) return;
     if (said.closed) {
+      socket.answered = true;
       if (said.again) return; // its close comes next, and with it another try
       return this.fail("closed", said.closed);
     }
@@ -362,8 +382,7 @@ class Live {
     if (searching && timeS - this.searchedS < SEARCH_EVERY_S) return;
     this.searchedS = timeS;
     this.stats.filmed += 1;
-    const open = this.open.reduce((sum, count) => sum + count, 0);
-    if (open >= MOST_OPEN || this.socket.bufferedAmount > MOST_WAITING) {
+    if (!this.pace.admits(timeS, this.isFull)) {
       this.stats.lost += 1;
       return;
     }
@@ -372,13 +391,20 @@ class Live {
     this.shots.push(shot);
     this.stats.stamps.push(timeS);
     if (this.recording?.open && !searching) this.keep(shot);
-    if (searching || this.shots.length >= BATCH) this.send();
+    if (searching || this.pace.stepS || this.shots.length >= BATCH) this.send();
+  }
+
+  // Whether too much of what was sent has not been answered.
+  get isFull() {
+    const open = this.open.reduce((sum, { pictures }) => sum + pictures, 0);
+    const lateS = this.open.length ? performance.now() / 1000 - this.open[0].sentS : 0;
+    return open >= MOST_OPEN || lateS > MOST_LATE_S || this.socket.bufferedAmount > MOST_WAITING;
   }
 
   send() {
     this.socket.send(batch(this.shots));
     this.stats.sent += this.shots.length;
-    this.open.push(this.shots.length);
+    this.open.push({ pictures: this.shots.length, sentS: performance.now() / 1000 });
     this.shots = [];
   }
 
@@ -413,9 +439,10 @@ class Live {
     }
   }
 
-  // A rate that nothing comes after is not left standing.
+  // A rate that nothing comes after is not left standing, nor a line that is dead.
   watch(nowS) {
     if (document.hidden) return;
+    if (this.isDead(nowS)) this.dialAgain();
     if (this.bpm && nowS - this.heardS > STALE_S) {
       this.forgetRate();
       if (!this.saying) this.say(null);
@@ -423,6 +450,13 @@ class Live {
     const isBlind = Number.isFinite(this.lastS) && nowS - this.lastS > STALE_S;
     if (isBlind && !this.saying) this.say("blind");
     else if (!isBlind && this.saying?.name === "blind") this.say(null);
+  }
+
+  // Whether the other side says nothing where it should. A worker may load for long.
+  isDead(nowS) {
+    if (!this.socket) return false;
+    if (!this.view) return !this.isLocal && nowS - this.socket.dialledS > DIAL_S;
+    return this.open.length > 0 && nowS - Math.max(this.heardS, this.open[0].sentS) > MUTE_S;
   }
 
   take({ vitals, network_ms: networkMs, time_s: timeS }) {
@@ -445,8 +479,9 @@ class Live {
     this.part("lag").textContent = `${Math.round(lags[lags.length >> 1])} ms`;
     const taken = this.stats.stamps.slice(-60);
     const stepsS = taken.slice(1).map((stamp, index) => stamp - taken[index]);
-    stepsS.sort((one, other) => one - other);
-    if (stepsS.length) this.part("filmed").textContent = `${(1 / stepsS[stepsS.length >> 1]).toFixed(0)} fps`;
+    const seenS = stepsS.filter((stepS) => stepS < PAUSE_S);
+    const fps = seenS.length / seenS.reduce((sum, stepS) => sum + stepS, 0);
+    if (seenS.length) this.part("filmed").textContent = `${fps.toFixed(0)} fps`;
     if (networkMs) this.part("network").textContent = `${networkMs.toFixed(2)} ms`;
     drawHistory(this.part("history"), this.readings);
   }

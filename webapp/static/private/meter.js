@@ -1,8 +1,8 @@
 // Pictures in, vitals out: FaceStream and LiveMeter of kdphys/stream.py. Time is the stamp of each
 // picture; one meter serves one person.
 
-import { EvenGrid } from "./clip.js";
-import { K } from "./constants.js";
+import { EvenGrid, usualFps } from "./clip.js";
+import { fill, K } from "./constants.js";
 import { centreOf, cropFace, widthOf } from "./crop.js";
 import { FaceTracker } from "./face.js";
 import { flickers } from "./flicker.js";
@@ -17,6 +17,7 @@ class FaceStream {
     this.grid = new EvenGrid(K.runtime.FPS);
     this.firstS = null;
     this.step = 0;
+    this.latestS = -Infinity;
     this.view = null;
     this.box = null; // in the latest picture of the camera
   }
@@ -36,7 +37,9 @@ class FaceStream {
     if (this.grid.split) this.step = rounded((this.grid.startS - this.firstS) * K.runtime.FPS);
     const firstStep = this.step;
     this.step += crops.length;
-    return { crops, firstStep, opens: this.grid.split, crop };
+    const stepS = this.grid.split ? 0 : timeS - this.latestS; // since the picture before
+    this.latestS = timeS;
+    return { crops, firstStep, opens: this.grid.split, crop, stepS };
   }
 
   stepAt(timeS) {
@@ -59,6 +62,8 @@ export class Meter {
     this.longer = null;
     this.longerStep = 0;
     this.flickers = false;
+    this.sparse = null;
+    this.steps = []; // [time, seconds since the picture before]
     this.crop = null;
     this.places = []; // [time, box]
     this.recent = []; // crops that another model can be shown
@@ -94,6 +99,8 @@ export class Meter {
     this.colours.fill(NaN);
     this.longer = null;
     this.flickers = false;
+    this.sparse = null;
+    this.steps = [];
   }
 
   // The samples since the last call, as far as they are remembered.
@@ -118,6 +125,7 @@ export class Meter {
       return Math.max(...along) - Math.min(...along);
     });
     if (Math.max(...ways) > K.stream.RESTLESS * widthOf(box)) return "restless";
+    if (this.sparse) return "sparse";
     return this.flickers ? "flicker" : null;
   }
 
@@ -139,19 +147,32 @@ export class Meter {
     const { FPS } = K.runtime;
     const { calibration } = K.student;
     const colours = this.colours.slice(-3 * this.window);
-    const now = measureVitals(this.wave.slice(-this.window), FPS, calibration, colours);
+    this.sparse = this.tooFew(this.window);
+    const now = measureVitals(this.wave.slice(-this.window), FPS, calibration, colours, this.sparse);
     this.flickers = now.heart_rate.value === null && flickers(colours, FPS);
     if (!this.longer || this.endStep - this.longerStep >= K.stream.LONGER_EVERY_S * FPS) {
-      this.longer = measureVitals(this.wave, FPS, calibration, this.colours);
+      const few = this.tooFew(this.wave.length);
+      this.longer = measureVitals(this.wave, FPS, calibration, this.colours, few);
       this.longerStep = this.endStep;
     }
     const { rmssd, sdnn, respiration } = this.longer;
     return { ...now, rmssd, sdnn, respiration };
   }
 
-  // Remember what the hint needs.
+  // Why the pictures of the latest steps of the grid are too few, in words; null if they are not.
+  tooFew(steps) {
+    const latestS = this.steps.at(-1)?.[0] ?? 0;
+    const since = latestS - steps / K.runtime.FPS;
+    const found = usualFps(this.steps.filter(([at]) => at > since).map(([, stepS]) => stepS));
+    return found < K.clip.SPARSE_FPS ? fill(K.clip.SPARSE, { found, needed: K.clip.LEAST_FPS }) : null;
+  }
+
+  // Remember what the hint needs, and how the pictures came.
   notice(found, timeS) {
     this.crop = found?.crop ?? null;
+    if (found?.stepS) this.steps.push([timeS, found.stepS]);
+    while (this.steps.length && this.steps[0][0] < timeS - this.wave.length / K.runtime.FPS)
+      this.steps.shift();
     if (this.faces.box) this.places.push([timeS, this.faces.box]);
     if (this.places.length > K.stream.MOST_PLACES) this.places.shift();
     while (this.places.length && this.places[0][0] < timeS - K.stream.RECENT_S) this.places.shift();

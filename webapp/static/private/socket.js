@@ -34,7 +34,7 @@ export class PrivateSocket extends EventTarget {
 
   close(code) {
     this.readyState = WebSocket.CLOSED;
-    if (code !== PAUSED && current === this) end();
+    if (code !== PAUSED && current === this) endPrivate();
   }
 }
 
@@ -47,7 +47,7 @@ function begun() {
   const fresh = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
   const hear = (said) => {
     if (fresh !== worker) return; // of a session that has ended
-    if ("failed" in said) end(); // while paused, too: the next socket begins anew
+    if ("failed" in said) endPrivate(); // while paused, too: the next socket begins anew
     current.hear(said);
   };
   fresh.onmessage = ({ data }) => hear(data);
@@ -55,7 +55,8 @@ function begun() {
   return fresh;
 }
 
-function end() {
+// The session is over: nothing of it is to be remembered.
+export function endPrivate() {
   worker?.terminate();
   worker = null;
 }

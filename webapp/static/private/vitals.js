@@ -11,19 +11,18 @@ import { trackRate, windowSpectra } from "./pulse.js";
 // { heart_rate, rmssd, sdnn, respiration } of a pulse wave (Float64Array, NaN where there is no face),
 // each { value, unit, quality, reason } with a null for what there is not.
 //
-// `calibration` is the network's; `colours` (Float64Array, 3 a sample: see flicker.js) tell the light.
-export function measureVitals(wave, fps, calibration, colours = null) {
+// `calibration` is the network's; `colours` (Float64Array, 3 a sample: see flicker.js) tell the light;
+// `distrust` is what else speaks against any reading, in words.
+export function measureVitals(wave, fps, calibration, colours = null, distrust = null) {
   const { LEAST_SECONDS, LEAST_QUALITY, DISTRUST } = K.vitals;
   const heard = wave.map((value) => (Number.isFinite(value) ? value : NaN));
   const unusable = whyUnusable(heard, fps);
   if (unusable) return nothing(unusable);
   const kept = bandpassRuns(heard, fps, K.pulse.WAVE_BAND_HZ, LEAST_SECONDS);
   const rate = readRate(kept, fps, calibration);
-  let blame = null;
-  if (colours && rate.quality >= LEAST_QUALITY && isGrey(colours, fps, rate.bpm)) {
-    rate.quality /= DISTRUST;
-    blame = K.flicker.GREY_LIGHT;
-  }
+  const isLight = colours && rate.quality >= LEAST_QUALITY && isGrey(colours, fps, rate.bpm);
+  const blame = distrust ?? (isLight ? K.flicker.GREY_LIGHT : null);
+  if (blame) rate.quality /= DISTRUST;
   if (rate.quality < LEAST_QUALITY) return doubtful(rate, blame ?? doubt(rate.features));
   const beats = findBeats(kept, fps, rate.bpm);
   const found = intervals(beats);
