@@ -1,4 +1,4 @@
-"""The comparison with open-rppg, of which a stand-in answers here."""
+"""The comparison with other packages, of which stand-ins answer here."""
 
 import json
 import sys
@@ -26,14 +26,29 @@ class Model:
 """
 
 
+METHODS = """
+class VitalLens:
+    def __init__(self, method, export_to_json):
+        self.method = method
+    def __call__(self, pictures, fps):
+        assert pictures.ndim == 4 and pictures.dtype == "uint8"
+        if self.method == "g":
+            return []
+        rate = {"value": 2 * fps, "confidence": 1.0} if self.method == "pos" else {}
+        return [{"vitals": {"heart_rate": rate} if rate else {}}]
+"""
+
+
 @pytest.fixture
 def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RivalsJob:
-    """Two clips of 8 s, and a package of open-rppg's name that says ten times their length."""
+    """Two clips of 8 s, and packages of the others' names that say something known of them."""
     (tmp_path / "rppg.py").write_text(STAND_IN)
+    (tmp_path / "vitallens.py").write_text(METHODS)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     return RivalsJob(
-        Path(sys.executable), models=("loud", "silent"), clips=2, seconds=8.0, out=tmp_path / "out"
-    )
+        python=Path(sys.executable), clips=2, seconds=8.0, out=tmp_path / "out",
+        models=("loud", "silent", "vitallens POS", "vitallens CHROM", "vitallens G"),
+    )  # fmt: skip
 
 
 def test_rivals_read_the_very_same_clips(job, tmp_path):
@@ -45,12 +60,15 @@ def test_rivals_read_the_very_same_clips(job, tmp_path):
     assert found["models"]["silent"]["sure"] == 0
     assert found["models"]["silent"]["MAE"] is None
     assert found["models"]["silent"]["within 3"] == 0
+    assert found["said"]["vitallens POS"]["bpm"] == pytest.approx([60, 60], abs=0.1)
+    assert found["said"]["vitallens CHROM"]["bpm"] == [None, None]
+    assert found["said"]["vitallens G"]["quality"] == [None, None]
     assert "| silent |" in (tmp_path / "out" / "rivals.md").read_text()
 
 
-def test_an_environment_without_open_rppg_says_so(job, tmp_path):
+def test_an_environment_without_a_package_says_so(job, tmp_path):
     (tmp_path / "rppg.py").write_text("raise ImportError('no rppg here')")
-    with pytest.raises(RuntimeError, match=r"(?s)could not run loud of open-rppg.*no rppg here"):
+    with pytest.raises(RuntimeError, match=r"(?s)could not run loud.*no rppg here"):
         main(job)
 
 

@@ -1,9 +1,11 @@
-"""Beside networks that learned from real faces: `python train/rivals.py --python VENV/bin/python`.
+"""Beside other packages that read a pulse: `python train/rivals.py --python VENV/bin/python`.
 
-The PyPI package open-rppg carries public architectures with weights of its own, whose terms are not
-clear, so they are compared with and nothing else. It needs other versions of what KDPhys needs, and
-lives in an environment of its own: `python -m venv VENV && VENV/bin/pip install open-rppg==0.1.1`.
-Both get the very same pictures, find the face by themselves, and say a rate.
+The PyPI package open-rppg carries public architectures with weights that learned from real faces.
+Their terms are not clear, so they are compared with and nothing else. The package vitallens carries
+classical methods with a face detector and a signal stage of its own. They need other versions of
+what KDPhys needs, and live in an environment of their own: `python -m venv VENV && VENV/bin/pip
+install open-rppg==0.1.1 vitallens==0.6.2 psutil`. All get the very same pictures, find the face by
+themselves, and say a rate.
 """
 
 import json
@@ -33,15 +35,16 @@ SEED = 5_000_000  # of no other clips
 SIDE = 256  # of the pictures, in pixels
 VIEW = 2.2  # half their width in face units
 SURE = 0.5  # quality of a signal above which the rivals work out variability
+CLASSICAL = "vitallens "  # how the names of its methods begin here
 OURS = ("student", "teacher")
-RIVAL = """
-import json, os, sys, time
+PICTURES = """
+import json, logging, os, sys, time
 os.environ.setdefault("KERAS_BACKEND", "jax")
 began = time.perf_counter()
-import logging
 logging.disable(logging.WARNING)
 import av, numpy as np
-from rppg import Model
+
+asked = json.loads(sys.argv[1])
 
 def frames(path):
     if path.endswith(".npz"):
@@ -52,9 +55,16 @@ def frames(path):
         for frame in source.decode(video=0):
             yield frame.to_ndarray(format="rgb24"), frame.time
 
-asked = json.loads(sys.argv[1])
+def say(bpm, quality, began, count):
+    ms = 1000 * (time.perf_counter() - began) / count
+    row = {"bpm": bpm, "quality": quality, "ms": ms}
+    row = {name: None if value is None else float(value) for name, value in row.items()}
+    print("ROW", json.dumps(row), flush=True)
+"""
+NETWORKS = """
+from rppg import Model
+
 model = Model(asked["model"])
-load_s = time.perf_counter() - began
 for clip in asked["clips"]:
     count, began = 0, time.perf_counter()
     with model:
@@ -62,10 +72,19 @@ for clip in asked["clips"]:
             model.update_frame(picture, float(time_s) / clip["speed"])
             count += 1
     found = model.hr(return_hrv=False) or {}
-    spent = time.perf_counter() - began
-    row = {"bpm": found.get("hr"), "quality": found.get("SQI"), "ms": 1000 * spent / count}
-    row = {name: None if value is None else float(value) for name, value in row.items()}
-    print("ROW", json.dumps({**row, "load_s": load_s}), flush=True)
+    say(found.get("hr"), found.get("SQI"), began, count)
+"""
+METHODS = """
+from vitallens import VitalLens
+
+method = VitalLens(method=asked["model"], export_to_json=False)
+for clip in asked["clips"]:
+    began = time.perf_counter()
+    pictures, times = zip(*frames(clip["path"]))
+    fps = clip["speed"] * (len(times) - 1) / float(times[-1] - times[0])
+    faces = method(np.stack(pictures), fps=fps)
+    found = faces[0]["vitals"].get("heart_rate", {}) if faces else {}
+    say(found.get("value"), found.get("confidence"), began, len(times))
 """
 
 Array = NDArray[np.float64]
@@ -73,12 +92,15 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class RivalsJob:
-    """Compare with open-rppg."""
+    """Compare with open-rppg and vitallens."""
 
     python: Path
-    """Interpreter of an environment in which open-rppg is installed."""
-    models: tuple[str, ...] = ("FacePhys.rlap", "ME-flow.rlap", "PhysNet.rlap", "TSCAN.rlap")
-    """Which of its models, by its names for them."""
+    """Interpreter of an environment in which both are installed."""
+    models: tuple[str, ...] = (
+        "FacePhys.rlap", "ME-flow.rlap", "PhysNet.rlap", "TSCAN.rlap",
+        "vitallens POS", "vitallens CHROM", "vitallens G",
+    )  # fmt: skip
+    """Which of open-rppg's models, by its names for them, and which of vitallens' methods."""
     clips: int = 30
     """Synthetic clips of 20 s at difficulty 1."""
     seconds: float = 20.0
@@ -190,19 +212,21 @@ def _ours(model: str, trials: list[Trial]) -> Said:
 
 
 def _rival(python: Path, model: str, trials: list[Trial]) -> Said:
-    """Let a model of open-rppg read every trial, in one process of its own.
+    """Let another package's model read every trial, in one process of its own.
 
     Raises:
         RuntimeError: It failed; what it said is in the message.
     """
     clips = [{"path": str(trial.path), "speed": trial.speed} for trial in trials]
-    asked = json.dumps({"model": model, "clips": clips})
+    name = model.removeprefix(CLASSICAL)
+    asked = json.dumps({"model": name if name == model else name.lower(), "clips": clips})
+    program = PICTURES + (NETWORKS if name == model else METHODS)
     done = subprocess.run(
-        [str(python), "-c", RIVAL, asked], capture_output=True, text=True, check=False
+        [str(python), "-c", program, asked], capture_output=True, text=True, check=False
     )
     rows = [json.loads(line[4:]) for line in done.stdout.splitlines() if line.startswith("ROW ")]
     if done.returncode or len(rows) != len(trials):
-        raise RuntimeError(f"{python} could not run {model} of open-rppg: {done.stderr[-800:]}")
+        raise RuntimeError(f"{python} could not run {model}: {done.stderr[-800:]}")
     columns = ([row[name] for row in rows] for name in ("bpm", "quality", "ms"))
     return Said(*(np.array(column, np.float64) for column in columns))
 
@@ -234,14 +258,16 @@ def _plain(values: Array) -> list[float | None]:
 
 def _page(table: Mapping[str, Mapping[str, float | None]], job: RivalsJob) -> str:
     lines = [
-        "# Beside networks that learned from real faces",
+        "# Beside other packages",
         "",
         f"Made by `python train/rivals.py` on {platform.machine()}. {job.clips} synthetic clips of",
         f"{job.seconds:g} s at difficulty 1, {SIDE} pixels wide: of the world that KDPhys learned",
-        "from, other people and seeds, so they favour it; the others are models of open-rppg with",
-        "its weights. Errors in bpm, whatever the confidence; sure is a quality of at least",
-        f"{SURE:g} by each one's own measure. Milliseconds a frame from the file to the rate, the",
-        "face's detection included, with all cores.",
+        "from, other people and seeds, so they favour it; the others are networks of open-rppg",
+        "with its weights, which learned from real faces, and classical methods of vitallens.",
+        "Errors in bpm of those that gave a number, whatever the confidence; where there is none,",
+        f"it is not within 3. Sure is a quality of at least {SURE:g} by each one's own measure.",
+        "Milliseconds a frame from the file to the rate, the face's detection included, with all",
+        "cores; vitallens gets all pictures at once and looks for the face once a second.",
         "",
     ]
     if job.real_bpm is not None:
