@@ -60,6 +60,7 @@ def train_student(
     schedule: Schedule = SHORT,
     start: Path | None = None,
     store: ClipStore = STORE,
+    teacher: Path | None = None,
 ) -> Path:
     """Train a small run; the plug is pulled before step `stop_at`."""
     torch.manual_seed(1)
@@ -83,6 +84,7 @@ def train_student(
             config=TinyRun(schedule),
             lag=12,
             start=start,
+            teacher=teacher,
         )
     )
     return out / "model.safetensors"

@@ -124,6 +124,8 @@ def test_a_folder_keeps_to_the_run_that_was_begun_in_it(tmp_path):
         train_student(tmp_path, store=replace(STORE, sha256="e" * 64))
     with pytest.raises(ValueError, match="its start_sha256 is None"):
         train_student(tmp_path, start=tmp_path)
+    with pytest.raises(ValueError, match="its teacher_sha256 is None"):
+        train_student(tmp_path, teacher=tmp_path)
     assert (tmp_path / "run.json").read_text() == record
     assert train_student(tmp_path, schedule=replace(SHORT, log_every=3)).read_bytes() == weights
     assert (tmp_path / "run.json").read_text() == record

@@ -253,6 +253,7 @@ def main(config: DistillRun) -> None:
             out=config.out,
             config=config,
             start=config.start,
+            teacher=config.teacher,
             lag=config.model.lag,
         )
     )

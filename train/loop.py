@@ -32,6 +32,7 @@ that is done, in [0, 1)."""
 WEIGHTS = "model.safetensors"
 MAY_CHANGE = ("save_every", "check_every", "log_every", "threads")  # in a run that goes on
 BESIDE = ("data", "check", "teacher", "out", "start", "runs", "arms", "seeds")  # where, what else
+WHAT_IT_LEARNS_FROM = ("data_sha256", "clips", "start_sha256", "teacher_sha256")
 PACKAGES = ("torch", "numpy", "accelerate", "av", "opencv-contrib-python")
 
 
@@ -103,6 +104,8 @@ class Run:
     """Frames by which the model's wave comes late."""
     start: Path | None = None
     """Folder whose model.safetensors the model begins with; none begins with random weights."""
+    teacher: Path | None = None
+    """Folder of the teacher that the loss listens to, if there is one."""
     learner: nn.Module | None = None
     """The model with layers that only training needs, for the loss; none is the model."""
 
@@ -306,7 +309,7 @@ def _identity(facts: Mapping[str, object]) -> dict[str, object]:
             flat[part] = value
     for name in MAY_CHANGE:
         flat.pop(f"schedule.{name}", None)
-    kept = {name: facts.get(name) for name in ("data_sha256", "clips", "start_sha256")}
+    kept = {name: facts.get(name) for name in WHAT_IT_LEARNS_FROM}
     return kept | flat
 
 
@@ -396,6 +399,7 @@ def describe_run(run: Run, processes: int) -> dict[str, object]:
         "data": [without_folders(recipe) for recipe in run.store.recipes],
         "clips": len(run.store),
         "start_sha256": sha256(run.start / WEIGHTS) if run.start else None,
+        "teacher_sha256": sha256(run.teacher / WEIGHTS) if run.teacher else None,
         "start": _learned(record_in(run.start)) if run.start else None,
         "parameters": sum(weight.numel() for weight in run.model.parameters()),
         "processes": processes,
