@@ -6,7 +6,6 @@ time step.
 """
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,17 +13,9 @@ from numpy.typing import NDArray
 
 from kdphys.crop import FaceBox, crop_face
 
-__all__ = ["Clip", "EvenGrid", "FaceBox", "crop_face", "usual_fps"]
+__all__ = ["Clip", "EvenGrid", "FaceBox", "crop_face"]
 
 MAX_GAP_S = 0.5  # frames further apart than this are not joined by interpolation
-LEAST_FPS = 8.0  # of a source whose pulse can be read
-SPARSE_FPS = 7.5  # below, the usual rate of a source is too low: 8 that jitter are not
-
-SPARSE = (
-    "Only {found:.0f} pictures of the face come a second, pauses counted; a pulse needs "
-    "{needed:.0f}. More light lets a camera film faster, and a quicker line or fewer other "
-    "programs lose fewer pictures."
-)
 
 
 @dataclass(frozen=True)
@@ -42,23 +33,6 @@ class Clip:
             raise ValueError(f"pixels.shape={shape} must be (T, S, S, 3)")
         if not self.fps > 0:
             raise ValueError(f"fps={self.fps} must be above 0")
-
-
-def usual_fps(steps_s: Iterable[float]) -> float:
-    """Pictures a second around a moment picked at random.
-
-    A mean counts pictures, and so hides pauses: three in a row and then none for 0.4 s are 6 a
-    second in the mean, but nearly all the time goes by in steps of 0.4 s, which tell no more of a
-    pulse than 2.6 a second do.
-
-    Args:
-        steps_s: Seconds from each picture to the next, all above 0.
-
-    Returns:
-        The rate in Hz; infinite where there is no step.
-    """
-    steps = list(steps_s)
-    return sum(steps) / sum(step * step for step in steps) if steps else math.inf
 
 
 class EvenGrid:

@@ -19,11 +19,13 @@ from threadpoolctl import threadpool_limits
 from kdphys.ahead import ahead
 from kdphys.cadence import STILL, Stillness
 from kdphys.classical import skin_mean
-from kdphys.clip import LEAST_FPS, MAX_GAP_S, SPARSE, SPARSE_FPS, usual_fps
+from kdphys.clip import MAX_GAP_S
 from kdphys.errors import NoFaceError, TooShortError, VideoError
 from kdphys.runtime import FPS, Model, open_model
+from kdphys.sparse import LEAST_FPS, SPARSE_FPS, PictureSteps
 from kdphys.stream import FaceStream
 from kdphys.video import Frame, probe, read_frames
+from kdphys.vitals import LEAST_SECONDS as LEAST_STRETCH_S
 from kdphys.vitals import Vitals, measure_vitals
 
 MODELS = ("student", "teacher", "pos", "chrom", "green")
@@ -163,7 +165,7 @@ def compare(
     results = {}
     for name, wave in waves.items():
         wave.end()
-        values = wave.joined(watch.steps)
+        values, few = watch.without_sparse(wave.joined(watch.steps))
         signal_began = time.perf_counter()
         vitals = measure_vitals(
             values.astype(np.float64),
@@ -171,7 +173,7 @@ def compare(
             calibration=opened[name].calibration,
             key_times_s=watch.key_times(),
             colours=watch.colours(),
-            distrust=watch.distrust(),
+            distrust=STILL if watch.is_still else few,
         )
         now = time.perf_counter()
         network = wave.seconds
@@ -208,7 +210,8 @@ class _Watch:
         self.frames = self.with_face = self.steps = 0
         self.last_s = self._missing_s = 0.0
         self._gaps = 0
-        self._steps_s: list[float] = []
+        self._pictures = PictureSteps()
+        self._sparse_s = 0.0
         self._keys: list[float] = []
         self._has_codec = False
         self._stillness = Stillness()
@@ -241,8 +244,8 @@ class _Watch:
                 waiting, first, opens = [], crops.first_step, False
             if crops.opens:
                 first, opens = crops.first_step, True
-            else:
-                self._steps_s.append(crops.step_s)
+            if crops.step_s:
+                self._pictures.push(crops.time_s, crops.step_s)
             waiting.extend(crops.pixels)
         if waiting:
             yield self._piece(waiting, first, opens=opens)
@@ -301,12 +304,17 @@ class _Watch:
         """Times of the key frames; None where there is no codec."""
         return np.array(self._keys) if self._has_codec else None
 
-    def distrust(self) -> str | None:
-        """What speaks against any reading: nothing but the encoder changes, or pictures are few."""
-        if self._stillness.is_still:
-            return STILL
-        found = usual_fps(self._steps_s)
-        return SPARSE.format(found=found, needed=LEAST_FPS) if found < SPARSE_FPS else None
+    @property
+    def is_still(self) -> bool:
+        """Whether nothing but the encoder changes the picture."""
+        return self._stillness.is_still
+
+    def without_sparse(self, wave: NDArray[np.float32]) -> tuple[NDArray[np.float32], str | None]:
+        """Leave out of a wave what too few pictures tell; say why, if nothing else is left."""
+        whole = wave.astype(np.float64)
+        kept, why = self._pictures.without_sparse(whole, self.steps, FPS, LEAST_STRETCH_S)
+        self._sparse_s = float(np.isfinite(wave).sum() - np.isfinite(kept).sum()) / FPS
+        return kept.astype(np.float32), why
 
     def check(self) -> None:
         """Refuse what can't hold a pulse.
@@ -326,7 +334,7 @@ class _Watch:
                 f"{name} is {self.last_s:.1f} s long; a heart rate needs {LEAST_SECONDS:.0f} s. "
                 "Record for longer, and keep the face in view."
             )
-        if self.fps < LEAST_FPS:
+        if self.fps < SPARSE_FPS:
             raise VideoError(
                 f"{name} has {self.fps:.1f} pictures a second; a pulse needs at least "
                 f"{LEAST_FPS:.0f}. Record with a higher frame rate (times are in seconds)."
@@ -388,6 +396,11 @@ class _Watch:
         if self._missing_s:
             notes.append(
                 f"The recording has gaps of {self._missing_s:.1f} s in all, which were not read."
+            )
+        if self._sparse_s:
+            notes.append(
+                f"For {self._sparse_s:.1f} s pictures came too seldom, which was not read; a pulse "
+                f"needs {LEAST_FPS:.0f} a second, pauses counted."
             )
         if self.fps < 14:
             notes.append(

@@ -8,18 +8,18 @@ import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kdphys.classical import skin_mean
-from kdphys.clip import LEAST_FPS, SPARSE, SPARSE_FPS, EvenGrid, usual_fps
+from kdphys.clip import EvenGrid
 from kdphys.crop import crop_face
 from kdphys.face import FaceBox, FaceFinder, FaceTracker
 from kdphys.flicker import flickers
 from kdphys.runtime import FPS, SIZE, Model, ModelFacts, Session, open_model
+from kdphys.sparse import REACH_S, SPARSE_FPS, PictureSteps
 from kdphys.view import View
 from kdphys.vitals import LEAST_SECONDS, Reading, Vitals, measure_vitals
 
@@ -34,6 +34,7 @@ TOO_FAR_PX = 45.0  # width of a face in the camera's picture
 TOO_DARK, TOO_BRIGHT = 40.0, 235.0  # mean of its brightest colour, 0 to 255
 RECENT_S, RESTLESS = 2.0, 0.25  # how far a face goes in the last seconds, in its widths
 MOST_PLACES = 200  # of them that are remembered
+COMPARED_PX = 128  # about so many points of a picture's side tell whether it is the one before
 
 Hint = Literal[
     "no face", "face lost", "too far", "too dark", "too bright", "restless", "sparse", "flicker"
@@ -54,8 +55,11 @@ class FaceCrops:
     """A new segment begins here: nothing before it is to be remembered."""
     crop: NDArray[np.uint8]
     """The crop of this very frame. Shape (S, S, 3)."""
-    step_s: float
-    """Seconds since the frame before it in its segment; 0 where one opens."""
+    time_s: float
+    """When that was taken, counted from the first frame of the recording."""
+    step_s: float | None
+    """Seconds since the last other picture of its segment; None where one opens or the picture is
+    the one before again, as where a slow source is shown fast."""
 
 
 class FaceStream:
@@ -70,7 +74,8 @@ class FaceStream:
         self._grid = EvenGrid(FPS)
         self._first_s: float | None = None
         self._step = 0
-        self._latest_s = -math.inf
+        self._new_s = -math.inf
+        self._seen: NDArray[np.uint8] | None = None
         self._view: View | None = None
         self.box: FaceBox | None = None
         """Where the face is in the latest frame, or in the camera's picture of which that showed a
@@ -98,6 +103,7 @@ class FaceStream:
         """
         if self._first_s is None:
             self._first_s = time_s
+        repeats = self._repeats(rgb, view)
         self._show(view)
         box = self._tracker.update(rgb, time_s)
         self.box = view.in_camera(box) if box and view else box
@@ -111,13 +117,24 @@ class FaceStream:
         if self._grid.split:
             self._step = round((self._grid.start_s - self._first_s) * FPS)
         first, self._step = self._step, self._step + len(pixels)
-        step_s = 0.0 if self._grid.split else time_s - self._latest_s
-        self._latest_s = time_s
-        return FaceCrops(pixels, first, self._grid.split, crop, step_s)
+        is_step = not (self._grid.split or repeats)
+        step_s = time_s - self._new_s if is_step else None
+        if not repeats or self._grid.split:
+            self._new_s = time_s
+        return FaceCrops(pixels, first, self._grid.split, crop, time_s - self._first_s, step_s)
 
     def step_at(self, time_s: float) -> int:
         """Grid step before a time."""
         return 0 if self._first_s is None else math.floor((time_s - self._first_s) * FPS)
+
+    def _repeats(self, rgb: NDArray[np.uint8], view: View | None) -> bool:
+        """Tell whether a picture is the one before again."""
+        seen_before = self._seen
+        every = max(1, min(rgb.shape[:2]) // COMPARED_PX)
+        self._seen = rgb[::every, ::every].copy()
+        if seen_before is None or view != self._view:
+            return False
+        return np.array_equal(self._seen, seen_before)
 
     def _show(self, view: View | None) -> None:
         """Carry what is known of the face over to another view."""
@@ -148,13 +165,16 @@ class Compared(NamedTuple):
 
 
 def compare_crops(
-    crops: NDArray[np.uint8], models: Sequence[str] = ("student", "teacher")
+    crops: NDArray[np.uint8],
+    models: Sequence[str] = ("student", "teacher"),
+    distrust: str | None = None,
 ) -> dict[str, Compared]:
     """Show the same crops to several models, one after the other.
 
     Args:
         crops: RGB crops at 30 Hz, 0..255, from `LiveMeter.recent_crops`. Shape (T, S, S, 3).
         models: Their names.
+        distrust: What speaks against any reading, in words, as `LiveMeter.distrust` has it.
 
     Returns:
         What came of it, by name.
@@ -164,7 +184,9 @@ def compare_crops(
         model = open_model(name)
         session = model.start()
         wave = np.concatenate([session.push(crops), session.finish()]).astype(np.float64)
-        vitals = measure_vitals(wave, FPS, calibration=model.calibration, colours=colours)
+        vitals = measure_vitals(
+            wave, FPS, calibration=model.calibration, colours=colours, distrust=distrust
+        )
         ms = 1000 * session.seconds / max(len(crops), 1)
         rows[name] = Compared(vitals.heart_rate, ms, model.facts)
     return rows
@@ -214,8 +236,8 @@ class LiveMeter:
         self._longer: Vitals | None = None
         self._longer_step = 0
         self._flickers = False
-        self._sparse: str | None = None
-        self._steps: deque[tuple[float, float]] = deque()
+        self._sparse = False
+        self._pictures = PictureSteps(len(self._wave) / FPS + REACH_S)
         self._crop: NDArray[np.uint8] | None = None
         self._places: deque[tuple[float, FaceBox]] = deque(maxlen=MOST_PLACES)
         self._recent: deque[NDArray[np.uint8]] = deque(maxlen=round(RECENT_CROPS_S * FPS))
@@ -252,6 +274,12 @@ class LiveMeter:
     def network_ms(self) -> float | None:
         """Median time of the network for one of the latest frames; None before there is one."""
         return float(np.median(self._network_ms)) if self._network_ms else None
+
+    @property
+    def distrust(self) -> str | None:
+        """What speaks against reading the recent crops, in words; None where nothing does."""
+        recent = np.zeros(len(self._recent))
+        return self._pictures.without_sparse(recent, self._end_step, FPS, len(recent) / FPS)[1]
 
     def recent_crops(self) -> NDArray[np.uint8]:
         """The latest crops of the open segment at 30 Hz, up to 10 s. Shape (T, S, S, 3)."""
@@ -306,8 +334,8 @@ class LiveMeter:
         if self.faces.found_again != seen_before:
             self._wave = np.full_like(self._wave, np.nan)
             self._colours = np.full_like(self._colours, np.nan)
-            self._longer, self._flickers, self._sparse = None, False, None
-            self._steps.clear()
+            self._longer, self._flickers, self._sparse = None, False, False
+            self._pictures.clear()
         return crops
 
     def _watch(self, pixels: NDArray[np.uint8]) -> None:
@@ -322,34 +350,35 @@ class LiveMeter:
 
     def _read(self) -> Vitals:
         """Read the rate of the last seconds, and what needs longer from all that is remembered."""
-        read = partial(measure_vitals, fps=FPS, calibration=self._model.calibration)
         wave = self._wave.astype(np.float64)
         colours = self._colours[-self._window :]
-        self._sparse = self._too_few(self._window)
-        now = read(wave[-self._window :], colours=colours, distrust=self._sparse)
+        self._sparse = bool(self._pictures.fps_at(np.array([self._end_step / FPS])) < SPARSE_FPS)
+        now = self._read_wave(wave[-self._window :], colours)
         self._flickers = now.heart_rate.value is None and flickers(colours, FPS)
         if self._window == len(wave):
             return now
         if self._longer is None or self._end_step - self._longer_step >= LONGER_EVERY_S * FPS:
-            few = self._too_few(len(wave))
-            self._longer = read(wave, colours=self._colours, distrust=few)
+            self._longer = self._read_wave(wave, self._colours)
             self._longer_step = self._end_step
         longer = self._longer
         return replace(now, rmssd=longer.rmssd, sdnn=longer.sdnn, respiration=longer.respiration)
 
-    def _too_few(self, steps: int) -> str | None:
-        """Why the pictures of the latest steps of the grid are too few, in words; None if not."""
-        latest_s = self._steps[-1][0] if self._steps else 0.0
-        found = usual_fps(step for at, step in self._steps if at > latest_s - steps / FPS)
-        return SPARSE.format(found=found, needed=LEAST_FPS) if found < SPARSE_FPS else None
+    def _read_wave(self, wave: NDArray[np.float64], colours: NDArray[np.float64]) -> Vitals:
+        """Read the end of the wave, but for what too few pictures tell."""
+        kept, distrust = self._pictures.without_sparse(wave, self._end_step, FPS, LEAST_SECONDS)
+        return measure_vitals(
+            kept,
+            fps=FPS,
+            calibration=self._model.calibration,
+            colours=colours,
+            distrust=distrust,
+        )
 
     def _notice(self, crops: FaceCrops | None, time_s: float) -> None:
         """Remember what the hint needs, and how the pictures came."""
         self._crop = crops.crop if crops else None
         if crops and crops.step_s:
-            self._steps.append((time_s, crops.step_s))
-        while self._steps and self._steps[0][0] < time_s - len(self._wave) / FPS:
-            self._steps.popleft()
+            self._pictures.push(crops.time_s, crops.step_s)
         if self.faces.box:
             self._places.append((time_s, self.faces.box))
         while self._places and self._places[0][0] < time_s - RECENT_S:

@@ -1,7 +1,5 @@
 """Crops follow the box to fractions of a pixel, and the grid follows the stamps."""
 
-import math
-
 import cv2
 import numpy as np
 import pytest
@@ -9,24 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from kdphys.clip import Clip, EvenGrid, FaceBox, crop_face, usual_fps
+from kdphys.clip import Clip, EvenGrid, FaceBox, crop_face
 
 SIZE = 36
-
-
-@given(st.lists(st.floats(0.01, 0.5), min_size=1), st.floats(0.1, 10))
-def test_the_usual_rate_is_that_of_even_steps_and_lower_with_pauses(steps_s, slower):
-    usual, mean = usual_fps(steps_s), len(steps_s) / sum(steps_s)
-    assert 1 / max(steps_s) <= usual * (1 + 1e-9)
-    assert usual <= mean * (1 + 1e-9)
-    assert usual_fps(2 * steps_s) == pytest.approx(usual)
-    assert usual_fps([slower * step for step in steps_s]) == pytest.approx(usual / slower)
-
-
-def test_the_usual_rate_of_bursts_is_that_of_their_pauses():
-    assert usual_fps([0.1] * 20) == pytest.approx(10)
-    assert usual_fps([1 / 30, 1 / 30, 0.4] * 8) == pytest.approx(2.9, abs=0.1)
-    assert usual_fps([]) == math.inf
 
 
 def waves_around(x: float, y: float, shape: tuple[int, int] = (240, 320)) -> NDArray[np.uint8]:

@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, Frame, Page, ViewportSize, expect
 
 from kdphys import measure
 from kdphys.pulse import WINDOW_S
+from kdphys.sparse import SPARSE_FPS
 from tests._camera import FPS, NOTE_NUMBERS, film_rates, film_speeds, write_y4m
 from tests._page import FAKE_CAMERA, ROOT, browsers, free_port, served
 from tests._proxy import proxied
@@ -251,32 +252,56 @@ HIDE = """(hidden) => {
 }"""
 
 
-# Pictures come 30 times a second for a minute, to a line that answers 12 of them a second.
-THIN = """async () => {
+# What becomes of 90 s of pictures on a line that takes so many a second, one after the other, whose
+# quickest answer takes `trip` seconds, and which stands still for a while after 30 s.
+LINE = """async ([fps, rate, trip, stall]) => {
   const { Pace } = await import("./live-files/pace.js");
-  const pace = new Pace(), sent = [];
-  let open = 0;
-  for (let picture = 0; picture < 60 * 30; picture++) {
-    open = Math.max(0, open - 12 / 30);
-    if (!pace.admits(picture / 30, open > 15)) continue;
-    open += 1;
-    sent.push(picture / 30);
+  const pace = new Pace(), waiting = [], steps = [];
+  let [free, quickest, latest, lag] = [0, 2, null, 0];
+  for (let picture = 0; picture < 90 * fps; picture++) {
+    const now = (picture + 0.4 * Math.sin(picture * picture)) / fps; // stamps jitter
+    while (waiting.length && waiting[0].done <= now) {
+      const { sent, done } = waiting.shift();
+      quickest = Math.min(quickest, done - sent);
+      if (now > 45) lag = Math.max(lag, done - sent);
+    }
+    const late = waiting.length ? Math.max(0, now - waiting[0].sent - quickest) : 0;
+    if (!pace.admits(now, late)) continue;
+    if (now > 45 && latest !== null) steps.push(now - latest);
+    latest = now;
+    const taken = Math.max(now + trip / 2, free);
+    free = (taken > 30 && taken < 30 + stall ? 30 + stall : taken) + 1 / rate;
+    waiting.push({ sent: now, done: free + trip / 2 });
   }
-  const steps = sent.slice(1).map((timeS, at) => timeS - sent[at]);
-  const last = steps.slice(steps.length >> 1);
-  const free = new Pace();
-  const all = [...Array(300).keys()].filter((at) => free.admits(at / 30, false)).length;
-  const mean = last.reduce((sum, step) => sum + step, 0) / last.length;
-  return { mean, most: Math.max(...last), all };
+  const sum = (power) => steps.reduce((total, step) => total + step ** power, 0);
+  return { usual: sum(1) / sum(2), longest: Math.max(...steps), lag, sent: steps.length / 45 };
 }"""
 
 
-def test_pictures_that_a_line_can_not_carry_are_left_out_evenly(sitter, address):
+@pytest.mark.parametrize("fps", [9, 12, 15, 24, 30, 60])
+@pytest.mark.parametrize("trip_s", [0.05, 1.5])
+def test_on_a_quick_line_every_picture_is_sent_however_far_it_goes(sitter, address, fps, trip_s):
     page = visit(sitter, address)
-    found = page.evaluate(THIN)
-    assert found["all"] == 300
-    assert 9 < 1 / found["mean"] < 12.5
-    assert found["most"] < 0.5  # no pauses that a pulse could hide in
+    found = page.evaluate(LINE, [fps, 1e6, trip_s, 2.5])
+    assert found["sent"] == pytest.approx(fps, rel=0.05)
+    page.close()
+
+
+@pytest.mark.parametrize("rate", [9, 10, 12, 16, 20, 25, 28])
+def test_pictures_that_a_line_can_not_carry_are_left_out_evenly(sitter, address, rate):
+    page = visit(sitter, address)
+    found = page.evaluate(LINE, [30, rate, 0.15, 0])
+    assert SPARSE_FPS < found["usual"] <= rate
+    assert found["longest"] < 0.3  # no pauses that a pulse could hide in
+    assert found["lag"] < 2.5
+    page.close()
+
+
+def test_a_line_that_can_not_carry_a_pulse_still_answers(sitter, address):
+    page = visit(sitter, address)
+    found = page.evaluate(LINE, [30, 5, 0.15, 0])
+    assert found["sent"] > 3
+    assert found["longest"] < 3
     page.close()
 
 

@@ -280,6 +280,29 @@ def test_pauses_between_pictures_take_the_reading_away(recording, tmp_path):
     assert "pauses counted; a pulse needs 8" in str(found.vitals.heart_rate.reason)
 
 
+def test_only_the_part_with_too_few_pictures_is_left_out(recording, tmp_path):
+    kept = [index for index in range(301) if index < 220 or index % 8 == 0]
+    path = write_npz(
+        tmp_path / "slower.npz", [recording.pictures[k] for k in kept], recording.time_s[kept]
+    )
+    found = measure(path)
+    assert found.vitals.heart_rate.value == pytest.approx(recording.bpm, abs=3)
+    assert any("pictures came too seldom, which was not read" in note for note in found.notes)
+    assert np.isnan(found.wave[-60:]).all()
+    assert np.isfinite(found.wave[:180]).all()
+
+
+@pytest.mark.parametrize(("hold", "is_enough"), [(2, True), (8, False)])
+def test_pictures_that_are_shown_again_are_not_new_ones(recording, tmp_path, hold, is_enough):
+    pictures = [recording.pictures[index // hold * hold] for index in range(301)]
+    found = measure(write_npz(tmp_path / "held.npz", pictures, recording.time_s))
+    if is_enough:
+        assert found.vitals.heart_rate.value == pytest.approx(recording.bpm, abs=3)
+    else:
+        assert found.vitals.heart_rate.value is None
+        assert "Only 3 pictures of the face" in str(found.vitals.heart_rate.reason)
+
+
 def test_too_few_pictures_a_second_are_refused(recording, tmp_path):
     kept = range(0, 300, 5)
     path = write_npz(
@@ -447,7 +470,7 @@ class TestLiveMeter:
             if index > 100 or index % 8 == 0:
                 vitals = meter.push(picture, index / 25)
                 values |= {index / 25: vitals.heart_rate.value} if vitals else {}
-        assert {value for time_s, value in values.items() if time_s < 9} == {None}
+        assert {value for time_s, value in values.items() if time_s < 8} == {None}
         assert list(values.values())[-1] == pytest.approx(recording.bpm, abs=3)
         assert meter.hint is None
 

@@ -141,7 +141,7 @@ def test_a_face_that_leaves_is_said_to_be_lost_and_found_again(page, film):
 def test_too_few_pictures_are_told_alike(page, film):
     view, meter = begin(page, film, "sparse"), LiveMeter(every_s=EVERY_S)
     reasons = []
-    for number in range(0, 8 * 30, 7):
+    for number in range(0, 10 * 30, 7):
         shot = Shot(number / FPS, view, shown(film[number], view))
         here = page.tell(write_batch([shot]))
         vitals = meter.push(shot.rgb, shot.time_s, shot.view)

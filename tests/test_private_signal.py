@@ -16,6 +16,7 @@ from kdphys.pulse import (
     track_rate,
     window_spectra,
 )
+from kdphys.sparse import PictureSteps
 from kdphys.vitals import (
     DEFAULT,
     LEAST_SECONDS,
@@ -153,6 +154,25 @@ def assert_alike(found: dict, vitals: Vitals) -> None:
     assert set(found) == set(UNITS)
     for name, reading in found.items():
         assert reading == pytest.approx(asdict(getattr(vitals, name)), abs=SAME), name
+
+
+def test_sparse_pictures_are_left_out_alike(private):
+    rng = np.random.default_rng(5)
+    for steps in (
+        rng.uniform(0.02, 0.3, 100),
+        np.r_[np.full(200, 1 / 25), np.full(40, 0.2)],
+        np.full(60, 0.2),
+        np.full(20, 0.3),
+    ):
+        times, pictures = np.cumsum(steps), PictureSteps()
+        for time_s, step_s in zip(times, steps, strict=True):
+            pictures.push(float(time_s), float(step_s))
+        wave = without(pulse(70, times[-1]), (3.0, 3.4))
+        end = len(wave) + 3
+        kept, why = pictures.without_sparse(wave, end, FPS, 5.0)
+        said, found = private.ask("sparse", "seen", times, steps, wave, end, FPS, 5.0)
+        assert said == why
+        np.testing.assert_allclose(np.array(found, float), kept, rtol=1e-12)
 
 
 @pytest.mark.parametrize("name", WAVES)

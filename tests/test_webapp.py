@@ -296,7 +296,7 @@ def test_a_video_that_is_no_longer_shown_gives_no_answer(tmp_path, monkeypatch):
     assert len(answer) == 2 + len(handlers.Reading._fields) + len(handlers.Comparison._fields)
     assert all(part == gr.skip() for part in answer)
     assert all(part == gr.skip() for part in handlers.on_downloads(None, "student"))
-    assert handlers.on_looks(None) == distillation.no_looks()
+    assert handlers.on_looks(None, chosen) == distillation.no_looks()
 
 
 @pytest.mark.usefixtures("library")
@@ -319,6 +319,10 @@ def test_a_model_chosen_before_a_video_is_measured_is_shown_when_it_is(tmp_path,
     monkeypatch.setattr(handlers, "compare", compare_while_another_is_chosen)
     _, _, hero, *_ = handlers.on_measure(face, "student", chosen)
     assert "whole-clip 3D network" in hero
+    handlers.on_model(None, "pos", chosen)  # while the next measurement waits for its turn
+    monkeypatch.setattr(handlers, "compare", measured)
+    _, _, hero, *_ = handlers.on_measure(face, "student", chosen)
+    assert texts.MODEL_NOTES["pos"] in hero
 
 
 @pytest.mark.usefixtures("library")
@@ -363,7 +367,8 @@ def test_measuring_without_a_video_asks_for_one():
 @pytest.mark.usefixtures("library")
 def test_an_expired_reading_says_so(tmp_path):
     chosen = handlers.Chosen()
-    handlers.on_measure(str(tmp_path / "face.mp4"), "student", chosen)
+    found, *_ = handlers.on_measure(str(tmp_path / "face.mp4"), "student", chosen)
+    handlers.on_looks(found, chosen)
     with pytest.raises(gr.Error, match="expired"):
         handlers.on_model(None, "teacher", chosen)
 
@@ -433,4 +438,4 @@ def test_looks_are_shown_as_pictures_and_compared(found):
     assert texts.LOOKS_ALIKE.format(alike=1.0) in same
     apart = distillation.looks(stretch, {"teacher": left, "student": left[:, ::-1]})
     assert texts.LOOKS_ALIKE.format(alike=-1 / 80) in apart  # each map is one of 81 places
-    assert handlers.on_looks(found).count("data:image/png;base64,") == 3
+    assert handlers.on_looks(found, handlers.Chosen()).count("data:image/png;base64,") == 3

@@ -106,13 +106,13 @@ def on_measure(
         The measurements by model, that the results are to be seen, then the fields of `Reading`
         and of `Comparison`; nothing new if another video was chosen meanwhile.
     """
-    chosen.model = model
+    chosen.model = chosen.model or model  # another may have been chosen since the click
     with _said_in_a_toast():
         found = compare(_path(video), MODELS, progress=_told(progress))
+    compared = comparison(found)
     if not chosen.is_still(_path(video)):
         return (gr.skip(),) * (2 + len(Reading._fields) + len(Comparison._fields))
-    chosen.measured = True
-    return found, gr.update(visible=True), *reading(found, chosen.model), *comparison(found)
+    return found, gr.update(visible=True), *reading(found, chosen.model), *compared
 
 
 def on_model(found: Measurements | None, model: str, chosen: Chosen) -> tuple[Any, ...]:
@@ -127,10 +127,11 @@ def on_model(found: Measurements | None, model: str, chosen: Chosen) -> tuple[An
     return reading(_still_there(found), model)
 
 
-def on_looks(found: Measurements | None) -> str:
+def on_looks(found: Measurements | None, chosen: Chosen) -> str:
     """Show where both networks look on the video that was measured, if it is still shown."""
     if found is None:
         return distillation.no_looks()
+    chosen.measured = True  # and the reading is there to be shown, until it expires
     stretch = found["student"].stretch
     return distillation.looks(stretch, {name: look_of(name, stretch) for name in texts.KINDS})
 

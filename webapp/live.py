@@ -158,7 +158,7 @@ class Visit:
         if self._compared and now_s - self._compared[0] < COMPARE_S:
             return self._compared[1]
         with self._busy:
-            crops = self.meter.recent_crops()
+            crops, distrust = self.meter.recent_crops(), self.meter.distrust
         if len(crops) < COMPARED_S * FPS:
             return {"compared": None, "reason": texts.LIVE_TOO_SOON}
         rows = {
@@ -168,7 +168,7 @@ class Visit:
                 "parameters": row.facts.parameters,
                 **_reading(row.heart_rate),
             }
-            for name, row in compare_crops(crops).items()
+            for name, row in compare_crops(crops, distrust=distrust).items()
         }
         said: dict[str, object] = {"compared": rows, "seconds": round(len(crops) / FPS, 1)}
         self._compared = now_s, said

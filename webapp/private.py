@@ -12,7 +12,20 @@ from typing import Literal
 from fastapi import APIRouter
 from fastapi.responses import FileResponse
 
-from kdphys import beats, classical, clip, crop, face, flicker, pulse, runtime, stream, view, vitals
+from kdphys import (
+    beats,
+    classical,
+    clip,
+    crop,
+    face,
+    flicker,
+    pulse,
+    runtime,
+    sparse,
+    stream,
+    view,
+    vitals,
+)
 from kdphys.hub import load_weights
 from kdphys.runtime import StudentModel, TeacherModel, open_model
 from webapp import live, texts
@@ -20,7 +33,7 @@ from webapp import live, texts
 Plain = str | int | float | list["Plain"] | dict[str, "Plain"]
 
 MODULES = (
-    beats, classical, clip, crop, face, flicker, live, pulse, runtime, stream, texts, view,
+    beats, classical, clip, crop, face, flicker, live, pulse, runtime, sparse, stream, texts, view,
     vitals,
 )  # fmt: skip
 router = APIRouter(prefix="/private")

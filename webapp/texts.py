@@ -267,8 +267,8 @@ LIVE_LAG = "Camera to answer"
 LIVE_LAG_NOTE = "median; the wave then trails by 0.4 s more, which the network looks ahead"
 LIVE_NETWORK = "Student, one frame"
 LIVE_NETWORK_NOTE = "median, where it runs"
-LIVE_FILMED = "Camera"
-LIVE_FILMED_NOTE = "pictures a second that go to the network, in the last seconds"
+LIVE_FILMED = "Pictures"
+LIVE_FILMED_NOTE = "that go to the network, in the last seconds"
 LIVE_DOWNLOADS = "Take it with you"
 LIVE_DOWNLOADS_NOTE = (
     "Made in your browser. The .npz holds what was recorded, for python -m kdphys measure to read."
@@ -289,9 +289,10 @@ LIVE_STATUS = MappingProxyType(
         "too dark": "More light, please: turn a lamp on or face a window.",
         "too bright": "Less light, please: your face is overexposed.",
         "restless": "Hold still.",
-        "sparse": (
-            "Too few pictures come: more light lets the camera film faster; a quicker line or "
-            "fewer other programs lose fewer."
+        "sparse": "The camera gives too few pictures: more light lets it film faster.",
+        "slow line": (
+            "Too few pictures get through: the line or the server is too slow. Try “In this "
+            "browser only”."
         ),
         "flicker": "The light flickers, or you rock in it: sit still, in steady light.",
         "hidden": "Paused: browsers stop the camera of a tab in the background.",

@@ -328,7 +328,7 @@ def _answer_clicks(source: Source, shown: Shown) -> None:
     for event in measured:
         event.success(
             handlers.on_looks,
-            parts["found"],
+            [parts["found"], shown.chosen],
             parts["looks"],
             show_progress="hidden",
             api_visibility="undocumented",

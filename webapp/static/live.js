@@ -10,11 +10,12 @@ import { PAUSED, PrivateSocket, endPrivate, isAble } from "./private/socket.js";
 
 const BATCH = 3; // pictures that are sent together
 const SEARCH_EVERY_S = 0.2; // between whole pictures while a face is looked for
-const MOST_WAITING = 400_000; // bytes that may wait for a slow network; more pictures are left out,
-const MOST_OPEN = 30; // as they are while so many have not been answered: the pulse is not to lag,
-const MOST_LATE_S = 1; // or one for so long
+const QUICK_S = 2; // that an answer may take, before there was any
+const CREEP = 0.02; // by which the quickest answer is forgotten, a second: lines change
+const SEARCH_LATE_S = 0.5; // longer than the quickest, after which no whole picture is sent
 const MUTE_S = 10; // without an answer, after which a line is dead, though nobody closed it
 const DIAL_S = 15; // until the server lets a visitor in
+const ASLEEP_S = 1; // without a screen to draw on, when nothing could be heard
 const PAUSE_S = 0.5; // between pictures, beyond which none were to come
 const MOST_RECORDED_S = 180;
 const RETRIES_S = [0.5, 1, 2, 4, 8];
@@ -72,8 +73,8 @@ class Live {
     this.lastS = -Infinity;
     this.firstS = null;
     this.searchedS = -Infinity;
-    this.open = []; // batches that were not answered yet: { pictures, sentS }
-    this.pace = new Pace();
+    this.open = []; // when each batch was sent that was not answered yet
+    this.newLine();
     this.late = this.stepsBefore = this.heardS = 0;
     this.stats = { filmed: 0, sent: 0, lost: 0, lagsMs: [], stamps: [], arrivals: [] };
     this.trace.clear();
@@ -82,6 +83,13 @@ class Live {
     drawHistory(this.part("history"), []);
     this.part("verdict").textContent = "";
     this.endRecording();
+  }
+
+  // Another line, or worker: how fast it is remains to be seen.
+  newLine() {
+    this.pace = new Pace();
+    this.quickestS = QUICK_S; // answer
+    this.watchedS = this.awakeS = -Infinity;
   }
 
   // Show no rate, as nobody is measured now.
@@ -271,6 +279,7 @@ class Live {
     this.leave();
     this.hangUp(1000);
     this.visit = newName(); // what one side knows is not to go on at the other
+    this.newLine();
     this.say(null);
     this.connect(0);
   }
@@ -318,8 +327,10 @@ class Live {
     if (said.welcome) return this.settle(said);
     if (!said.wave) return;
     socket.answered = true;
-    this.open.shift();
     const now = performance.now();
+    const tookS = now / 1000 - this.open.shift();
+    const creepS = CREEP * (now / 1000 - Math.max(this.heardS, this.firstS));
+    this.quickestS = Math.min(tookS, this.quickestS + creepS);
     this.stats.lagsMs.push(now - 1000 * said.time_s);
     this.stats.lost += said.late - this.late;
     this.late = said.late;
@@ -328,7 +339,7 @@ class Live {
     const step = said.step + this.stepsBefore;
     said.wave.forEach((value, index) => this.samples.push([step + index, value]));
     this.trace.push(step, said.wave);
-    this.hint = said.hint;
+    this.hint = said.hint === "sparse" && this.pace.every > 1 ? "slow line" : said.hint;
     if (said.vitals) this.take(said);
     if (!this.saying) this.say(null);
   }
@@ -382,7 +393,7 @@ class Live {
     if (searching && timeS - this.searchedS < SEARCH_EVERY_S) return;
     this.searchedS = timeS;
     this.stats.filmed += 1;
-    if (!this.pace.admits(timeS, this.isFull)) {
+    if (!(searching ? this.lateS < SEARCH_LATE_S : this.pace.admits(timeS, this.lateS))) {
       this.stats.lost += 1;
       return;
     }
@@ -391,20 +402,19 @@ class Live {
     this.shots.push(shot);
     this.stats.stamps.push(timeS);
     if (this.recording?.open && !searching) this.keep(shot);
-    if (searching || this.pace.stepS || this.shots.length >= BATCH) this.send();
+    if (searching || this.pace.every > 1 || this.shots.length >= BATCH) this.send();
   }
 
-  // Whether too much of what was sent has not been answered.
-  get isFull() {
-    const open = this.open.reduce((sum, { pictures }) => sum + pictures, 0);
-    const lateS = this.open.length ? performance.now() / 1000 - this.open[0].sentS : 0;
-    return open >= MOST_OPEN || lateS > MOST_LATE_S || this.socket.bufferedAmount > MOST_WAITING;
+  // How much longer than the quickest answer the oldest batch has waited for its own.
+  get lateS() {
+    if (!this.open.length) return 0;
+    return Math.max(0, performance.now() / 1000 - this.open[0] - this.quickestS);
   }
 
   send() {
     this.socket.send(batch(this.shots));
     this.stats.sent += this.shots.length;
-    this.open.push({ pictures: this.shots.length, sentS: performance.now() / 1000 });
+    this.open.push(performance.now() / 1000);
     this.shots = [];
   }
 
@@ -442,6 +452,8 @@ class Live {
   // A rate that nothing comes after is not left standing, nor a line that is dead.
   watch(nowS) {
     if (document.hidden) return;
+    if (nowS - this.watchedS > ASLEEP_S) this.awakeS = nowS;
+    this.watchedS = nowS;
     if (this.isDead(nowS)) this.dialAgain();
     if (this.bpm && nowS - this.heardS > STALE_S) {
       this.forgetRate();
@@ -452,11 +464,11 @@ class Live {
     else if (!isBlind && this.saying?.name === "blind") this.say(null);
   }
 
-  // Whether the other side says nothing where it should. A worker may load for long.
+  // Whether the server says nothing where it should. What came while the page slept is yet to be heard.
   isDead(nowS) {
-    if (!this.socket) return false;
-    if (!this.view) return !this.isLocal && nowS - this.socket.dialledS > DIAL_S;
-    return this.open.length > 0 && nowS - Math.max(this.heardS, this.open[0].sentS) > MUTE_S;
+    if (!this.socket || this.isLocal) return false;
+    if (!this.view) return nowS - Math.max(this.socket.dialledS, this.awakeS) > DIAL_S;
+    return this.open.length > 0 && nowS - Math.max(this.heardS, this.open[0], this.awakeS) > MUTE_S;
   }
 
   take({ vitals, network_ms: networkMs, time_s: timeS }) {

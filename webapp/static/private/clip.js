@@ -5,13 +5,6 @@
 import { K } from "./constants.js";
 import { rounded } from "./maths.js";
 
-// Pictures a second around a moment picked at random, from the seconds between them: pauses weigh by
-// their length.
-export function usualFps(steps) {
-  const sum = (values) => values.reduce((total, value) => total + value, 0);
-  return steps.length ? sum(steps) / sum(steps.map((step) => step * step)) : Infinity;
-}
-
 export class EvenGrid {
   constructor(fps) {
     this.fps = fps;

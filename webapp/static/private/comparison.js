@@ -8,16 +8,16 @@ import { measureVitals } from "./vitals.js";
 
 let loaded = null;
 
-self.onmessage = async ({ data: crops }) => {
+self.onmessage = async ({ data }) => {
   try {
     loaded ??= await loadBoth();
-    self.postMessage(await compared(crops));
+    self.postMessage(await compared(data.crops, data.distrust));
   } catch (error) {
     self.postMessage({ failed: error.message });
   }
 };
 
-async function compared(crops) {
+async function compared(crops, distrust) {
   const { FPS } = K.runtime;
   const colours = Float64Array.from(crops.flatMap(skinMean));
   const rows = {};
@@ -26,7 +26,7 @@ async function compared(crops) {
     const began = performance.now();
     const found = Float64Array.from(await wave(crops));
     const ms = (performance.now() - began) / crops.length;
-    const { heart_rate: heart } = measureVitals(found, FPS, K[name].calibration, colours);
+    const { heart_rate: heart } = measureVitals(found, FPS, K[name].calibration, colours, distrust);
     rows[name] = { ms, ...heart };
   }
   return { compared: rows, seconds: Math.round((10 * crops.length) / FPS) / 10 };

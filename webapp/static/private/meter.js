@@ -1,13 +1,14 @@
 // Pictures in, vitals out: FaceStream and LiveMeter of kdphys/stream.py. Time is the stamp of each
 // picture; one meter serves one person.
 
-import { EvenGrid, usualFps } from "./clip.js";
-import { fill, K } from "./constants.js";
+import { EvenGrid } from "./clip.js";
+import { K } from "./constants.js";
 import { centreOf, cropFace, widthOf } from "./crop.js";
 import { FaceTracker } from "./face.js";
 import { flickers } from "./flicker.js";
 import { median, rounded } from "./maths.js";
 import { skinMean } from "./skin.js";
+import { PictureSteps } from "./sparse.js";
 import { inCamera, moved } from "./view.js";
 import { measureVitals } from "./vitals.js";
 
@@ -17,7 +18,8 @@ class FaceStream {
     this.grid = new EvenGrid(K.runtime.FPS);
     this.firstS = null;
     this.step = 0;
-    this.latestS = -Infinity;
+    this.newS = -Infinity;
+    this.seen = null;
     this.view = null;
     this.box = null; // in the latest picture of the camera
   }
@@ -25,6 +27,7 @@ class FaceStream {
   // Take one picture; give what it adds to the grid, null where there is no face.
   async push(picture, timeS, view) {
     this.firstS ??= timeS;
+    const repeats = this.repeats(picture, view);
     if (this.view && this.view.some((value, at) => value !== view[at]))
       this.tracker.reframe(moved(this.view, view));
     this.view = view;
@@ -37,9 +40,19 @@ class FaceStream {
     if (this.grid.split) this.step = rounded((this.grid.startS - this.firstS) * K.runtime.FPS);
     const firstStep = this.step;
     this.step += crops.length;
-    const stepS = this.grid.split ? 0 : timeS - this.latestS; // since the picture before
-    this.latestS = timeS;
-    return { crops, firstStep, opens: this.grid.split, crop, stepS };
+    const stepS = this.grid.split || repeats ? null : timeS - this.newS; // since the last other picture
+    if (!repeats || this.grid.split) this.newS = timeS;
+    return { crops, firstStep, opens: this.grid.split, crop, timeS: timeS - this.firstS, stepS };
+  }
+
+  // Whether a picture is the one before again, as where a slow source is shown fast.
+  repeats({ rgb }, view) {
+    const { seen } = this;
+    this.seen = { rgb, view };
+    if (!seen || seen.rgb.length !== rgb.length) return false;
+    return (
+      seen.view.every((value, at) => value === view[at]) && seen.rgb.every((level, at) => level === rgb[at])
+    );
   }
 
   stepAt(timeS) {
@@ -62,8 +75,8 @@ export class Meter {
     this.longer = null;
     this.longerStep = 0;
     this.flickers = false;
-    this.sparse = null;
-    this.steps = []; // [time, seconds since the picture before]
+    this.sparse = false;
+    this.pictures = new PictureSteps(length / K.runtime.FPS + K.sparse.REACH_S);
     this.crop = null;
     this.places = []; // [time, box]
     this.recent = []; // crops that another model can be shown
@@ -99,8 +112,8 @@ export class Meter {
     this.colours.fill(NaN);
     this.longer = null;
     this.flickers = false;
-    this.sparse = null;
-    this.steps = [];
+    this.sparse = false;
+    this.pictures.clear();
   }
 
   // The samples since the last call, as far as they are remembered.
@@ -145,34 +158,36 @@ export class Meter {
 
   read() {
     const { FPS } = K.runtime;
-    const { calibration } = K.student;
     const colours = this.colours.slice(-3 * this.window);
-    this.sparse = this.tooFew(this.window);
-    const now = measureVitals(this.wave.slice(-this.window), FPS, calibration, colours, this.sparse);
+    this.sparse = this.pictures.fpsAt([this.endStep / FPS])[0] < K.sparse.SPARSE_FPS;
+    const now = this.readWave(this.wave.slice(-this.window), colours);
     this.flickers = now.heart_rate.value === null && flickers(colours, FPS);
     if (!this.longer || this.endStep - this.longerStep >= K.stream.LONGER_EVERY_S * FPS) {
-      const few = this.tooFew(this.wave.length);
-      this.longer = measureVitals(this.wave, FPS, calibration, this.colours, few);
+      this.longer = this.readWave(this.wave, this.colours);
       this.longerStep = this.endStep;
     }
     const { rmssd, sdnn, respiration } = this.longer;
     return { ...now, rmssd, sdnn, respiration };
   }
 
-  // Why the pictures of the latest steps of the grid are too few, in words; null if they are not.
-  tooFew(steps) {
-    const latestS = this.steps.at(-1)?.[0] ?? 0;
-    const since = latestS - steps / K.runtime.FPS;
-    const found = usualFps(this.steps.filter(([at]) => at > since).map(([, stepS]) => stepS));
-    return found < K.clip.SPARSE_FPS ? fill(K.clip.SPARSE, { found, needed: K.clip.LEAST_FPS }) : null;
+  // Read the end of the wave, but for what too few pictures tell.
+  readWave(wave, colours) {
+    const { FPS } = K.runtime;
+    const [kept, distrust] = this.pictures.withoutSparse(wave, this.endStep, FPS, K.vitals.LEAST_SECONDS);
+    return measureVitals(kept, FPS, K.student.calibration, colours, distrust);
+  }
+
+  // What speaks against reading the recent crops, in words; null where nothing does.
+  get distrust() {
+    const { FPS } = K.runtime;
+    const recent = new Float64Array(this.recent.length);
+    return this.pictures.withoutSparse(recent, this.endStep, FPS, recent.length / FPS)[1];
   }
 
   // Remember what the hint needs, and how the pictures came.
   notice(found, timeS) {
     this.crop = found?.crop ?? null;
-    if (found?.stepS) this.steps.push([timeS, found.stepS]);
-    while (this.steps.length && this.steps[0][0] < timeS - this.wave.length / K.runtime.FPS)
-      this.steps.shift();
+    if (found?.stepS) this.pictures.push(found.timeS, found.stepS);
     if (this.faces.box) this.places.push([timeS, this.faces.box]);
     if (this.places.length > K.stream.MOST_PLACES) this.places.shift();
     while (this.places.length && this.places[0][0] < timeS - K.stream.RECENT_S) this.places.shift();

@@ -12,7 +12,6 @@ export class PrivateSocket extends EventTarget {
   constructor() {
     super();
     this.readyState = WebSocket.CONNECTING;
-    this.bufferedAmount = 0;
     current = this;
     worker ??= begun();
     queueMicrotask(() => {

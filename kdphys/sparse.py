@@ -1,0 +1,100 @@
+"""Where pictures come too seldom to tell a pulse, in slow light, over a slow line, or held.
+
+A mean rate counts pictures, and so hides pauses: three in a row and then none for 0.4 s are 6 a
+second in the mean, but nearly all the time goes by in steps of 0.4 s, which tell no more of a pulse
+than 2.6 pictures a second do. So each step counts by its length.
+"""
+
+import math
+from collections import deque
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdphys.pulse import longest_run_s
+
+LEAST_FPS = 8.0  # that a pulse needs
+SPARSE_FPS = 7.5  # below, pictures are too few: 8 that jitter are not
+REACH_S = 2.5  # to both sides of a moment, over which they are looked at
+LEAST_COVERED_S = 2.0  # of steps, by which it can be told
+
+SPARSE = (
+    "Only {found:.0f} pictures of the face come a second, pauses counted; a pulse needs "
+    "{needed:.0f}. More light lets a camera film faster, and a quicker line or fewer other "
+    "programs lose fewer pictures."
+)
+
+Array = NDArray[np.float64]
+
+
+class PictureSteps:
+    """When pictures of one face came.
+
+    Args:
+        memory_s: How far back they are remembered.
+    """
+
+    def __init__(self, memory_s: float = math.inf) -> None:
+        self.memory_s = memory_s
+        self._ends: deque[float] = deque()
+        self._steps: deque[float] = deque()
+
+    def push(self, time_s: float, step_s: float) -> None:
+        """Note that a picture came, and how long after the one before it.
+
+        Args:
+            time_s: When, later than the one before.
+            step_s: Above 0; steps over which nobody reads, as without a face, are left out.
+        """
+        self._ends.append(time_s)
+        self._steps.append(step_s)
+        while self._ends[0] < time_s - self.memory_s:
+            self._ends.popleft()
+            self._steps.popleft()
+
+    def clear(self) -> None:
+        """Forget all of them."""
+        self._ends.clear()
+        self._steps.clear()
+
+    def fps_at(self, at_s: Array) -> Array:
+        """Pictures a second around each moment, each step counted by its length.
+
+        Args:
+            at_s: On the axis of the pictures' times. Shape (T,).
+
+        Returns:
+            In Hz; infinite where too little is known. Shape (T,).
+        """
+        ends, steps = (np.fromiter(each, np.float64) for each in (self._ends, self._steps))
+        first = np.searchsorted(ends, at_s - REACH_S, "left")
+        last = np.searchsorted(ends, at_s + REACH_S, "right")
+        covered, squares = (
+            sums[last] - sums[first]
+            for sums in (np.concatenate([[0.0], np.cumsum(steps**power)]) for power in (1, 2))
+        )
+        known = covered >= LEAST_COVERED_S
+        return np.divide(covered, squares, out=np.full(len(at_s), np.inf), where=known)
+
+    def without_sparse(
+        self, wave: Array, end_step: int, fps: float, least_s: float
+    ) -> tuple[Array, str | None]:
+        """Make gaps of a wave where pictures are too few.
+
+        Args:
+            wave: Pulse wave, NaN in gaps. Shape (T,).
+            end_step: Step after its last sample, counted from the time 0 of the pictures.
+            fps: Its sampling rate in Hz.
+            least_s: The shortest stretch that can be read.
+
+        Returns:
+            The wave, and None; or, where that would leave nothing to read, the wave as it was and,
+            in words, why it is not to be trusted.
+        """
+        found = self.fps_at((end_step - len(wave) + np.arange(len(wave))) / fps)
+        sparse = (found < SPARSE_FPS) & np.isfinite(wave)
+        kept = np.where(sparse, np.nan, wave)
+        if not sparse.any() or longest_run_s(kept, fps) >= least_s:
+            return kept, None
+        usual = float(np.median(found[sparse]))
+        return wave, SPARSE.format(found=usual, needed=LEAST_FPS)
