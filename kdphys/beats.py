@@ -5,10 +5,13 @@
   the mean RMSSD error was 10 ms by the rise and 16 ms by the peak.
 * Interval cleaning: Malik et al. (1989, doi 10.1093/eurheartj/10.12.1060): an interval more than
   20 % away from its neighbours is no normal beat; here "neighbours" is their running median.
+* Noise of the times themselves, which would add to variability, is told from steps of a high order,
+  to which the heart's own changes, being slower, add little, and taken off (`timing_noise_ms`).
 * Breathing from beat-to-beat modulation of rate and strength: Charlton et al. (2018,
   doi 10.1109/RBME.2017.2763681).
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +30,8 @@ PEAK_WITHIN = 0.5  # of the mean interval, from the rise on
 LEAST_INTERVAL_S, MOST_INTERVAL_S = 60 / 200, 60 / 35
 MOST_CHANGE = 0.2  # of the running median of the intervals
 NEIGHBOURS = 5  # intervals in that median
+NOISE_ORDER = 6  # of the steps of beats' times that tell their noise
+RMSSD_NOISE, SDNN_NOISE = 6.0, 2.0  # variances of a time's noise that the square of each has
 BREATHING_PER_MIN = (6.0, 30.0)
 BREATHING_LINE_PER_MIN = 3.0  # to either side of the rate, that count as at it
 BREATHING_WINDOW_S = 32.0
@@ -133,12 +138,42 @@ def intervals(beats: Beats) -> Intervals:
     """
     within = np.diff(beats.run) == 0
     seconds = np.diff(beats.rise_s)[within]
-    usual = ndimage.median_filter(seconds, NEIGHBOURS, mode="nearest") if len(seconds) else seconds
+    usual = ndimage.median_filter(seconds, NEIGHBOURS, mode="mirror") if len(seconds) else seconds
     clean = (seconds >= LEAST_INTERVAL_S) & (seconds <= MOST_INTERVAL_S)
     clean &= np.abs(seconds - usual) <= MOST_CHANGE * usual
     end_s = beats.rise_s[1:][within]
     same_run = np.diff(beats.run[1:][within], prepend=-1) == 0
     return Intervals(seconds, end_s, clean, same_run)
+
+
+def timing_noise_ms(found: Intervals, beats: Beats, slope_ms: float) -> float:
+    """How far noise alone moves the time of a beat.
+
+    The steps of order `NOISE_ORDER` of times with white noise have its variance times the sum of
+    the squared binomial coefficients. A heart whose beats vary freely looks the same, but then the
+    beats have one shape: noise that moves them changes their slopes too.
+
+    Args:
+        found: Intervals of the beats.
+        beats: The beats themselves.
+        slope_ms: Noise that a change of slopes by their own size tells; 0 where they tell nothing.
+
+    Returns:
+        Standard deviation in ms; NaN where too few beats follow one another.
+    """
+    order = NOISE_ORDER
+    if len(found.seconds) < order:
+        return math.nan
+    row = np.lib.stride_tricks.sliding_window_view(found.clean, order).all(1)
+    row &= np.lib.stride_tricks.sliding_window_view(found.paired, order)[:, 1:].all(1)
+    steps = np.diff(found.seconds, order - 1)[row]
+    if not len(steps):
+        return math.nan
+    by_steps = 1000 * math.sqrt(np.mean(steps**2) / math.comb(2 * order, order))
+    bends = np.diff(beats.slope, 2)[beats.run[2:] == beats.run[:-2]]
+    if not slope_ms or not len(bends):
+        return by_steps
+    return min(by_steps, slope_ms * math.sqrt(np.mean(bends**2) / 6) / beats.slope.mean())
 
 
 def rmssd_ms(found: Intervals) -> tuple[float, int]:
@@ -152,6 +187,21 @@ def sdnn_ms(found: Intervals) -> tuple[float, int]:
     """Standard deviation of the normal intervals, and how many there are."""
     seconds = found.seconds[found.clean]
     return (float(1000 * np.std(seconds, ddof=1)) if len(seconds) > 1 else 0.0), len(seconds)
+
+
+def without_noise(figure_ms: float, noises: float, noise_ms: float) -> float:
+    """Take noise off a figure of variability.
+
+    Args:
+        figure_ms: RMSSD or SDNN.
+        noises: `RMSSD_NOISE` or `SDNN_NOISE`.
+        noise_ms: From `timing_noise_ms`.
+
+    Returns:
+        What is left, at least 0; NaN where the noise is not known.
+    """
+    rest = figure_ms**2 - noises * noise_ms**2
+    return rest if math.isnan(rest) else math.sqrt(max(rest, 0.0))
 
 
 def breathing(found: Intervals, beats: Beats) -> tuple[float, float]:
@@ -169,7 +219,10 @@ def breathing(found: Intervals, beats: Beats) -> tuple[float, float]:
     per_min = spectra[0][0]
     total = np.sqrt(spectra[0][1] * spectra[1][1]) + 0.5 * (spectra[0][1] + spectra[1][1])
     inside = (per_min >= BREATHING_PER_MIN[0]) & (per_min <= BREATHING_PER_MIN[1])
-    peak = per_min[inside][total[inside].argmax()]
+    strongest = total[inside].argmax()
+    peak = per_min[inside][strongest]
+    if strongest in (0, inside.sum() - 1):  # the flank of what is slower, or faster
+        return float(peak), 0.0
     near = np.abs(per_min - peak) <= BREATHING_LINE_PER_MIN
     return float(peak), float(total[near & inside].sum() / max(total[inside].sum(), TINY))
 

@@ -32,6 +32,10 @@ OVERTONE_SHARE = 0.5
 CREST_BPM = 16.0  # that belong to one line, as wide as a 10 s window and a heart's changes make it
 FAR_BPM = 10.0  # from a path, where another rhythm begins
 REFINE_BPM = 4.0  # to both sides of a path, where its peak is looked for
+SWING = (
+    0.35  # of the rate, to both sides, that the line of a heart is spread over whose rate swings
+)
+SWING_ABOVE = 3.0  # of the noise floor, as far as it is looked at
 MOST_EVIDENCE = 8.0  # nats a single line can give in one window: noise has heavy tails
 TINY = 1e-12
 LOWEST_BPM = 36.0  # noise is looked at from here on
@@ -75,6 +79,9 @@ class RateTrack:
     """Centres of the windows. Shape (N,)."""
     bpm: Array
     """Heart rate of each window. Shape (N,)."""
+    middle_bpm: Array
+    """Centre of the line's power in each window: the mean of a rate that swings, whose peak is
+    where it dwells. Shape (N,)."""
     evidence: Array
     """How far the rate stands out in each window, in nats. Shape (N,)."""
     rival: Array
@@ -216,9 +223,11 @@ def track_rate(spectra: WindowSpectra) -> RateTrack:
     rival = _best_path(np.where(far, likely, -MOST_EVIDENCE))
     others = np.where(far, evidence, -MOST_EVIDENCE)
     windows = np.arange(len(path))
+    bpm = _refine(spectra.power, floor, path)
     return RateTrack(
         spectra.time_s,
-        _refine(spectra.power, floor, path),
+        bpm,
+        _middle(spectra, floor, bpm),
         evidence[windows, path - first],
         others[windows, rival],
         _refine(spectra.power, floor, states[evidence.argmax(1)]),
@@ -388,6 +397,26 @@ def _refine(power: Array, floor: Array, rate: NDArray[np.intp]) -> Array:
     bend = left - 2 * top + right
     shift = np.divide(0.5 * (left - right), bend, out=np.zeros_like(bend), where=bend < 0)
     return (near[windows[:, 0], peak] + np.clip(shift, -0.5, 0.5)) * GRID_BPM
+
+
+def _middle(spectra: WindowSpectra, floor: Array, bpm: Array) -> Array:
+    """Centre of the power that goes on above the floor to both sides of rates (N,). Shape (N,)."""
+    middle = bpm.copy()
+    for window, rate in enumerate(bpm):
+        first, last = (round(share * rate / GRID_BPM) for share in (1 - SWING, 1 + SWING))
+        peak = round(rate / GRID_BPM) - first
+        excess = (spectra.power - floor)[window, first : last + 1]
+        low = np.flatnonzero(excess <= (SWING_ABOVE - 1) * floor[window, first : last + 1])
+        start, stop = (int(np.searchsorted(low, peak, side)) for side in ("left", "right"))
+        if start != stop:  # the peak itself is low
+            continue
+        begin = low[start - 1] + 1 if start else 0
+        end = low[stop] if stop < len(low) else len(excess)
+        weights = excess[begin:end]
+        middle[window] = GRID_BPM * (
+            first + begin + weights @ np.arange(len(weights)) / weights.sum()
+        )
+    return middle
 
 
 def snr_db(spectra: WindowSpectra, bpm: Array) -> Array:

@@ -8,7 +8,7 @@ come, and finish. Every crop gets exactly one sample of the wave, in order.
 import time
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Protocol, cast
@@ -384,7 +384,8 @@ def _whole(config: dict[str, object], name: str) -> int:
 
 def _calibration(weights: Weights) -> Calibration:
     found = weights.manifest.get("calibration")
-    return Calibration(**cast(dict[str, float], found)) if isinstance(found, dict) else DEFAULT
+    fitted = Calibration(**cast(dict[str, float], found)) if isinstance(found, dict) else DEFAULT
+    return replace(fitted, slope_ms=0.0)  # a network draws all beats alike
 
 
 def _facts(name: str, weights: Weights) -> ModelFacts:

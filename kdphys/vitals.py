@@ -13,7 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import signal
 
-from kdphys.beats import Beats, Intervals, breathing, find_beats, intervals, rmssd_ms, sdnn_ms
+from kdphys.beats import (
+    RMSSD_NOISE,
+    SDNN_NOISE,
+    Beats,
+    Intervals,
+    breathing,
+    find_beats,
+    intervals,
+    rmssd_ms,
+    sdnn_ms,
+    timing_noise_ms,
+    without_noise,
+)
 from kdphys.cadence import Cadence, find_cadence, remove_locked, wander
 from kdphys.flicker import GREY_LIGHT, is_grey
 from kdphys.pulse import (
@@ -37,11 +49,17 @@ SDNN_SECONDS, SDNN_BEATS = 30.0, 20  # two or three breaths, or its slower swing
 BREATHING_SECONDS = 30.0
 SPARE_SECONDS = 3.0  # of those that may be missing: the ends of a wave give no intervals
 BREATHING_SHARE, BREATHING_STEEPNESS = 0.6, 12.0  # of a logistic function; set by hand
-JITTER_MS, JITTER_PER_DB, JITTER_PER_RATE = 7e4, -0.0765, 1.43  # fitted to simulated noisy pulses
-USUAL_JITTER_MS = 40.0  # by noise, at which an RMSSD is given no more; set by hand
+TOLERANCE_MS, TOLERANCE = 10.0, 0.2  # of variability, whichever is more
+TAKEN_OFF = 2.0  # tolerances, at which the noise that is taken off halves the trust; set by hand
 LEAST_WANDER = 0.04  # a rhythm that strays less than this from the key frames is theirs
 LEAST_LEFT = 0.15  # of a wave's power, when the key frames' part is out, to be more than misfit
+LIGHT_ORDERS = (1, 2)  # of a rate, at which light may be that a network reads as it
 DISTRUST = 4.0  # what a quality is divided by where something speaks against any reading
+SWINGING_BPM = 2.0  # between where a rate dwells and its mean, from which the mean is given
+COUNTED, ALIKE = 0.98, 0.25  # share of clean intervals, and spread of the beats' slopes over their
+# mean, by which beats are so sure that counting them is the best reading
+LEAST_COUNTED = 4  # intervals
+MOST_HEIGHT = 0.1  # decimal logarithm of the loudest wave of a face: louder is no surer
 LEAST_WEIGHT = 0.02  # of a window in the mean rate, whatever its quality
 MOST_ODDS = 30.0  # logarithm of the odds that a confidence goes up or down to
 BEND_WINDOWS = 3  # to both sides, that a rate's line is drawn through
@@ -176,6 +194,9 @@ class Calibration:
     """Log odds for ten times the length."""
     log_amplitude: float = 0.0
     """Log odds for ten times the amplitude; 0 where amplitude means nothing."""
+    slope_ms: float = 100.0
+    """Noise of a beat's time that a change of slopes from beat to beat by their own size tells, in
+    ms; 0 for networks, which draw all beats alike. From 21 finger waves beside a chest strap."""
 
     def quality(self, features: QualityFeatures) -> float:
         """Probability in [0, 1] that the heart rate is right to 3 bpm."""
@@ -221,14 +242,16 @@ def measure_vitals(
     rate, blame = read_rate(kept, fps, calibration), None
     if cadence := find_cadence(key_times_s, len(wave) / fps):
         kept, rate, blame = _beside_cadence(kept, fps, calibration, cadence, rate)
-    if colours is not None and rate.quality >= LEAST_QUALITY and is_grey(colours, fps, rate.bpm):
-        distrust = distrust or GREY_LIGHT
+    if colours is not None and rate.quality >= LEAST_QUALITY:
+        lit = any(is_grey(colours, fps, order * rate.bpm) for order in LIGHT_ORDERS)
+        distrust = distrust or (GREY_LIGHT if lit else None)
     if distrust:
         rate = replace(rate, quality=rate.quality / DISTRUST, qualities=rate.qualities / DISTRUST)
         blame = distrust
     sure = rate.quality >= LEAST_QUALITY
-    beats = find_beats(kept if sure else kept[:0], fps, rate.bpm)
+    beats = rate.beats
     found = intervals(beats)
+    noise_ms = timing_noise_ms(found, beats, calibration.slope_ms)
     return Vitals(
         Reading(
             rate.bpm if sure else None,
@@ -236,14 +259,14 @@ def measure_vitals(
             rate.quality,
             None if sure else blame or _doubt(rate.features),
         ),
-        _read_variability(RMSSD, found, rate),
-        _read_variability(SDNN, found, rate),
+        _read_variability(RMSSD, found, rate, noise_ms),
+        _read_variability(SDNN, found, rate, noise_ms),
         _read_breathing(found, beats, rate),
         tuple(
             WindowRate(float(at), float(bpm) if good >= LEAST_QUALITY else None, float(good))
             for at, bpm, good in zip(rate.track.time_s, rate.track.bpm, rate.qualities, strict=True)
         ),
-        beats.peak_s,
+        beats.peak_s if sure else np.empty(0),
         _spectrum(kept, fps),
     )
 
@@ -253,7 +276,9 @@ class Rate:
     """A heart rate before anyone decides whether to show it."""
 
     bpm: float
-    """Mean of the windows, weighted by their quality."""
+    """By counting beats where they are sure, else the mean of the windows, weighted by quality."""
+    beats: Beats
+    """Beats at this rate."""
     features: QualityFeatures
     """Of the whole recording."""
     quality: float
@@ -278,7 +303,8 @@ def read_rate(wave: Array, fps: float, calibration: Calibration = DEFAULT) -> Ra
     margin = track.evidence - track.rival
     agrees = (np.abs(track.alone_bpm - track.bpm) < AGREE_BPM).astype(float)
     usable_s = looked_at_s(wave, fps, window_s)
-    height = math.log10(np.nanstd(bandpass_runs(wave, fps, HEART_BAND_HZ, LEAST_SECONDS)) + FLAT)
+    spread = np.nanstd(bandpass_runs(wave, fps, HEART_BAND_HZ, LEAST_SECONDS))
+    height = min(math.log10(spread + FLAT), MOST_HEIGHT)
     qualities = np.array(
         [
             calibration.quality(
@@ -299,7 +325,21 @@ def read_rate(wave: Array, fps: float, calibration: Calibration = DEFAULT) -> Ra
         log_amplitude=height,
     )
     bpm = float(np.average(track.bpm, weights=qualities + LEAST_WEIGHT))
-    return Rate(bpm, features, calibration.quality(features), track, qualities)
+    middle = float(track.middle_bpm.mean())
+    bpm = middle if abs(middle - bpm) > SWINGING_BPM else bpm
+    beats = find_beats(wave, fps, bpm)
+    bpm = _counted(beats) or bpm
+    return Rate(bpm, beats, features, calibration.quality(features), track, qualities)
+
+
+def _counted(beats: Beats) -> float | None:
+    """Mean rate of beats, where they are surely all of them and nothing else."""
+    found = intervals(beats)
+    if len(found.seconds) < LEAST_COUNTED or found.clean.mean() < COUNTED:
+        return None
+    if np.std(beats.slope) > ALIKE * np.mean(beats.slope):
+        return None
+    return 60 / float(found.seconds.mean())
 
 
 def _bends(bpm: Array) -> Array:
@@ -349,30 +389,33 @@ class _Figure:
     of: Callable[[Intervals], tuple[float, int]]
     """Gives it in ms, and from how many clean parts."""
     unit: str
+    noise: float
+    """Variances of a beat's noise that its square has."""
     seconds: float
     count: int
     few: str
     """What is said where there are fewer."""
 
 
-RMSSD = _Figure(rmssd_ms, UNITS["rmssd"], RMSSD_SECONDS, RMSSD_STEPS, FEW_STEPS)
-SDNN = _Figure(sdnn_ms, UNITS["sdnn"], SDNN_SECONDS, SDNN_BEATS, FEW_INTERVALS)
+RMSSD = _Figure(rmssd_ms, UNITS["rmssd"], RMSSD_NOISE, RMSSD_SECONDS, RMSSD_STEPS, FEW_STEPS)
+SDNN = _Figure(sdnn_ms, UNITS["sdnn"], SDNN_NOISE, SDNN_SECONDS, SDNN_BEATS, FEW_INTERVALS)
 
 
-def _read_variability(figure: _Figure, found: Intervals, rate: Rate) -> Reading:
-    """A figure of variability, when the beats are timed well enough."""
+def _read_variability(figure: _Figure, found: Intervals, rate: Rate, noise_ms: float) -> Reading:
+    """A figure of variability without noise, when the beats are timed well enough."""
     if rate.quality < LEAST_QUALITY:
         return Reading(None, figure.unit, 0.0, UNSTEADY)
-    (value, count), heard_s = figure.of(found), found.seconds.sum()
+    (raw, count), heard_s = figure.of(found), found.seconds.sum()
     if heard_s < figure.seconds - SPARE_SECONDS or count < figure.count:
         reason = figure.few.format(
             found=heard_s, count=count, needed=figure.seconds, least=figure.count
         )
         return Reading(None, figure.unit, 0.0, reason)
-    # By how much noise alone moves the beats.
-    jitter_ms = JITTER_MS * 10 ** (JITTER_PER_DB * rate.features.snr_db) / rate.bpm**JITTER_PER_RATE
-    trust = rate.quality * float(found.clean.mean()) / (1 + (jitter_ms / USUAL_JITTER_MS) ** 2)
-    if trust < LEAST_QUALITY:
+    value = without_noise(raw, figure.noise, noise_ms)
+    taken_off = (raw - value) / max(TOLERANCE_MS, TOLERANCE * value)
+    trust = rate.quality * float(found.clean.mean()) / (1 + (taken_off / TAKEN_OFF) ** 2)
+    if not trust >= LEAST_QUALITY:  # NaN where the noise is not known
+        trust = trust if math.isfinite(trust) else 0.0
         return Reading(None, figure.unit, trust, NOISY_BEATS)
     return Reading(value, figure.unit, trust, None)
 

@@ -8,6 +8,7 @@ from kdphys.pipeline import measure
 from kdphys.stream import LiveMeter
 from kdphys.vitals import measure_vitals
 from tests._films import Recording, write_npz
+from tests._waves import pulse_wave
 
 FPS = 30.0
 SKIN = np.array([150.0, 110.0, 90.0])
@@ -132,6 +133,15 @@ def test_a_lamp_that_swings_over_a_photo_gives_no_reading(recording: Recording, 
     found = measure(write_npz(tmp_path / "lamp.npz", lit, np.arange(len(lit)) / FPS), "green")
     assert found.vitals.heart_rate.value is None
     assert "all colours alike" in (found.vitals.heart_rate.reason or "")
+
+
+def test_light_at_twice_the_rate_that_is_read_is_the_light_too():
+    wave = pulse_wave(62, FPS, 30.0)[0]
+    time_s = np.arange(len(wave)) / FPS
+    for rate, is_pulse in ((124, False), (93, True)):
+        light = 1 + 0.02 * np.sin(2 * np.pi * rate / 60 * time_s)
+        found = measure_vitals(wave, FPS, colours=light[:, None] * SKIN)
+        assert (found.heart_rate.value is not None) == is_pulse
 
 
 def test_a_camera_in_flickering_light_is_told_so(recording: Recording):

@@ -200,6 +200,12 @@ def test_figures_of_variability_and_breathing_are_the_same(browser, bpm, wave):
         value, count = browser.ask("beats", name, found)
         assert count == figure(expected)[1]
         assert value == pytest.approx(figure(expected)[0], abs=1e-6)
+    for slope_ms in (0.0, 100.0):
+        noise_ms = browser.ask("beats", "timingNoiseMs", found, found_beats, slope_ms)
+        wanted = beats.timing_noise_ms(expected, expected_beats, slope_ms)
+        assert noise_ms == pytest.approx(wanted, abs=1e-5)
+        left = browser.ask("beats", "withoutNoise", 30.0, beats.RMSSD_NOISE, noise_ms)
+        assert left == pytest.approx(beats.without_noise(30.0, 6.0, wanted), abs=1e-3)
     per_min, share = browser.ask("beats", "breathing", found, found_beats)
     assert per_min == beats.breathing(expected, expected_beats)[0]
     assert share == pytest.approx(beats.breathing(expected, expected_beats)[1], abs=1e-8)
@@ -226,6 +232,9 @@ def test_intervals_with_false_beats_and_gaps_are_cleaned_alike(browser, seed):
     assert (rmssd, steps) == pytest.approx(beats.rmssd_ms(expected), abs=1e-6)
     sdnn, count = browser.ask("beats", "sdnnMs", intervals_in(expected))
     assert (sdnn, count) == pytest.approx(beats.sdnn_ms(expected), abs=1e-6)
+    noise_ms = browser.ask("beats", "timingNoiseMs", intervals_in(expected), beats_in(given), 50.0)
+    wanted = beats.timing_noise_ms(expected, given, 50.0)
+    assert noise_ms == pytest.approx(wanted, rel=1e-9, nan_ok=True)
     found_breath = browser.ask("beats", "breathing", intervals_in(expected), beats_in(given))
     assert found_breath == pytest.approx(beats.breathing(expected, given), abs=1e-8)
 

@@ -202,6 +202,77 @@ def test_rmssd_of_a_clean_wave_is_found(rmssd):
     assert found.unit == "ms"
 
 
+def noisy_times(rng, spread_ms, slow_ms=0.0, seconds=60):
+    """A wave of beats of one shape whose times are noisy, as a network draws them; true RMSSD."""
+    lengths = 0.9 + slow_ms / 1000 * np.sin(np.arange(200) / 3)
+    true_s = 0.3 + np.cumsum(lengths)
+    heard_s = true_s + spread_ms / 1000 * rng.standard_normal(200)
+    heard_s = heard_s[heard_s < seconds]
+    since = np.arange(int(seconds * FPS))[:, None] / FPS - heard_s
+    true = 1000 * np.sqrt(np.mean(np.diff(true_s[: len(heard_s)], 2) ** 2))
+    return np.exp(-0.5 * (since / 0.13) ** 2).sum(1), true
+
+
+def test_noise_of_the_beats_times_is_taken_off_their_variability():
+    network = Calibration(slope_ms=0.0)
+    wave, true = noisy_times(np.random.default_rng(9), 8.0, slow_ms=60.0)
+    raw, _ = rmssd_ms(intervals(read_rate(bandpass(wave, FPS, WAVE_BAND_HZ), FPS).beats))
+    found = measure_vitals(wave, FPS, calibration=network).rmssd
+    assert raw - true > 4
+    assert found.value == pytest.approx(true, abs=4)
+
+
+@pytest.mark.parametrize("spread_ms", [15, 25, 45])
+def test_variability_that_is_all_noise_is_seldom_given(spread_ms):
+    network, given, raw = Calibration(slope_ms=0.0), [], []
+    for seed in range(12):
+        wave, _ = noisy_times(np.random.default_rng(seed), spread_ms)
+        found = measure_vitals(wave, FPS, calibration=network)
+        assert found.heart_rate.value is not None
+        given.append(found.rmssd.value or 0.0)
+        raw.append(rmssd_ms(intervals(read_rate(bandpass(wave, FPS, WAVE_BAND_HZ), FPS).beats))[0])
+    assert min(raw) > 25
+    assert np.mean(np.array(given) > 10) <= 0.25  # the truth is 0
+
+
+@pytest.mark.parametrize("phase", np.arange(0, 1, 0.1))
+def test_half_a_beat_at_an_end_of_the_wave_is_no_interval(phase):
+    turns = np.arange(40 * round(FPS)) / FPS * 50 / 60 + phase
+    wave = np.exp(-0.5 * ((turns % 1 - 0.3) / 0.1) ** 2)
+    found = measure_vitals(wave, FPS)
+    assert found.rmssd.value == pytest.approx(0, abs=5)
+    assert found.sdnn.value == pytest.approx(0, abs=5)
+
+
+def test_beats_that_are_sure_are_counted():
+    """A rate that swings dwells where it is slow, and there its spectrum has its peak."""
+    seconds, errors = 40, []
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        swing, per_s = rng.uniform(0.1, 0.16), rng.uniform(0.08, 0.14)
+        time_s = np.arange(round(seconds * FPS)) / FPS
+        rate = rng.uniform(55, 85) / 60 * (1 + swing * np.sin(2 * np.pi * per_s * time_s))
+        turns = np.cumsum(rate) / FPS
+        wave = np.cos(2 * np.pi * turns) + 0.3 * np.cos(4 * np.pi * turns + 1)
+        errors.append(read_rate(bandpass(wave, FPS, WAVE_BAND_HZ), FPS).bpm - 60 * rate.mean())
+    assert np.abs(errors).max() < 2.5
+
+
+def test_breath_slower_than_is_read_gives_none():
+    time_s = np.arange(int(60 * FPS)) / FPS
+    sway = np.sin(2 * np.pi * 4.5 / 60 * time_s)
+    wave = (1 + 0.1 * sway) * np.cos(2 * np.pi * np.cumsum(70 / 60 * (1 + 0.04 * sway)) / FPS)
+    assert measure_vitals(wave, FPS).respiration.value is None
+
+
+def test_a_loud_disturbance_makes_nothing_surer():
+    wave, _ = pulse_wave(70, FPS, 30.0)
+    fitted = Calibration(intercept=-6.0, evidence=0.2, log_amplitude=4.0)
+    loud = wave + 100 * np.exp(-0.5 * ((np.arange(len(wave)) - 400) / 20) ** 2)
+    quiet = measure_vitals(wave, FPS, calibration=fitted).heart_rate.quality
+    assert measure_vitals(loud, FPS, calibration=fitted).heart_rate.quality <= quiet
+
+
 def test_rmssd_and_breathing_need_their_seconds_and_say_so():
     wave, _ = pulse_wave(72, FPS, 15.0)
     found = measure_vitals(wave, FPS)

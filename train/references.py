@@ -20,9 +20,17 @@ import tyro
 from numpy.typing import NDArray
 from scipy import interpolate
 
-from kdphys.beats import find_beats, intervals, rmssd_ms, sdnn_ms
+from kdphys.beats import (
+    RMSSD_NOISE,
+    SDNN_NOISE,
+    intervals,
+    rmssd_ms,
+    sdnn_ms,
+    timing_noise_ms,
+    without_noise,
+)
 from kdphys.pulse import WAVE_BAND_HZ, bandpass
-from kdphys.vitals import read_rate
+from kdphys.vitals import DEFAULT, read_rate
 from train.benchmark import markdown_table
 from train.recorded_pulses import FINGER_HZ, people_of
 
@@ -88,9 +96,12 @@ def main(job: ReferencesJob) -> None:
 def by_kdphys(wave: Array) -> Beats:
     """Read a wave at `FINGER_HZ`, systole up, as KDPhys reads those of faces."""
     rate = read_rate(wave, FINGER_HZ)
-    found = intervals(find_beats(wave, FINGER_HZ, rate.bpm))
+    found = intervals(rate.beats)
     at_s, lengths = found.end_s[found.clean], 1000 * found.seconds[found.clean]
-    return Beats(rate.bpm, rmssd_ms(found)[0], sdnn_ms(found)[0], at_s, lengths)
+    noise_ms = timing_noise_ms(found, rate.beats, DEFAULT.slope_ms)
+    rmssd = without_noise(rmssd_ms(found)[0], RMSSD_NOISE, noise_ms)
+    sdnn = without_noise(sdnn_ms(found)[0], SDNN_NOISE, noise_ms)
+    return Beats(rate.bpm, rmssd, sdnn, at_s, lengths)
 
 
 def by_neurokit(neurokit: Any, wave: Array) -> Beats:

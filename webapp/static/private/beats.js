@@ -73,6 +73,41 @@ export function intervals({ riseS, run }) {
   };
 }
 
+// How far noise alone moves the time of a beat, in ms; NaN where too few beats follow one another.
+export function timingNoiseMs({ seconds, clean, paired }, { slope, run }, slopeMs) {
+  const order = K.beats.NOISE_ORDER;
+  let squares = 0;
+  let count = 0;
+  for (let at = 0; at + order <= seconds.length; at++) {
+    const row = Array.from({ length: order }, (_, index) => at + index);
+    if (!row.every((index) => clean[index]) || !row.slice(1).every((index) => paired[index])) continue;
+    let steps = row.map((index) => seconds[index]);
+    while (steps.length > 1) steps = steps.slice(1).map((step, index) => step - steps[index]);
+    squares += steps[0] ** 2;
+    count += 1;
+  }
+  if (!count) return NaN;
+  const bySteps = 1000 * Math.sqrt(squares / count / middleOfPascal(order));
+  const bends = [];
+  for (let beat = 2; beat < slope.length; beat++)
+    if (run[beat] === run[beat - 2]) bends.push((slope[beat] - 2 * slope[beat - 1] + slope[beat - 2]) ** 2);
+  if (!slopeMs || !bends.length) return bySteps;
+  return Math.min(bySteps, (slopeMs * Math.sqrt(mean(Float64Array.from(bends)) / 6)) / mean(slope));
+}
+
+// The largest binomial coefficient of 2 `order`.
+function middleOfPascal(order) {
+  let found = 1;
+  for (let each = 1; each <= order; each++) found *= (order + each) / each;
+  return found;
+}
+
+// A figure of variability without noise, of which its square has so many variances.
+export function withoutNoise(figureMs, noises, noiseMs) {
+  const rest = figureMs ** 2 - noises * noiseMs ** 2;
+  return Number.isNaN(rest) ? rest : Math.sqrt(Math.max(rest, 0));
+}
+
 // Root mean square of successive differences in ms, and how many went into it.
 export function rmssdMs({ seconds, clean, paired }) {
   let squares = 0;
@@ -103,7 +138,9 @@ export function breathing({ seconds, endS, clean }, { riseS, slope }) {
   const isBreath = (_, bin) => perMin[bin] >= slowest && perMin[bin] <= fastest;
   const heard = total.filter(isBreath);
   const rates = perMin.filter(isBreath);
-  const peak = rates[argmax(heard)];
+  const strongest = argmax(heard);
+  const peak = rates[strongest];
+  if (strongest === 0 || strongest === heard.length - 1) return [peak, 0];
   const near = heard.filter((_, bin) => Math.abs(rates[bin] - peak) <= BREATHING_LINE_PER_MIN);
   return [peak, sum(near) / Math.max(sum(heard), TINY)];
 }
@@ -264,14 +301,20 @@ function saddle(wave, peak) {
   return Math.max(...lowest);
 }
 
-// Median of an odd number of neighbours; the ends go on beyond the ends.
+// Median of an odd number of neighbours; the values go back beyond the ends, as in a mirror.
 function runningMedian(values, count) {
   const reach = (count - 1) / 2;
-  const last = values.length - 1;
   return values.map((_, at) => {
     const around = Float64Array.from({ length: count }, (__, index) => {
-      return values[clip(at - reach + index, 0, last)];
+      return values[mirrored(at - reach + index, values.length)];
     });
     return around.sort()[reach];
   });
+}
+
+// Index of a line that goes back and forth for ever.
+function mirrored(index, length) {
+  const turn = Math.max(1, 2 * (length - 1));
+  const at = ((index % turn) + turn) % turn;
+  return at < length ? at : turn - at;
 }

@@ -5,7 +5,7 @@
 
 import { K } from "./constants.js";
 import { windowStarts } from "./filters.js";
-import { SMALLEST, argmax, clip, hann, mean, median } from "./maths.js";
+import { SMALLEST, argmax, clip, hann, mean, median, rounded } from "./maths.js";
 
 // Spectra of windows, one every second of each stretch without a gap (a wave of less than one window
 // gives one of its length): { timeS, bpm, power, real, imaginary }, the last three matrices.
@@ -77,7 +77,7 @@ function fourier(window, bins, { cos, sin }) {
   return [real, imaginary];
 }
 
-// The most credible path of heart rates: { timeS, bpm, evidence, rival, aloneBpm, snrDb }, all of one
+// The most credible path of heart rates: { timeS, bpm, middleBpm, evidence, rival, aloneBpm, snrDb }, all of one
 // value for each window.
 export function trackRate(spectra) {
   const { HEART_BAND_HZ, GRID_BPM, FAR_BPM, MOST_EVIDENCE } = K.pulse;
@@ -102,9 +102,11 @@ export function trackRate(spectra) {
   const isFar = (rate, at) => Math.abs(rate - at) > reach && Math.abs(rate - 2 * at) > reach;
   const rival = best(kept(likely, isFar));
   const others = kept(evidence, isFar);
+  const bpm = refine(power, floor, path);
   return {
     timeS: spectra.timeS,
-    bpm: refine(power, floor, path),
+    bpm,
+    middleBpm: middles(power, floor, bpm),
     evidence: Float64Array.from(path, (rate, window) => evidence[window][rate - first]),
     rival: Float64Array.from(rival, (rate, window) => others[window][rate - first]),
     aloneBpm: refine(
@@ -356,6 +358,30 @@ function refine(power, floor, path) {
     const bend = left - 2 * top + right;
     const shift = bend < 0 ? (0.5 * (left - right)) / bend : 0;
     return (rate + peak - reach + clip(shift, -0.5, 0.5)) * GRID_BPM;
+  });
+}
+
+// Centre of the power that goes on above the floor to both sides of rates; bpm of each window.
+function middles(power, floor, bpm) {
+  const { GRID_BPM, SWING, SWING_ABOVE } = K.pulse;
+  return bpm.map((rate, window) => {
+    const [first, last] = [1 - SWING, 1 + SWING].map((share) => rounded((share * rate) / GRID_BPM));
+    const isHigh = (at) =>
+      at >= first &&
+      at <= Math.min(last, power[window].length - 1) &&
+      power[window][at] - floor[window][at] > (SWING_ABOVE - 1) * floor[window][at];
+    const peak = rounded(rate / GRID_BPM);
+    if (!isHigh(peak)) return rate;
+    let [begin, end] = [peak, peak];
+    while (isHigh(begin - 1)) begin -= 1;
+    while (isHigh(end + 1)) end += 1;
+    let [total, moment] = [0, 0];
+    for (let at = begin; at <= end; at++) {
+      const excess = power[window][at] - floor[window][at];
+      total += excess;
+      moment += excess * at;
+    }
+    return (GRID_BPM * moment) / total;
   });
 }
 

@@ -1,7 +1,7 @@
 // Numbers for a person from a pulse wave, by the rules of kdphys/vitals.py: each with a unit, a quality,
 // and a reason if it is missing.
 
-import { breathing, findBeats, intervals, rmssdMs, sdnnMs } from "./beats.js";
+import { breathing, findBeats, intervals, rmssdMs, sdnnMs, timingNoiseMs, withoutNoise } from "./beats.js";
 import { fill, K } from "./constants.js";
 import { bandpassRuns, longestRunS, lookedAtS, readingWindowS } from "./filters.js";
 import { isGrey } from "./flicker.js";
@@ -14,29 +14,33 @@ import { trackRate, windowSpectra } from "./pulse.js";
 // `calibration` is the network's; `colours` (Float64Array, 3 a sample: see flicker.js) tell the light;
 // `distrust` is what else speaks against any reading, in words.
 export function measureVitals(wave, fps, calibration, colours = null, distrust = null) {
-  const { LEAST_SECONDS, LEAST_QUALITY, DISTRUST } = K.vitals;
+  const { LEAST_SECONDS, LEAST_QUALITY, LIGHT_ORDERS, DISTRUST } = K.vitals;
   const heard = wave.map((value) => (Number.isFinite(value) ? value : NaN));
   const unusable = whyUnusable(heard, fps);
   if (unusable) return nothing(unusable);
   const kept = bandpassRuns(heard, fps, K.pulse.WAVE_BAND_HZ, LEAST_SECONDS);
   const rate = readRate(kept, fps, calibration);
-  const isLight = colours && rate.quality >= LEAST_QUALITY && isGrey(colours, fps, rate.bpm);
+  const isLight =
+    colours &&
+    rate.quality >= LEAST_QUALITY &&
+    LIGHT_ORDERS.some((order) => isGrey(colours, fps, order * rate.bpm));
   const blame = distrust ?? (isLight ? K.flicker.GREY_LIGHT : null);
   if (blame) rate.quality /= DISTRUST;
   if (rate.quality < LEAST_QUALITY) return doubtful(rate, blame ?? doubt(rate.features));
-  const beats = findBeats(kept, fps, rate.bpm);
+  const { beats } = rate;
   const found = intervals(beats);
+  const noiseMs = timingNoiseMs(found, beats, calibration.slope_ms);
   return {
     heart_rate: reading("heart_rate", rate.bpm, rate.quality),
-    rmssd: readRmssd(found, rate),
-    sdnn: readSdnn(found, rate),
+    rmssd: readRmssd(found, rate, noiseMs),
+    sdnn: readSdnn(found, rate, noiseMs),
     respiration: readBreathing(found, beats, rate),
   };
 }
 
-// Heart rate of a wave in WAVE_BAND_HZ, whatever its quality: { bpm, features, quality }.
+// Heart rate of a wave in WAVE_BAND_HZ, whatever its quality: { bpm, beats, features, quality }.
 export function readRate(wave, fps, calibration) {
-  const { AGREE_BPM, FLAT, LEAST_SECONDS, LEAST_WEIGHT } = K.vitals;
+  const { AGREE_BPM, FLAT, LEAST_SECONDS, LEAST_WEIGHT, MOST_HEIGHT, SWINGING_BPM } = K.vitals;
   const { WINDOW_S, HEART_BAND_HZ } = K.pulse;
   const windowS = readingWindowS(wave, fps);
   const track = trackRate(windowSpectra(wave, fps, windowS));
@@ -44,7 +48,8 @@ export function readRate(wave, fps, calibration) {
   const margin = track.evidence.map((value, window) => value - track.rival[window]);
   const agrees = track.bpm.map((bpm, window) => Number(Math.abs(track.aloneBpm[window] - bpm) < AGREE_BPM));
   const usableS = lookedAtS(wave, fps, windowS);
-  const height = Math.log10(spread(heardIn(bandpassRuns(wave, fps, HEART_BAND_HZ, LEAST_SECONDS))) + FLAT);
+  const heard = spread(heardIn(bandpassRuns(wave, fps, HEART_BAND_HZ, LEAST_SECONDS)));
+  const height = Math.min(Math.log10(heard + FLAT), MOST_HEIGHT);
   const weights = track.bpm.map(
     (_, window) =>
       LEAST_WEIGHT +
@@ -68,7 +73,19 @@ export function readRate(wave, fps, calibration) {
     log_amplitude: height,
   };
   const weighted = track.bpm.map((bpm, window) => bpm * weights[window]);
-  return { bpm: mean(weighted) / mean(weights), features, quality: quality(calibration, features) };
+  const dwells = mean(weighted) / mean(weights);
+  const middle = mean(track.middleBpm);
+  const bpm = Math.abs(middle - dwells) > SWINGING_BPM ? middle : dwells;
+  const beats = findBeats(wave, fps, bpm);
+  return { bpm: counted(beats) ?? bpm, beats, features, quality: quality(calibration, features) };
+}
+
+// Mean rate of beats, where they are surely all of them and nothing else; else null.
+function counted(beats) {
+  const { ALIKE, COUNTED, LEAST_COUNTED } = K.vitals;
+  const { seconds, clean } = intervals(beats);
+  if (seconds.length < LEAST_COUNTED || clean.filter(Boolean).length < COUNTED * clean.length) return null;
+  return spread(beats.slope) > ALIKE * mean(beats.slope) ? null : 60 / mean(seconds);
 }
 
 // Probability that a heart rate is right to 3 bpm; features and weights share their names.
@@ -89,27 +106,32 @@ function bends(bpm) {
   });
 }
 
-function readRmssd(found, rate) {
+function readRmssd(found, rate, noiseMs) {
   const { RMSSD_SECONDS, RMSSD_STEPS, FEW_STEPS } = K.vitals;
-  return readVariability("rmssd", rmssdMs(found), found, rate, [RMSSD_SECONDS, RMSSD_STEPS, FEW_STEPS]);
+  const [raw, count] = rmssdMs(found);
+  const value = withoutNoise(raw, K.beats.RMSSD_NOISE, noiseMs);
+  return readVariability("rmssd", [raw, value, count], found, rate, [RMSSD_SECONDS, RMSSD_STEPS, FEW_STEPS]);
 }
 
-function readSdnn(found, rate) {
+function readSdnn(found, rate, noiseMs) {
   const { SDNN_SECONDS, SDNN_BEATS, FEW_INTERVALS } = K.vitals;
-  return readVariability("sdnn", sdnnMs(found), found, rate, [SDNN_SECONDS, SDNN_BEATS, FEW_INTERVALS]);
+  const [raw, count] = sdnnMs(found);
+  const value = withoutNoise(raw, K.beats.SDNN_NOISE, noiseMs);
+  return readVariability("sdnn", [raw, value, count], found, rate, [SDNN_SECONDS, SDNN_BEATS, FEW_INTERVALS]);
 }
 
-// A figure of variability, when there are beats enough and they are timed well enough.
-function readVariability(name, [value, count], found, rate, [needed, least, few]) {
-  const { SPARE_SECONDS, JITTER_MS, JITTER_PER_DB, JITTER_PER_RATE, USUAL_JITTER_MS } = K.vitals;
+// A figure of variability, as measured and without noise, when there are beats enough and they are
+// timed well enough.
+function readVariability(name, [raw, value, count], found, rate, [needed, least, few]) {
+  const { SPARE_SECONDS, TAKEN_OFF, TOLERANCE, TOLERANCE_MS } = K.vitals;
   const heardS = found.seconds.reduce((sum, seconds) => sum + seconds, 0);
   if (heardS < needed - SPARE_SECONDS || count < least) {
     return reading(name, null, 0, fill(few, { found: heardS, count, needed, least }));
   }
-  const jitterMs = (JITTER_MS * 10 ** (JITTER_PER_DB * rate.features.snr_db)) / rate.bpm ** JITTER_PER_RATE;
+  const takenOff = (raw - value) / Math.max(TOLERANCE_MS, TOLERANCE * value);
   const clean = mean(Float64Array.from(found.clean));
-  const trust = (rate.quality * clean) / (1 + (jitterMs / USUAL_JITTER_MS) ** 2);
-  return reading(name, value, trust, K.vitals.NOISY_BEATS);
+  const trust = (rate.quality * clean) / (1 + (takenOff / TAKEN_OFF) ** 2);
+  return reading(name, value, Number.isFinite(trust) ? trust : 0, K.vitals.NOISY_BEATS);
 }
 
 // Breathing rate, when it sways the beats clearly.
