@@ -3,10 +3,13 @@
 import json
 from dataclasses import replace
 
+import numpy as np
+import pytest
+
 from train.ablate import AblationJob, trained
 from train.export import ExportJob
 from train.loop import Schedule
-from train.study import common_settings, open_study
+from train.study import common_settings, mean_interval, open_study
 
 SETTINGS = {"steps": 10, "schedule": {"rate": 0.003}, "seeds": (0, 1)}
 
@@ -69,3 +72,20 @@ def test_settings_name_no_folder_and_no_seed(tmp_path):
     assert "someone" not in json.dumps(found)
     assert json.loads(json.dumps(found))["data"]["clips"] == 4
     assert json.loads(json.dumps(found))["schedule"]["steps"] == 7
+
+
+def test_gains_are_taken_seed_by_seed(tmp_path):
+    study = open_study(tmp_path / "study.json", {})
+    for seed, (base, more) in enumerate([(0.5, 0.6), (0.9, 1.0), (0.1, 0.2)]):
+        study.keep("base", seed, {"correlation": base})
+        study.keep("more", seed, {"correlation": more})
+    study.keep("more", 11, {"correlation": 0.0})  # a seed that only one of them has
+    gains = study.gains("more", "base")["correlation"]
+    assert gains == pytest.approx([0.1, 0.1, 0.1])
+    assert study.gains("nothing", "base") == {}
+    rng = np.random.default_rng(0)
+    inside = 0
+    for _ in range(400):
+        low, high = mean_interval(rng.normal(0.3, 2.0, 5))
+        inside += low < 0.3 < high
+    assert 0.92 < inside / 400 < 0.98

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from scipy import stats
 
 from train.loop import Schedule, without_folders
 
@@ -52,6 +53,30 @@ class Study:
             spread = f" ± {values.std(ddof=1):.2g}" if len(values) > 1 else ""
             shown[name] = f"{values.mean():.3g}{spread}"
         return len(rows), shown
+
+    def gains(self, arm: str, over: str) -> dict[str, np.ndarray]:
+        """By how much each figure of an arm is above that of another with the same seed.
+
+        Returns:
+            By figure, one value for each seed that both have. Shape (N,).
+        """
+        one, other = self.arms.get(arm, {}), self.arms.get(over, {})
+        seeds = sorted(one.keys() & other.keys(), key=int)
+        names = next(iter(one.values()), {})
+        return {
+            name: np.array([one[seed][name] - other[seed][name] for seed in seeds])
+            for name in names
+        }
+
+
+def mean_interval(values: np.ndarray) -> tuple[float, float]:
+    """The 95 % interval of a mean (Student 1908, doi 10.1093/biomet/6.1.1).
+
+    Args:
+        values: At least two. Shape (N,).
+    """
+    reach = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
+    return float(values.mean() - reach), float(values.mean() + reach)
 
 
 def open_study(path: Path, settings: Mapping[str, object]) -> Study:
