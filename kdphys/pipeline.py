@@ -9,6 +9,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,7 +24,7 @@ from kdphys.clip import MAX_GAP_S
 from kdphys.errors import NoFaceError, TooShortError, VideoError
 from kdphys.runtime import FPS, Model, open_model
 from kdphys.sparse import LEAST_FPS, SPARSE_FPS, PictureSteps
-from kdphys.stream import FaceStream
+from kdphys.stream import FaceCrops, FaceStream
 from kdphys.video import Frame, probe, read_frames
 from kdphys.vitals import LEAST_SECONDS as LEAST_STRETCH_S
 from kdphys.vitals import Vitals, measure_vitals
@@ -33,6 +34,7 @@ LEAST_SECONDS = 6.0
 CHUNK = 64  # grid crops that are handed to the networks at once
 SHOWN_CROPS = 8
 STRETCH = 300  # crops in a row that are kept, to show where the networks look
+OTHER_BPM = 8.0  # between faces that were found one after the other, beyond which they are two
 DARK = 12.0  # mean grey level below which a picture is called black
 
 Progress = Callable[[str, float], None]
@@ -173,7 +175,7 @@ def compare(
             calibration=opened[name].calibration,
             key_times_s=watch.key_times(),
             colours=watch.colours(),
-            distrust=STILL if watch.is_still else few,
+            distrust=STILL if watch.is_still else few or watch.other_face(values, opened[name]),
         )
         now = time.perf_counter()
         network = wave.seconds
@@ -212,6 +214,7 @@ class _Watch:
         self._gaps = 0
         self._pictures = PictureSteps()
         self._sparse_s = 0.0
+        self._found_again: list[int] = []
         self._keys: list[float] = []
         self._has_codec = False
         self._stillness = Stillness()
@@ -230,25 +233,34 @@ class _Watch:
         waiting: list[NDArray[np.uint8]] = []
         first, opens = 0, True
         for frame in self._timed_frames():
-            began = time.perf_counter()
-            crops = self._faces.push(frame.rgb, frame.time_s, frame.view)
-            self.face_s += time.perf_counter() - began
+            crops = self._face_of(frame)
             if crops is None:
                 continue
-            self.with_face += 1
-            self._keep_to_show(crops.crop)
-            if frame.key_frame is not None:
-                self._stillness.push(crops.crop, key_frame=frame.key_frame, opens=crops.opens)
             if waiting and (crops.opens or len(waiting) >= CHUNK):
                 yield self._piece(waiting, first, opens=opens)
                 waiting, first, opens = [], crops.first_step, False
             if crops.opens:
                 first, opens = crops.first_step, True
-            if crops.step_s:
-                self._pictures.push(crops.time_s, crops.step_s)
             waiting.extend(crops.pixels)
         if waiting:
             yield self._piece(waiting, first, opens=opens)
+
+    def _face_of(self, frame: Frame) -> FaceCrops | None:
+        """Follow the face into a frame, noting what is to be known of it."""
+        began, seen_before = time.perf_counter(), self._faces.found_again
+        crops = self._faces.push(frame.rgb, frame.time_s, frame.view)
+        self.face_s += time.perf_counter() - began
+        if crops is None:
+            return None
+        self.with_face += 1
+        self._keep_to_show(crops.crop)
+        if frame.key_frame is not None:
+            self._stillness.push(crops.crop, key_frame=frame.key_frame, opens=crops.opens)
+        if crops.step_s:
+            self._pictures.push(crops.time_s, crops.step_s)
+        if self._faces.found_again > seen_before:
+            self._found_again.append(crops.first_step)
+        return crops
 
     def _piece(self, crops: list[NDArray[np.uint8]], first: int, *, opens: bool) -> _Piece:
         """Put crops together, noting their mean colours."""
@@ -315,6 +327,22 @@ class _Watch:
         kept, why = self._pictures.without_sparse(whole, self.steps, FPS, LEAST_STRETCH_S)
         self._sparse_s = float(np.isfinite(wave).sum() - np.isfinite(kept).sum()) / FPS
         return kept.astype(np.float32), why
+
+    def other_face(self, wave: NDArray[np.float32], model: Model) -> str | None:
+        """Say that a face which was found again is another person's, by its rate; None if not."""
+        edges = [0, *self._found_again, len(wave)]
+        stretches = [wave[start:stop].astype(np.float64) for start, stop in pairwise(edges)]
+        if len(stretches) < 2:
+            return None
+        read = (measure_vitals(each, FPS, calibration=model.calibration) for each in stretches)
+        rates = [found.heart_rate.value for found in read if found.heart_rate.value is not None]
+        if not rates or max(rates) - min(rates) <= OTHER_BPM:
+            return None
+        told = " and ".join(f"{rate:.0f}" for rate in (min(rates), max(rates)))
+        return (
+            f"A face was lost and one was found again, and between them are rates of {told} bpm: "
+            "they may be two people. Film one at a time."
+        )
 
     def check(self) -> None:
         """Refuse what can't hold a pulse.

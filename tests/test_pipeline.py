@@ -10,8 +10,9 @@ from kdphys import LiveMeter, Measurement, compare, measure
 from kdphys.errors import NoFaceError, TooShortError, VideoError
 from kdphys.pipeline import MODELS
 from kdphys.runtime import FPS, SIZE
+from kdphys.stream import compare_crops
 from kdphys.vitals import measure_vitals
-from tests._films import Recording, even_times, write_npz, write_video
+from tests._films import Recording, easy_config, even_times, record, write_npz, write_video
 
 # In the order that design.md promises, with what came later at its place.
 SCHEMA = [
@@ -270,6 +271,21 @@ def test_a_wall_has_no_face(tmp_path):
         measure(write_npz(tmp_path / "wall.npz", wall, even_times(8, 10)))
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("bpm", "is_one"), [(72.0, True), (98.0, False)])
+def test_two_people_one_after_the_other_are_not_averaged(recording, tmp_path, bpm, is_one):
+    other = record(11, easy_config(bpm=bpm))
+    wall = [np.full_like(recording.pictures[0], 90)] * 50
+    pictures = [*recording.pictures, *wall, *other.pictures]
+    found = measure(write_npz(tmp_path / "two.npz", pictures, np.arange(len(pictures)) / 25))
+    assert any("found again" in note for note in found.notes)
+    if is_one:
+        assert found.vitals.heart_rate.value == pytest.approx(72, abs=3)
+    else:
+        assert found.vitals.heart_rate.value is None
+        assert "they may be two people" in str(found.vitals.heart_rate.reason)
+
+
 def test_pauses_between_pictures_take_the_reading_away(recording, tmp_path):
     kept = [index for index in range(len(recording.pictures)) if index % 12 < 5]
     pictures = [recording.pictures[index] for index in kept]
@@ -458,11 +474,14 @@ class TestLiveMeter:
         if is_enough:
             assert vitals.heart_rate.value == pytest.approx(recording.bpm, abs=3)
             assert meter.hint is None
+            assert meter.distrust is None
         else:
             assert vitals.heart_rate.value is None
             assert "pictures of the face come a second" in str(vitals.heart_rate.reason)
             assert vitals.rmssd.value is None
             assert meter.hint == "sparse"
+            shown = compare_crops(meter.recent_crops(), ("student",), meter.distrust)
+            assert shown["student"].heart_rate.value is None
 
     def test_pictures_that_come_fast_enough_again_are_read_again(self, recording):
         meter, values = LiveMeter(window_s=6.0), {}
