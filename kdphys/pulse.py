@@ -405,8 +405,9 @@ def _middle(spectra: WindowSpectra, floor: Array, bpm: Array) -> Array:
     for window, rate in enumerate(bpm):
         first, last = (round(share * rate / GRID_BPM) for share in (1 - SWING, 1 + SWING))
         peak = round(rate / GRID_BPM) - first
-        excess = (spectra.power - floor)[window, first : last + 1]
-        low = np.flatnonzero(excess <= (SWING_ABOVE - 1) * floor[window, first : last + 1])
+        noise = floor[window, first : last + 1]
+        excess = spectra.power[window, first : last + 1] - noise
+        low = np.flatnonzero(excess <= (SWING_ABOVE - 1) * noise)
         start, stop = (int(np.searchsorted(low, peak, side)) for side in ("left", "right"))
         if start != stop:  # the peak itself is low
             continue

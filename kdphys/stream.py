@@ -24,6 +24,7 @@ from kdphys.view import View
 from kdphys.vitals import LEAST_SECONDS, Reading, Vitals, measure_vitals
 
 WINDOW_S = 12.0  # that a heart rate looks back
+LATEST = 0.5  # of that, at its end, in which beats are counted, so that it follows a change
 MOST_WINDOW_S = 600.0
 RECENT_CROPS_S = 10.0  # remembered, so that another model can be shown the same
 TIMED = 300  # latest frames over which the network's time is told
@@ -353,7 +354,7 @@ class LiveMeter:
         wave = self._wave.astype(np.float64)
         colours = self._colours[-self._window :]
         self._sparse = bool(self._pictures.fps_at(np.array([self._end_step / FPS])) < SPARSE_FPS)
-        now = self._read_wave(wave[-self._window :], colours)
+        now = self._read_wave(wave[-self._window :], colours, latest_s=LATEST * self._window / FPS)
         self._flickers = now.heart_rate.value is None and flickers(colours, FPS)
         if self._window == len(wave):
             return now
@@ -363,7 +364,12 @@ class LiveMeter:
         longer = self._longer
         return replace(now, rmssd=longer.rmssd, sdnn=longer.sdnn, respiration=longer.respiration)
 
-    def _read_wave(self, wave: NDArray[np.float64], colours: NDArray[np.float64]) -> Vitals:
+    def _read_wave(
+        self,
+        wave: NDArray[np.float64],
+        colours: NDArray[np.float64],
+        latest_s: float | None = None,
+    ) -> Vitals:
         """Read the end of the wave, but for what too few pictures tell."""
         kept, distrust = self._pictures.without_sparse(wave, self._end_step, FPS, LEAST_SECONDS)
         return measure_vitals(
@@ -372,6 +378,7 @@ class LiveMeter:
             calibration=self._model.calibration,
             colours=colours,
             distrust=distrust,
+            latest_s=latest_s,
         )
 
     def _notice(self, crops: FaceCrops | None, time_s: float) -> None:

@@ -158,6 +158,7 @@ def _check_file(path: Path) -> None:
 def _read_video(path: Path) -> Iterator[Frame]:
     """Decode a video file, with times since its first frame."""
     first_s, latest_s, left_out = math.nan, -math.inf, 0
+    is_mirrored: bool | None = None  # as all pictures of a stream are, or none
     to_rgb = VideoReformatter()  # one for all: what each picture would make for itself costs more
     with _open_video(path) as (container, stream):
         for picture in _pictures(path, container, stream):
@@ -169,7 +170,10 @@ def _read_video(path: Path) -> Iterator[Frame]:
             latest_s = time_s
             if latest_s - first_s > MAX_DURATION_S:
                 raise VideoError(_too_long(path))
-            yield Frame(_upright_rgb(picture, to_rgb), latest_s - first_s, picture.key_frame)
+            if is_mirrored is None:
+                is_mirrored = _is_mirrored(picture)
+            rgb = _upright_rgb(picture, to_rgb, is_mirrored=is_mirrored)
+            yield Frame(rgb, latest_s - first_s, picture.key_frame)
     if left_out:
         logger.warning("%s: left out %d frames without a valid stamp", path.name, left_out)
     if math.isinf(latest_s):
@@ -248,20 +252,26 @@ def _stamp_s(container: InputContainer, picture: VideoFrame) -> float | None:
     return float(stamp * picture.time_base)
 
 
-def _upright_rgb(picture: VideoFrame, to_rgb: VideoReformatter) -> NDArray[np.uint8]:
+def _upright_rgb(
+    picture: VideoFrame, to_rgb: VideoReformatter, *, is_mirrored: bool
+) -> NDArray[np.uint8]:
     """Turn a decoded picture to RGB as it was meant to be seen. Shape (H, W, 3)."""
     rgb = np.asarray(to_rgb.reformat(picture, format="rgb24").to_ndarray(), dtype=np.uint8)
     turns = _quarter_turns(picture)
     if turns:
         counterclockwise = (cv2.ROTATE_90_COUNTERCLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_CLOCKWISE)
         rgb = np.asarray(cv2.rotate(rgb, counterclockwise[turns - 1]), dtype=np.uint8)
-    if _is_mirrored(picture):  # what is called its turn then includes one upside down
+    if is_mirrored:  # what is called its turn then includes one upside down
         rgb = np.asarray(cv2.flip(rgb, turns % 2), dtype=np.uint8)
     return rgb
 
 
 def _is_mirrored(picture: VideoFrame) -> bool:
-    """Tell whether a picture is shown mirrored: its display matrix turns left to right."""
+    """Tell whether a picture is shown mirrored: its display matrix turns left to right.
+
+    Asked for its side data, a picture of PyAV is kept until Python looks for cycles: of a large
+    video, hundreds of megabytes.
+    """
     matrix = picture.side_data.get("DISPLAYMATRIX")
     if matrix is None:
         return False

@@ -209,7 +209,7 @@ class Calibration:
 DEFAULT = Calibration()
 
 
-def measure_vitals(
+def measure_vitals(  # noqa: PLR0913  (each is known to another stage)
     wave: Array,
     fps: float,
     *,
@@ -217,6 +217,7 @@ def measure_vitals(
     key_times_s: Array | None = None,
     colours: Array | None = None,
     distrust: str | None = None,
+    latest_s: float | None = None,
 ) -> Vitals:
     """Read heart rate, variability and breathing from a pulse wave.
 
@@ -228,6 +229,8 @@ def measure_vitals(
         colours: Mean red, green and blue of the face at the same rate, NaN where there is none; a
             rhythm that they share alike is that of the light. Shape (N, 3).
         distrust: What else speaks against any reading, in words for a person.
+        latest_s: Count beats of so many seconds at the end only, for a rate as it is now; the mean
+            of the whole wave unless given.
 
     Returns:
         The vitals; each number has a reason where it is missing.
@@ -239,7 +242,7 @@ def measure_vitals(
     if reason := _unusable(wave, fps):
         return _nothing(reason)
     kept = bandpass_runs(wave, fps, WAVE_BAND_HZ, LEAST_SECONDS)
-    rate, blame = read_rate(kept, fps, calibration), None
+    rate, blame = read_rate(kept, fps, calibration, latest_s), None
     if cadence := find_cadence(key_times_s, len(wave) / fps):
         kept, rate, blame = _beside_cadence(kept, fps, calibration, cadence, rate)
     if colours is not None and rate.quality >= LEAST_QUALITY:
@@ -289,13 +292,16 @@ class Rate:
     """Quality of each window. Shape (N,)."""
 
 
-def read_rate(wave: Array, fps: float, calibration: Calibration = DEFAULT) -> Rate:
+def read_rate(
+    wave: Array, fps: float, calibration: Calibration = DEFAULT, latest_s: float | None = None
+) -> Rate:
     """Heart rate of a wave, whatever its quality.
 
     Args:
         wave: Wave in `WAVE_BAND_HZ`, NaN in gaps, a gapless stretch of `LEAST_SECONDS`. Shape (T,).
         fps: Sampling rate in Hz.
         calibration: From features to confidence.
+        latest_s: As for `measure_vitals`.
     """
     window_s = reading_window_s(wave, fps)
     track = track_rate(window_spectra(wave, fps, window_s))
@@ -326,20 +332,23 @@ def read_rate(wave: Array, fps: float, calibration: Calibration = DEFAULT) -> Ra
     )
     bpm = float(np.average(track.bpm, weights=qualities + LEAST_WEIGHT))
     middle = float(track.middle_bpm.mean())
-    bpm = middle if abs(middle - bpm) > SWINGING_BPM else bpm
+    if latest_s is None and abs(middle - bpm) > SWINGING_BPM:
+        bpm = middle
     beats = find_beats(wave, fps, bpm)
-    bpm = _counted(beats) or bpm
+    since_s = -math.inf if latest_s is None else len(wave) / fps - latest_s
+    bpm = _counted(beats, since_s) or bpm
     return Rate(bpm, beats, features, calibration.quality(features), track, qualities)
 
 
-def _counted(beats: Beats) -> float | None:
-    """Mean rate of beats, where they are surely all of them and nothing else."""
+def _counted(beats: Beats, since_s: float) -> float | None:
+    """Mean rate of beats since a time, where they are surely all of them and nothing else."""
     found = intervals(beats)
-    if len(found.seconds) < LEAST_COUNTED or found.clean.mean() < COUNTED:
+    latest = found.end_s - found.seconds >= since_s
+    if latest.sum() < LEAST_COUNTED or found.clean.mean() < COUNTED:
         return None
     if np.std(beats.slope) > ALIKE * np.mean(beats.slope):
         return None
-    return 60 / float(found.seconds.mean())
+    return 60 / float(found.seconds[latest].mean())
 
 
 def _bends(bpm: Array) -> Array:

@@ -181,6 +181,8 @@ def test_the_vitals_and_the_words_are_the_same(private: Scripts, name, calibrati
     wave = WAVES[name]
     found = private.ask("vitals", "measureVitals", wave, FPS, asdict(calibration))
     assert_alike(found, measure_vitals(wave, FPS, calibration=calibration))
+    now = private.ask("vitals", "measureVitals", wave, FPS, asdict(calibration), None, None, 6.0)
+    assert_alike(now, measure_vitals(wave, FPS, calibration=calibration, latest_s=6.0))
 
 
 def test_those_waves_have_much_to_say():

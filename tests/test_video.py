@@ -1,5 +1,6 @@
 """Videos are read upright, timed by their stamps, and refused in one clear sentence."""
 
+import gc
 import logging
 import os
 from pathlib import Path
@@ -11,6 +12,8 @@ import pytest
 from kdphys.errors import VideoError
 from kdphys.video import find_videos, probe, read_frames
 from kdphys.view import View
+from tests._films import even_times
+from tests._films import write_video as write_film
 from tests._media import four_corners, rotate_mp4, write_video
 
 TIMES_S = np.arange(12) / 30
@@ -254,3 +257,17 @@ def test_a_folder_gives_its_videos_sorted_and_nothing_else(tmp_path):
         find_videos(tmp_path / "folder.mp4")
     with pytest.raises(VideoError, match="There is no file"):
         find_videos(tmp_path / "nothing")
+
+
+def test_pictures_that_were_read_are_kept_by_nobody(tmp_path):
+    pictures = [np.full((64, 64, 3), 90, np.uint8)] * 80
+    path = write_film(tmp_path / "many.mp4", pictures, even_times(8.0, 10.0))
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in read_frames(path):
+            pass
+        kept = sum(type(each) is av.VideoFrame for each in gc.get_objects())
+    finally:
+        gc.enable()
+    assert kept < 10

@@ -258,6 +258,18 @@ def test_beats_that_are_sure_are_counted():
     assert np.abs(errors).max() < 2.5
 
 
+@pytest.mark.parametrize(("before", "after"), [(70, 90), (90, 70), (100, 120)])
+@pytest.mark.parametrize("loud", [0.0, 0.2])
+def test_a_rate_as_it_is_now_follows_a_step_sooner_than_the_mean(before, after, loud):
+    time_s = np.arange(12 * round(FPS)) / FPS  # the window of a camera, 6.5 s after the step
+    turns = np.cumsum(np.where(time_s < 5.5, before, after) / 60) / FPS
+    wave = np.cos(2 * np.pi * turns) + 0.3 * np.cos(4 * np.pi * turns + 1)
+    wave += loud * noise(np.random.default_rng(1), len(wave))
+    found = [read_rate(bandpass(wave, FPS, WAVE_BAND_HZ), FPS, latest_s=s) for s in (6.0, None)]
+    assert found[0].bpm == pytest.approx(after, abs=3)
+    assert abs(found[1].bpm - after) > 3
+
+
 def test_breath_slower_than_is_read_gives_none():
     time_s = np.arange(int(60 * FPS)) / FPS
     sway = np.sin(2 * np.pi * 4.5 / 60 * time_s)

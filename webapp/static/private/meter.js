@@ -160,7 +160,7 @@ export class Meter {
     const { FPS } = K.runtime;
     const colours = this.colours.slice(-3 * this.window);
     this.sparse = this.pictures.fpsAt([this.endStep / FPS])[0] < K.sparse.SPARSE_FPS;
-    const now = this.readWave(this.wave.slice(-this.window), colours);
+    const now = this.readWave(this.wave.slice(-this.window), colours, (K.stream.LATEST * this.window) / FPS);
     this.flickers = now.heart_rate.value === null && flickers(colours, FPS);
     if (!this.longer || this.endStep - this.longerStep >= K.stream.LONGER_EVERY_S * FPS) {
       this.longer = this.readWave(this.wave, this.colours);
@@ -171,10 +171,10 @@ export class Meter {
   }
 
   // Read the end of the wave, but for what too few pictures tell.
-  readWave(wave, colours) {
+  readWave(wave, colours, latestS = null) {
     const { FPS } = K.runtime;
     const [kept, distrust] = this.pictures.withoutSparse(wave, this.endStep, FPS, K.vitals.LEAST_SECONDS);
-    return measureVitals(kept, FPS, K.student.calibration, colours, distrust);
+    return measureVitals(kept, FPS, K.student.calibration, colours, distrust, latestS);
   }
 
   // What speaks against reading the recent crops, in words; null where nothing does.

@@ -12,14 +12,15 @@ import { trackRate, windowSpectra } from "./pulse.js";
 // each { value, unit, quality, reason } with a null for what there is not.
 //
 // `calibration` is the network's; `colours` (Float64Array, 3 a sample: see flicker.js) tell the light;
-// `distrust` is what else speaks against any reading, in words.
-export function measureVitals(wave, fps, calibration, colours = null, distrust = null) {
+// `distrust` is what else speaks against any reading, in words; `latestS` are the seconds at the end in
+// which beats are counted, for a rate as it is now.
+export function measureVitals(wave, fps, calibration, colours = null, distrust = null, latestS = null) {
   const { LEAST_SECONDS, LEAST_QUALITY, LIGHT_ORDERS, DISTRUST } = K.vitals;
   const heard = wave.map((value) => (Number.isFinite(value) ? value : NaN));
   const unusable = whyUnusable(heard, fps);
   if (unusable) return nothing(unusable);
   const kept = bandpassRuns(heard, fps, K.pulse.WAVE_BAND_HZ, LEAST_SECONDS);
-  const rate = readRate(kept, fps, calibration);
+  const rate = readRate(kept, fps, calibration, latestS);
   const isLight =
     colours &&
     rate.quality >= LEAST_QUALITY &&
@@ -39,7 +40,7 @@ export function measureVitals(wave, fps, calibration, colours = null, distrust =
 }
 
 // Heart rate of a wave in WAVE_BAND_HZ, whatever its quality: { bpm, beats, features, quality }.
-export function readRate(wave, fps, calibration) {
+export function readRate(wave, fps, calibration, latestS = null) {
   const { AGREE_BPM, FLAT, LEAST_SECONDS, LEAST_WEIGHT, MOST_HEIGHT, SWINGING_BPM } = K.vitals;
   const { WINDOW_S, HEART_BAND_HZ } = K.pulse;
   const windowS = readingWindowS(wave, fps);
@@ -75,17 +76,19 @@ export function readRate(wave, fps, calibration) {
   const weighted = track.bpm.map((bpm, window) => bpm * weights[window]);
   const dwells = mean(weighted) / mean(weights);
   const middle = mean(track.middleBpm);
-  const bpm = Math.abs(middle - dwells) > SWINGING_BPM ? middle : dwells;
+  const bpm = latestS === null && Math.abs(middle - dwells) > SWINGING_BPM ? middle : dwells;
   const beats = findBeats(wave, fps, bpm);
-  return { bpm: counted(beats) ?? bpm, beats, features, quality: quality(calibration, features) };
+  const sinceS = latestS === null ? -Infinity : wave.length / fps - latestS;
+  return { bpm: counted(beats, sinceS) ?? bpm, beats, features, quality: quality(calibration, features) };
 }
 
-// Mean rate of beats, where they are surely all of them and nothing else; else null.
-function counted(beats) {
+// Mean rate of beats since a time, where they are surely all of them and nothing else; else null.
+function counted(beats, sinceS) {
   const { ALIKE, COUNTED, LEAST_COUNTED } = K.vitals;
-  const { seconds, clean } = intervals(beats);
-  if (seconds.length < LEAST_COUNTED || clean.filter(Boolean).length < COUNTED * clean.length) return null;
-  return spread(beats.slope) > ALIKE * mean(beats.slope) ? null : 60 / mean(seconds);
+  const { seconds, endS, clean } = intervals(beats);
+  const latest = seconds.filter((each, index) => endS[index] - each >= sinceS);
+  if (latest.length < LEAST_COUNTED || clean.filter(Boolean).length < COUNTED * clean.length) return null;
+  return spread(beats.slope) > ALIKE * mean(beats.slope) ? null : 60 / mean(latest);
 }
 
 // Probability that a heart rate is right to 3 bpm; features and weights share their names.
