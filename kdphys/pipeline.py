@@ -247,7 +247,7 @@ class _Watch:
 
     def _face_of(self, frame: Frame) -> FaceCrops | None:
         """Follow the face into a frame, noting what is to be known of it."""
-        began, seen_before = time.perf_counter(), self._faces.found_again
+        began = time.perf_counter()
         crops = self._faces.push(frame.rgb, frame.time_s, frame.view)
         self.face_s += time.perf_counter() - began
         if crops is None:
@@ -258,7 +258,7 @@ class _Watch:
             self._stillness.push(crops.crop, key_frame=frame.key_frame, opens=crops.opens)
         if crops.step_s:
             self._pictures.push(crops.time_s, crops.step_s)
-        if self._faces.found_again > seen_before:
+        if crops.is_another:
             self._found_again.append(crops.first_step)
         return crops
 
@@ -413,7 +413,7 @@ class _Watch:
                 f"There are {self._faces.faces_seen} faces in view; the one that was the largest "
                 "at first was followed."
             )
-        if self._faces.found_again:
+        if self._found_again:
             notes.append(
                 "A face was lost and one was found again; if that was another person, this reading "
                 "is of both."

@@ -32,9 +32,7 @@ OVERTONE_SHARE = 0.5
 CREST_BPM = 16.0  # that belong to one line, as wide as a 10 s window and a heart's changes make it
 FAR_BPM = 10.0  # from a path, where another rhythm begins
 REFINE_BPM = 4.0  # to both sides of a path, where its peak is looked for
-SWING = (
-    0.35  # of the rate, to both sides, that the line of a heart is spread over whose rate swings
-)
+SWING = 0.35  # of the rate, to both sides, over which the line of a swinging heart is spread
 SWING_ABOVE = 3.0  # of the noise floor, as far as it is looked at
 MOST_EVIDENCE = 8.0  # nats a single line can give in one window: noise has heavy tails
 TINY = 1e-12

@@ -54,6 +54,8 @@ class FaceCrops:
     """Grid step of the first, counted from the first frame of the recording."""
     opens: bool
     """A new segment begins here: nothing before it is to be remembered."""
+    is_another: bool
+    """The face was lost before: this may be another than the one of before."""
     crop: NDArray[np.uint8]
     """The crop of this very frame. Shape (S, S, 3)."""
     time_s: float
@@ -81,8 +83,6 @@ class FaceStream:
         self.box: FaceBox | None = None
         """Where the face is in the latest frame, or in the camera's picture of which that showed a
         part; None where there is no face."""
-        self.found_again = 0
-        """How often a face was taken that may be another than the one before."""
 
     @property
     def faces_seen(self) -> int:
@@ -108,7 +108,6 @@ class FaceStream:
         self._show(view)
         box = self._tracker.update(rgb, time_s)
         self.box = view.in_camera(box) if box and view else box
-        self.found_again += self._tracker.changed
         if box is None or self._tracker.changed:
             self._grid.restart()
         if box is None:
@@ -122,7 +121,15 @@ class FaceStream:
         step_s = time_s - self._new_s if is_step else None
         if not repeats or self._grid.split:
             self._new_s = time_s
-        return FaceCrops(pixels, first, self._grid.split, crop, time_s - self._first_s, step_s)
+        return FaceCrops(
+            pixels,
+            first,
+            self._grid.split,
+            self._tracker.changed,
+            crop,
+            time_s - self._first_s,
+            step_s,
+        )
 
     def step_at(self, time_s: float) -> int:
         """Grid step before a time."""
@@ -309,14 +316,10 @@ class LiveMeter:
             raise ValueError(f"time_s={time_s} must be finite")
         if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or 0 in rgb.shape:
             raise ValueError(f"rgb is {rgb.dtype} of shape {rgb.shape}; it must be uint8 (H, W, 3)")
-        crops = self._crop_face(rgb, time_s, view)
+        crops = self.faces.push(rgb, time_s, view)
         self._notice(crops, time_s)
         if crops is not None:
-            if crops.opens:
-                self._session = self._model.start()
-                self._recent.clear()
-                self._advance_to(crops.first_step)
-            self._watch(crops.pixels)
+            self._continue(crops)
         elif (step := self.faces.step_at(time_s)) > self._end_step:
             self._advance_to(step)
         if self._next_s is None:
@@ -326,18 +329,22 @@ class LiveMeter:
         self._next_s += self.every_s * (math.floor((time_s - self._next_s) / self.every_s) + 1)
         return self._read()
 
-    def _crop_face(
-        self, rgb: NDArray[np.uint8], time_s: float, view: View | None
-    ) -> FaceCrops | None:
-        """Take crops; forget all before a face that came back, as it may be another person's."""
-        seen_before = self.faces.found_again
-        crops = self.faces.push(rgb, time_s, view)
-        if self.faces.found_again != seen_before:
-            self._wave = np.full_like(self._wave, np.nan)
-            self._colours = np.full_like(self._colours, np.nan)
-            self._longer, self._flickers, self._sparse = None, False, False
-            self._pictures.clear()
-        return crops
+    def _continue(self, crops: FaceCrops) -> None:
+        """Go on with a face, or begin with it."""
+        if crops.is_another:
+            self._forget()
+        if crops.opens:
+            self._session = self._model.start()
+            self._recent.clear()
+            self._advance_to(crops.first_step)
+        self._watch(crops.pixels)
+
+    def _forget(self) -> None:
+        """Begin anew with a face that came back: it may be another person's."""
+        self._wave = np.full_like(self._wave, np.nan)
+        self._colours = np.full_like(self._colours, np.nan)
+        self._longer, self._flickers, self._sparse = None, False, False
+        self._pictures.clear()
 
     def _watch(self, pixels: NDArray[np.uint8]) -> None:
         """Show the network the next crops."""

@@ -245,9 +245,9 @@ def measure_vitals(  # noqa: PLR0913  (each is known to another stage)
     rate, blame = read_rate(kept, fps, calibration, latest_s), None
     if cadence := find_cadence(key_times_s, len(wave) / fps):
         kept, rate, blame = _beside_cadence(kept, fps, calibration, cadence, rate)
-    if colours is not None and rate.quality >= LEAST_QUALITY:
+    if not distrust and colours is not None and rate.quality >= LEAST_QUALITY:
         lit = any(is_grey(colours, fps, order * rate.bpm) for order in LIGHT_ORDERS)
-        distrust = distrust or (GREY_LIGHT if lit else None)
+        distrust = GREY_LIGHT if lit else None
     if distrust:
         rate = replace(rate, quality=rate.quality / DISTRUST, qualities=rate.qualities / DISTRUST)
         blame = distrust

@@ -223,9 +223,7 @@ def test_a_rate_after_which_nothing_comes_is_not_left_standing(sitter, address):
     page = visit(sitter, address)
     part(page, "start").click()
     wait_for_a_reading(page)
-    page.evaluate(
-        "kdphysLive.video.pause()"
-    )  # as of a camera that hangs: no picture comes any more
+    page.evaluate("kdphysLive.video.pause()")  # as a camera that hangs: no picture comes
     expect(part(page, "bpm")).to_have_text(texts.NOTHING, timeout=READ_MS)
     expect(part(page, "status")).to_have_text(texts.LIVE_STATUS["blind"])
     page.wait_for_selector('#kd-live-view[data-reading="no"]', timeout=READ_MS)

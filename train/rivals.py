@@ -40,7 +40,6 @@ OURS = ("student", "teacher")
 PICTURES = """
 import json, logging, os, sys, time
 os.environ.setdefault("KERAS_BACKEND", "jax")
-began = time.perf_counter()
 logging.disable(logging.WARNING)
 import av, numpy as np
 

@@ -77,8 +77,8 @@ function fourier(window, bins, { cos, sin }) {
   return [real, imaginary];
 }
 
-// The most credible path of heart rates: { timeS, bpm, middleBpm, evidence, rival, aloneBpm, snrDb }, all of one
-// value for each window.
+// The most credible path of heart rates: { timeS, bpm, middleBpm, evidence, rival, aloneBpm, snrDb },
+// all of one value for each window.
 export function trackRate(spectra) {
   const { HEART_BAND_HZ, GRID_BPM, FAR_BPM, MOST_EVIDENCE } = K.pulse;
   const { power } = spectra;

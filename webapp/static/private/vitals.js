@@ -22,6 +22,7 @@ export function measureVitals(wave, fps, calibration, colours = null, distrust =
   const kept = bandpassRuns(heard, fps, K.pulse.WAVE_BAND_HZ, LEAST_SECONDS);
   const rate = readRate(kept, fps, calibration, latestS);
   const isLight =
+    !distrust &&
     colours &&
     rate.quality >= LEAST_QUALITY &&
     LIGHT_ORDERS.some((order) => isGrey(colours, fps, order * rate.bpm));
