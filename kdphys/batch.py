@@ -17,16 +17,17 @@ from typing import Literal, NamedTuple, TextIO, cast
 
 from kdphys.errors import KDPhysError, VideoError, WorkerError
 from kdphys.pipeline import measure
+from kdphys.runtime import model_facts
 
 logger = logging.getLogger(__name__)
 
 COLUMNS: tuple[str, ...] = (
     "video", "heart_rate_bpm", "quality", "reason", "rmssd_ms", "sdnn_ms", "respiration_bpm",
-    "duration_s", "fps", "face_fraction", "model", "speed", "notes", "error",
+    "duration_s", "fps", "face_fraction", "model", "weights", "speed", "notes", "error",
 )  # fmt: skip
 
-Key = tuple[Path, str, str]
-"""What tells rows apart: video, model and speed."""
+Key = tuple[Path, str, str, str]
+"""What tells rows apart: video, model, its weights and speed."""
 
 
 class Row(NamedTuple):
@@ -105,15 +106,16 @@ def end_with_parent() -> None:
 
 def key_of(video: Path, model: str, speed: float) -> Key:
     """What tells the row of a video apart, from wherever it is named."""
-    return video.resolve(), model, f"{speed:g}"
+    return video.resolve(), model, model_facts(model).weights, f"{speed:g}"
 
 
 class Table:
     """A CSV file that grows by a row at a time, so that an interrupted command loses none.
 
     Rows that it has stay, but for those that are incomplete, as of a full disk, and those of videos
-    that could not be read: these may be measured anew. A video that is named from the current
-    folder is written as seen from the table's, so that it is the same one to a later command.
+    that could not be read: these may be measured anew, as may what other weights have measured. A
+    video that is named from the current folder is written as seen from the table's, so that it is
+    the same one to a later command.
 
     Args:
         path: The file; of a link, the one that it points to.
@@ -138,7 +140,13 @@ class Table:
             raise VideoError(f"{path} can't be written ({error.strerror}).") from error
         self._writer = csv.DictWriter(self._file, COLUMNS, restval="")
         self.done: set[Key] = {
-            ((self._folder / row["video"]).resolve(), row["model"], row["speed"]) for row in rows
+            (
+                (self._folder / row["video"]).resolve(),
+                row["model"],
+                row["weights"],
+                row["speed"],
+            )
+            for row in rows
         }
         """What has a row."""
 

@@ -21,6 +21,7 @@ HERE = Path(__file__).resolve().parent
 INSTALLED = HERE / "weights"
 SHIPPED = INSTALLED if INSTALLED.exists() else HERE.parent / "weights"
 FILES = ("model.onnx", "config.json")
+DIGITS = 12  # of a digest, that name weights
 COMMIT = re.compile("[0-9a-f]{40}")
 SERVER_ERROR, TOO_MANY_REQUESTS = 500, 429
 
@@ -34,6 +35,8 @@ class Weights:
     """The model's configuration, as in config.json."""
     manifest: dict[str, object]
     """Digest of each file, parameters, cost, calibration, training run."""
+    digest: str
+    """Of the manifest, and so of all that a reading rests on: its first 12 hexadecimal digits."""
 
 
 def load_weights(
@@ -87,7 +90,9 @@ def _read(folder: Path, remedy: str) -> Weights:
         raise WeightsError(f"{folder / 'manifest.json'} names no sha256; export the model again.")
     for file in FILES:
         _check(folder / file, digests.get(file), remedy)
-    return Weights(folder / "model.onnx", _read_json(folder / "config.json", remedy), manifest)
+    config = _read_json(folder / "config.json", remedy)
+    digest = sha256(folder / "manifest.json")[:DIGITS]
+    return Weights(folder / "model.onnx", config, manifest, digest)
 
 
 def _find_folder(name: str) -> Path:

@@ -58,6 +58,8 @@ class Measurement:
     """What one model found in one recording."""
 
     model: str
+    weights: str
+    """Digest of the model's weights, short; empty for a classical method."""
     duration_s: float
     fps: float
     """Mean frame rate of the source in Hz."""
@@ -82,6 +84,7 @@ class Measurement:
         return {
             "schema": 1,
             "model": self.model,
+            "weights": self.weights,
             "duration_s": round(self.duration_s, 3),
             "fps": round(self.fps, 3),
             "frames": self.frames,
@@ -183,7 +186,7 @@ def compare(
         seconds = StageSeconds(
             watch.decode_s, watch.face_s, network, now - signal_began, now - began - others
         )
-        results[name] = watch.measurement(name, values, vitals, seconds)
+        results[name] = watch.measurement(name, opened[name], values, vitals, seconds)
     return results
 
 
@@ -387,12 +390,18 @@ class _Watch:
         return steps / seen_s if seen_s else 0.0
 
     def measurement(
-        self, model: str, wave: NDArray[np.float32], vitals: Vitals, seconds: StageSeconds
+        self,
+        name: str,
+        model: Model,
+        wave: NDArray[np.float32],
+        vitals: Vitals,
+        seconds: StageSeconds,
     ) -> Measurement:
         """Put together what was found."""
         chosen = np.linspace(0, len(self._shown) - 1, min(SHOWN_CROPS, len(self._shown)))
         return Measurement(
-            model=model,
+            model=name,
+            weights=model.facts.weights,
             duration_s=self.last_s,
             fps=self.fps,
             frames=self.frames,

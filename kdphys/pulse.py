@@ -10,6 +10,7 @@ line counts for less than a loud one. The windows are then joined by the most cr
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,9 +108,15 @@ def bandpass(wave: Array, fps: float, band_hz: tuple[float, float] = HEART_BAND_
         raise ValueError(
             f"band_hz={band_hz} must lie between 0 and {HIGHEST_SHARE} fps = {most:g} Hz"
         )
-    sos = signal.butter(2, (low, high), btype="bandpass", fs=fps, output="sos")
+    sos = _passing(low, high, fps)
     padding = min(int(fps / low), wave.shape[-1] - 1)
     return np.asarray(signal.sosfiltfilt(sos, wave, axis=-1, padlen=padding))
+
+
+@lru_cache(maxsize=64)
+def _passing(low_hz: float, high_hz: float, fps: float) -> Array:
+    """Second-order sections that keep a band; designing them takes longer than using them."""
+    return np.asarray(signal.butter(2, (low_hz, high_hz), btype="bandpass", fs=fps, output="sos"))
 
 
 def runs(wave: Array, fps: float, least_s: float) -> list[slice]:

@@ -44,6 +44,8 @@ class ModelFacts:
     """Size of the file that is loaded."""
     training: str
     """What it was trained on."""
+    weights: str = ""
+    """Digest of its weights, short; empty for a classical method."""
 
 
 class Session(Protocol):
@@ -396,4 +398,5 @@ def _facts(name: str, weights: Weights) -> ModelFacts:
         float(cost["macs_per_frame"]),
         weights.onnx.stat().st_size,
         str(weights.manifest.get("training", "")),
+        weights.digest,
     )

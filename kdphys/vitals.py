@@ -90,7 +90,10 @@ FEW_INTERVALS = (
 NOISY_BEATS = "The beats are too noisy to be timed to milliseconds."
 UNSTEADY_BREATHING = "A breathing rate needs a steady pulse."
 FEW_BEATS = "{found:.0f} s of clean beats were found; a breathing rate needs {needed:.0f} s."
-NO_BREATHING = "No steady breathing shows in the beats."
+NO_BREATHING = (
+    "No steady breathing of 8 to 30 a minute shows in the beats; what is slower can't be told from "
+    "waves of blood pressure."
+)
 
 Array = NDArray[np.float64]
 

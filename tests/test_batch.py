@@ -16,6 +16,7 @@ from kdphys.__main__ import BAD_INPUT, main
 from kdphys.batch import COLUMNS, Row, Table, key_of, measure_all, measure_row
 from kdphys.errors import VideoError, WorkerError
 from kdphys.pipeline import measure
+from kdphys.runtime import model_facts
 
 
 @pytest.fixture(scope="module")
@@ -129,6 +130,19 @@ def test_a_video_is_known_from_wherever_it_is_named(tmp_path, monkeypatch):
     assert path.read_text().splitlines()[-1].startswith("../there/clips/x.mp4,")
     with Table(path) as table:
         assert key_of(video, "pos", 1.0) in table.done
+
+
+def test_what_other_weights_measured_is_not_done(tmp_path):
+    path, video = tmp_path / "table.csv", tmp_path / "x.mp4"
+    weights = model_facts("student").weights
+    assert len(weights) == 12
+    for older in ("0" * 12, weights):
+        with Table(path) as table:
+            assert key_of(video, "student", 1.0) not in table.done
+            table.add(Row(video, {"model": "student", "weights": older, "speed": "1"}))
+    with Table(path) as table:
+        assert key_of(video, "student", 1.0) in table.done
+    assert len(path.read_text().splitlines()) == 3  # nothing is lost
 
 
 def test_a_table_behind_a_link_stays_there(tmp_path):

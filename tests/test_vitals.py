@@ -270,11 +270,22 @@ def test_a_rate_as_it_is_now_follows_a_step_sooner_than_the_mean(before, after, 
     assert abs(found[1].bpm - after) > 3
 
 
-def test_breath_slower_than_is_read_gives_none():
+def swaying(slow: float, breath: float, slow_per_min: float = 6.0) -> np.ndarray:
+    """A minute of a pulse swayed by those shares: by blood pressure, and by 15 breaths a minute."""
     time_s = np.arange(int(60 * FPS)) / FPS
-    sway = np.sin(2 * np.pi * 4.5 / 60 * time_s)
-    wave = (1 + 0.1 * sway) * np.cos(2 * np.pi * np.cumsum(70 / 60 * (1 + 0.04 * sway)) / FPS)
-    assert measure_vitals(wave, FPS).respiration.value is None
+    slower, faster = (np.sin(2 * np.pi * rate / 60 * time_s) for rate in (slow_per_min, 15.0))
+    turns = np.cumsum(70 / 60 * (1 + slow * slower + breath * faster)) / FPS
+    wave = (1 + slow * slower + 2 * breath * faster) * np.cos(2 * np.pi * turns)
+    return wave + 0.05 * np.random.default_rng(7).standard_normal(len(wave))
+
+
+@pytest.mark.parametrize("slow_per_min", [4.5, 6.0, 7.0])
+def test_waves_of_blood_pressure_are_not_taken_for_breath(slow_per_min):
+    alone = measure_vitals(swaying(0.04, 0.0, slow_per_min), FPS).respiration
+    assert alone.value is None
+    assert "blood pressure" in (alone.reason or "")
+    beside = measure_vitals(swaying(0.04, 0.04, slow_per_min), FPS).respiration
+    assert beside.value == pytest.approx(15, abs=1)
 
 
 def test_a_loud_disturbance_makes_nothing_surer():

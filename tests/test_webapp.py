@@ -41,6 +41,7 @@ def measurement(model: str, bpm: float | None = BPM, seconds: float = 20.0) -> M
         vitals = replace(vitals, heart_rate=unread)
     return Measurement(
         model=model,
+        weights="0123456789ab",
         duration_s=seconds,
         fps=29.97,
         frames=600,
