@@ -1,15 +1,18 @@
 """Light that brightens and darkens a face in the rhythm of a pulse.
 
-Blood darkens green about twice as much as red (de Haan & van Leest 2014, doi
+Blood darkens green about twice as much as red, and more than blue (de Haan & van Leest 2014, doi
 10.1088/0967-3334/35/9/1913), light darkens all colours alike: by the same share where it lights the
-skin, by the same amount where it lies over the picture as glare. A rhythm that stands out of a
-face's mean colour and is grey is that of a lamp, a screen or a shadow.
+skin, by the same amount where it lies over the picture as glare. One of several lamps, or a screen,
+may do it in a colour of its own. A rhythm that stands out of a face's mean colour and is grey, or
+too red or too blue for blood, is that of a lamp, a screen or a shadow.
 """
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kdphys.pulse import WINDOW_S, reading_window_s, runs, window_starts
+from kdphys.pulse import TINY, WINDOW_S, reading_window_s, runs, window_starts
 
 GREY = 0.05  # power of red minus green and of blue minus green over that of green; a pulse: 0.2
 LEAST_S = 5.0  # of a face without a gap
@@ -18,16 +21,19 @@ LEAST_FLICKER = 0.004  # of the mean level: as much as a pulse, and so worth a w
 FLICKER_HZ = (0.3, 14.0)  # where it is looked for; mains light comes as its beat with the camera
 HIGHEST_SHARE = 0.47  # of the frame rate, up to which it is looked for too
 LEAST_STANDING = 5.0  # power at the rhythm over that of its surroundings, where movement is broad
+CLEAR_STANDING = 12.0  # with less, movement may tint a pulse: 8 of 1,089 drawn faces are so
+MOST_RED, MOST_BLUE = 0.9, 1.4  # of green's, as shares: a pulse has 0.3 to 0.5, and 0.1 to 0.75
+CALM_SHARE = 0.25  # of the usual unrest around the rhythm, above which a window counts for less
 ASIDE_BPM = (-24.0, -20.0, -16.0, 16.0, 20.0, 24.0)  # where the surroundings are looked at
-GREY_LIGHT = (
-    "No pulse was found: the face brightens and darkens in all colours alike, as light does that "
-    "flickers or a shadow that moves. Film in steady light."
+ANY_LIGHT = (
+    "No pulse was found: the face brightens and darkens in colours of light that flickers or of a "
+    "shadow that moves, not of blood. Film in steady light."
 )
 
 Array = NDArray[np.float64]
 
 
-def is_grey(colours: Array, fps: float, bpm: float) -> bool:
+def is_light(colours: Array, fps: float, bpm: float) -> bool:
     """Tell whether a rhythm is that of the light.
 
     Args:
@@ -36,7 +42,8 @@ def is_grey(colours: Array, fps: float, bpm: float) -> bool:
         bpm: The rhythm.
 
     Returns:
-        True where a grey rhythm of that rate stands out; False too where nothing can be told.
+        True where a rhythm of that rate and of no colour of blood stands out; False too where
+        nothing can be told.
     """
     seen = np.full(len(colours), np.nan)
     for run in runs(colours.sum(1), fps, LEAST_S):
@@ -51,8 +58,9 @@ def is_grey(colours: Array, fps: float, bpm: float) -> bool:
     if not lit.any():
         return False
     windows, level = windows[lit], level[lit]
-    scaled = windows / level - 1, (windows - level) / level[:, 1:2]
-    return any(_is_alike(change, fps, bpm) for change in scaled)
+    share = _rhythm(windows / level - 1, fps, bpm)
+    glare = _rhythm((windows - level) / level[:, 1:2], fps, bpm)
+    return share.is_grey or share.is_tinted or glare.is_grey
 
 
 def flickers(colours: Array, fps: float) -> bool:
@@ -63,8 +71,8 @@ def flickers(colours: Array, fps: float) -> bool:
         fps: Samples a second.
 
     Returns:
-        True where the strongest rhythm of the last seconds without a gap is grey and stands out; a
-        head that rocks in uneven light does the same.
+        True where the strongest rhythm of the last seconds without a gap stands out and is of no
+        colour of blood; a head that rocks in uneven light does the same.
     """
     latest = colours[-round(WINDOW_S * fps) :]
     gaps = np.flatnonzero(~np.isfinite(latest).all(1))
@@ -81,11 +89,41 @@ def flickers(colours: Array, fps: float) -> bool:
     heard = (hz >= FLICKER_HZ[0]) & (hz <= min(FLICKER_HZ[1], HIGHEST_SHARE * fps))
     swing = np.where(heard, swing * 2 / taper.sum(), 0.0)
     at = int(swing.argmax())
-    return bool(swing[at] > LEAST_FLICKER) and _is_alike(change.T[None], fps, 60 * hz[at])
+    found = _rhythm(change.T[None], fps, 60 * hz[at])
+    return bool(swing[at] > LEAST_FLICKER) and (found.is_grey or found.is_tinted)
 
 
-def _is_alike(change: Array, fps: float, bpm: float) -> bool:
-    """Tell whether a rhythm stands out and is the same in all colours.
+@dataclass(frozen=True)
+class _Rhythm:
+    """How colours swing at a rate."""
+
+    power: float
+    """Of green."""
+    standing: float
+    """That over the power of green around it."""
+    unlike: float
+    """Power of red minus green, or of blue minus green if that is more, over green's."""
+    red: float
+    """Swing that red has in time with green, over green's."""
+    blue: float
+    """Swing that blue has in time with green, over green's."""
+
+    @property
+    def is_grey(self) -> bool:
+        """Whether it stands out and is the same in all colours."""
+        return self._stands(LEAST_STANDING) and self.unlike < GREY
+
+    @property
+    def is_tinted(self) -> bool:
+        """Whether it clearly stands out and is redder or bluer than blood is."""
+        return self._stands(CLEAR_STANDING) and (self.red > MOST_RED or self.blue > MOST_BLUE)
+
+    def _stands(self, least: float) -> bool:
+        return self.power > LEAST_SWING**2 and self.standing > least
+
+
+def _rhythm(change: Array, fps: float, bpm: float) -> _Rhythm:
+    """Mean over windows of how colours swing at a rate; restless windows count for less.
 
     Args:
         change: Of red, green and blue in each window. Shape (N, 3, L).
@@ -98,10 +136,16 @@ def _is_alike(change: Array, fps: float, bpm: float) -> bool:
     turns = np.outer(np.arange(length) / fps, bpm + np.array([0.0, *ASIDE_BPM])) / 60
     taper = np.hanning(length)[:, None]
     swing = change @ (2 * np.exp(-2j * np.pi * turns) * taper / taper.sum())  # (N, 3, 1 + K)
-    power = np.mean(np.abs(swing[:, 1]) ** 2, axis=0)
-    unlike = [np.mean(np.abs(swing[:, c, 0] - swing[:, 1, 0]) ** 2) for c in (0, 2)]
-    return bool(
-        power[0] > LEAST_SWING**2
-        and power[0] > LEAST_STANDING * np.median(power[1:])
-        and max(unlike) < GREY * power[0]
+    around = np.median(np.abs(swing[:, 1, 1:]) ** 2, axis=1)
+    weights = 1 / (around + CALM_SHARE * np.median(around) + TINY)
+    weights /= weights.sum()
+    power = weights @ np.abs(swing[:, 1]) ** 2
+    red, green, blue = swing[:, :, 0].T
+    own = max(power[0], TINY)
+    return _Rhythm(
+        power=float(power[0]),
+        standing=float(power[0] / max(np.median(power[1:]), TINY)),
+        unlike=float(max(weights @ np.abs(other - green) ** 2 for other in (red, blue)) / own),
+        red=float(weights @ (red * green.conj()).real / own),
+        blue=float(weights @ (blue * green.conj()).real / own),
     )

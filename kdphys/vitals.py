@@ -27,7 +27,7 @@ from kdphys.beats import (
     without_noise,
 )
 from kdphys.cadence import Cadence, find_cadence, remove_locked, wander
-from kdphys.flicker import GREY_LIGHT, is_grey
+from kdphys.flicker import ANY_LIGHT, is_light
 from kdphys.pulse import (
     HEART_BAND_HZ,
     WAVE_BAND_HZ,
@@ -230,7 +230,7 @@ def measure_vitals(  # noqa: PLR0913  (each is known to another stage)
         calibration: From features to confidence; the default ignores the amplitude of the wave.
         key_times_s: Times of the video's key frames, on the axis of the wave. Shape (K,).
         colours: Mean red, green and blue of the face at the same rate, NaN where there is none; a
-            rhythm that they share alike is that of the light. Shape (N, 3).
+            rhythm in colours that blood has not is that of the light. Shape (N, 3).
         distrust: What else speaks against any reading, in words for a person.
         latest_s: Count beats of so many seconds at the end only, for a rate as it is now; the mean
             of the whole wave unless given.
@@ -249,8 +249,8 @@ def measure_vitals(  # noqa: PLR0913  (each is known to another stage)
     if cadence := find_cadence(key_times_s, len(wave) / fps):
         kept, rate, blame = _beside_cadence(kept, fps, calibration, cadence, rate)
     if not distrust and colours is not None and rate.quality >= LEAST_QUALITY:
-        lit = any(is_grey(colours, fps, order * rate.bpm) for order in LIGHT_ORDERS)
-        distrust = GREY_LIGHT if lit else None
+        lit = any(is_light(colours, fps, order * rate.bpm) for order in LIGHT_ORDERS)
+        distrust = ANY_LIGHT if lit else None
     if distrust:
         rate = replace(rate, quality=rate.quality / DISTRUST, qualities=rate.qualities / DISTRUST)
         blame = distrust

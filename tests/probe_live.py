@@ -179,7 +179,9 @@ def judge(page: Page, seconds: float) -> dict[str, float | None]:
     wrong, firsts = 0, []
     for step, (since_s, until_s) in enumerate(pairwise([0.0, *steps_s, math.inf])):
         true = RATES[step % 2]
-        read = [(at, abs(bpm - true) <= NEAR_BPM) for at, bpm in arrivals if since_s <= at < until_s]
+        read = [
+            (at, abs(bpm - true) <= NEAR_BPM) for at, bpm in arrivals if since_s <= at < until_s
+        ]
         off = [at for at, near in read if not near]
         wrong += sum(at > since_s + (12 if step else 0) for at in off)
         settled = max(off, default=-1.0) if step else -1.0

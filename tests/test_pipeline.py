@@ -16,8 +16,8 @@ from tests._films import Recording, easy_config, even_times, record, write_npz, 
 
 # In the order that design.md promises, with what came later at its place.
 SCHEMA = [
-    "schema", "model", "weights", "duration_s", "fps", "frames", "face_fraction", "heart_rate_bpm", "quality",
-    "reason", "rmssd_ms", "sdnn_ms", "respiration_bpm", "seconds", "notes", "wave",
+    "schema", "model", "weights", "duration_s", "fps", "frames", "face_fraction", "heart_rate_bpm",
+    "quality", "reason", "rmssd_ms", "sdnn_ms", "respiration_bpm", "seconds", "notes", "wave",
 ]  # fmt: skip
 
 

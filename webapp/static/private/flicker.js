@@ -1,15 +1,15 @@
 // Whether a rhythm is that of the light, by the rules of kdphys/flicker.py: light brightens and darkens
-// all colours alike, blood does not.
+// all colours alike or in colours of its own, blood does not.
 //
 // `colours` is a Float64Array of red, green and blue of the first sample, of the second and so on; NaN
 // where there is no face.
 
 import { K } from "./constants.js";
 import { readingWindowS, runs, windowStarts } from "./filters.js";
-import { hann, mean, median } from "./maths.js";
+import { hann, mean, median, sum } from "./maths.js";
 
-// Whether a grey rhythm of `bpm` stands out of the colours; false too where nothing can be told.
-export function isGrey(colours, fps, bpm) {
+// Whether a rhythm of `bpm` in no colour of blood stands out; false too where nothing can be told.
+export function isLight(colours, fps, bpm) {
   const samples = Math.floor(colours.length / 3);
   const seen = new Float64Array(samples).fill(NaN);
   for (const [start, stop] of runs(together(colours), fps, K.flicker.LEAST_S)) seen.fill(0, start, stop);
@@ -21,10 +21,11 @@ export function isGrey(colours, fps, bpm) {
   if (!windows.length) return false;
   const asShares = windows.map((window) => window.map((channel) => changes(channel, mean(channel))));
   const asGlare = windows.map((window) => window.map((channel) => changes(channel, mean(window[1]))));
-  return [asShares, asGlare].some((change) => isAlike(change, fps, bpm));
+  const share = rhythm(asShares, fps, bpm);
+  return isGrey(share) || isTinted(share) || isGrey(rhythm(asGlare, fps, bpm));
 }
 
-// Whether the strongest rhythm of the last seconds, at whatever rate, is grey and stands out.
+// Whether the strongest rhythm of the last seconds, at whatever rate, stands out in no colour of blood.
 export function flickers(colours, fps) {
   const { FLICKER_HZ, HIGHEST_SHARE, LEAST_FLICKER } = K.flicker;
   const samples = Math.floor(colours.length / 3);
@@ -45,12 +46,29 @@ export function flickers(colours, fps) {
     const least = Math.min(...change.map((channel) => Math.hypot(...swing(channel, wave))));
     if (least > most) [most, rhythmHz] = [least, hz];
   }
-  return most > LEAST_FLICKER && isAlike([change], fps, 60 * rhythmHz);
+  const found = rhythm([change], fps, 60 * rhythmHz);
+  return most > LEAST_FLICKER && (isGrey(found) || isTinted(found));
 }
 
-// Whether a rhythm stands out and is the same in all colours; `change` has three for each window.
-function isAlike(change, fps, bpm) {
-  const { ASIDE_BPM, LEAST_SWING, LEAST_STANDING, GREY } = K.flicker;
+// Whether it stands out and is the same in all colours.
+function isGrey(found) {
+  return stands(found, K.flicker.LEAST_STANDING) && found.unlike < K.flicker.GREY;
+}
+
+// Whether it clearly stands out and is redder or bluer than blood is.
+function isTinted(found) {
+  const { CLEAR_STANDING, MOST_BLUE, MOST_RED } = K.flicker;
+  return stands(found, CLEAR_STANDING) && (found.red > MOST_RED || found.blue > MOST_BLUE);
+}
+
+function stands({ power, standing }, least) {
+  return power > K.flicker.LEAST_SWING ** 2 && standing > least;
+}
+
+// How colours swing at a rate, over windows of which restless ones count for less; `change` has three
+// colours for each window. { power, standing, unlike, red, blue } as in kdphys/flicker.py.
+function rhythm(change, fps, bpm) {
+  const { ASIDE_BPM, CALM_SHARE, TINY } = K.flicker;
   const { length } = change[0][0];
   const taper = hann(length, length - 1);
   const scale = 2 / (length * mean(taper));
@@ -58,21 +76,24 @@ function isAlike(change, fps, bpm) {
   const waves = [0, ...ASIDE_BPM].map((aside) =>
     tapered(taper, (at) => (2 * Math.PI * at * (bpm + aside)) / (60 * fps), scale),
   );
-  const power = waves.map((wave) => mean(level.map(([, green]) => squared(swing(green, wave)))));
-  const unlike = [0, 2].map((other) =>
-    mean(
-      level.map((window) => {
-        const [re, im] = swing(window[other], waves[0]);
-        const [greenRe, greenIm] = swing(window[1], waves[0]);
-        return squared([re - greenRe, im - greenIm]);
-      }),
-    ),
-  );
-  return (
-    power[0] > LEAST_SWING ** 2 &&
-    power[0] > LEAST_STANDING * median(power.slice(1)) &&
-    Math.max(...unlike) < GREY * power[0]
-  );
+  const greens = level.map(([, green]) => waves.map((wave) => squared(swing(green, wave))));
+  const around = greens.map(([, ...aside]) => median(aside));
+  const calm = CALM_SHARE * median(around) + TINY;
+  const weights = around.map((each) => 1 / (each + calm));
+  const over = (values) => sum(values.map((value, window) => weights[window] * value)) / sum(weights);
+  const power = waves.map((_, wave) => over(greens.map((powers) => powers[wave])));
+  const own = Math.max(power[0], TINY);
+  const beside = (other, seen) =>
+    over(level.map((window) => seen(swing(window[other], waves[0]), swing(window[1], waves[0])))) / own;
+  const difference = ([re, im], [greenRe, greenIm]) => squared([re - greenRe, im - greenIm]);
+  const inTime = ([re, im], [greenRe, greenIm]) => re * greenRe + im * greenIm;
+  return {
+    power: power[0],
+    standing: power[0] / Math.max(median(power.slice(1)), TINY),
+    unlike: Math.max(beside(0, difference), beside(2, difference)),
+    red: beside(0, inTime),
+    blue: beside(2, inTime),
+  };
 }
 
 // Red, green and blue of each sample added, NaN where one is missing.

@@ -4,7 +4,7 @@
 import { breathing, findBeats, intervals, rmssdMs, sdnnMs, timingNoiseMs, withoutNoise } from "./beats.js";
 import { fill, K } from "./constants.js";
 import { bandpassRuns, longestRunS, lookedAtS, readingWindowS } from "./filters.js";
-import { isGrey } from "./flicker.js";
+import { isLight } from "./flicker.js";
 import { mean, spread } from "./maths.js";
 import { trackRate, windowSpectra } from "./pulse.js";
 
@@ -21,12 +21,12 @@ export function measureVitals(wave, fps, calibration, colours = null, distrust =
   if (unusable) return nothing(unusable);
   const kept = bandpassRuns(heard, fps, K.pulse.WAVE_BAND_HZ, LEAST_SECONDS);
   const rate = readRate(kept, fps, calibration, latestS);
-  const isLight =
+  const isLit =
     !distrust &&
     colours &&
     rate.quality >= LEAST_QUALITY &&
-    LIGHT_ORDERS.some((order) => isGrey(colours, fps, order * rate.bpm));
-  const blame = distrust ?? (isLight ? K.flicker.GREY_LIGHT : null);
+    LIGHT_ORDERS.some((order) => isLight(colours, fps, order * rate.bpm));
+  const blame = distrust ?? (isLit ? K.flicker.ANY_LIGHT : null);
   if (blame) rate.quality /= DISTRUST;
   if (rate.quality < LEAST_QUALITY) return doubtful(rate, blame ?? doubt(rate.features));
   const { beats } = rate;
