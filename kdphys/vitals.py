@@ -59,6 +59,7 @@ SWINGING_BPM = 2.0  # between where a rate dwells and its mean, from which the m
 COUNTED, ALIKE = 0.98, 0.25  # share of clean intervals, and spread of the beats' slopes over their
 # mean, by which beats are so sure that counting them is the best reading
 LEAST_COUNTED = 4  # intervals
+MOST_RISE = 1.6  # of the fastest rate over the slowest, beyond which beats are missed or seen twice
 MOST_HEIGHT = 0.1  # decimal logarithm of the loudest wave of a face: louder is no surer
 LEAST_WEIGHT = 0.02  # of a window in the mean rate, whatever its quality
 MOST_ODDS = 30.0  # logarithm of the odds that a confidence goes up or down to
@@ -79,6 +80,10 @@ WANDERS = "the strongest rhythm wanders, as movement does"
 RIVALS = "more than one rhythm could be it"
 DROWNED = "nothing stands out of the noise"
 UNSTEADY = "Beat-to-beat variability needs a steady pulse."
+UNEVEN = (
+    "The heart rate moved between about {slowest:.0f} and {fastest:.0f} bpm; variability and "
+    "breathing need a steadier one. Rest before you record."
+)
 FEW_STEPS = (
     "RMSSD needs {needed:.0f} s of beats with {least} clean differences; "
     "{found:.0f} s with {count} were found."
@@ -417,6 +422,8 @@ def _read_variability(figure: _Figure, found: Intervals, rate: Rate, noise_ms: f
     """A figure of variability without noise, when the beats are timed well enough."""
     if rate.quality < LEAST_QUALITY:
         return Reading(None, figure.unit, 0.0, UNSTEADY)
+    if uneven := _uneven(rate):
+        return Reading(None, figure.unit, 0.0, uneven)
     (raw, count), heard_s = figure.of(found), found.seconds.sum()
     if heard_s < figure.seconds - SPARE_SECONDS or count < figure.count:
         reason = figure.few.format(
@@ -437,6 +444,8 @@ def _read_breathing(found: Intervals, beats: Beats, rate: Rate) -> Reading:
     unit = UNITS["respiration"]
     if rate.quality < LEAST_QUALITY:
         return Reading(None, unit, 0.0, UNSTEADY_BREATHING)
+    if uneven := _uneven(rate):
+        return Reading(None, unit, 0.0, uneven)
     heard_s = float(found.seconds[found.clean].sum())
     if heard_s < BREATHING_SECONDS - SPARE_SECONDS:
         reason = FEW_BEATS.format(found=heard_s, needed=BREATHING_SECONDS)
@@ -446,6 +455,14 @@ def _read_breathing(found: Intervals, beats: Beats, rate: Rate) -> Reading:
     if trust < LEAST_QUALITY:
         return Reading(None, unit, trust, NO_BREATHING)
     return Reading(value, unit, trust, None)
+
+
+def _uneven(rate: Rate) -> str | None:
+    """Why single beats can't be told, in words, where a rate changes much; None elsewhere."""
+    slowest, fastest = float(rate.track.bpm.min()), float(rate.track.bpm.max())
+    if fastest <= MOST_RISE * slowest:
+        return None
+    return UNEVEN.format(slowest=slowest, fastest=fastest)
 
 
 def _unusable(wave: Array, fps: float) -> str | None:

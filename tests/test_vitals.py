@@ -1,4 +1,5 @@
 import json
+import re
 from dataclasses import asdict
 from pathlib import Path
 
@@ -294,6 +295,20 @@ def test_a_loud_disturbance_makes_nothing_surer():
     loud = wave + 100 * np.exp(-0.5 * ((np.arange(len(wave)) - 400) / 20) ** 2)
     quiet = measure_vitals(wave, FPS, calibration=fitted).heart_rate.quality
     assert measure_vitals(loud, FPS, calibration=fitted).heart_rate.quality <= quiet
+
+
+@pytest.mark.parametrize("rates", [(60.0, 120.0), (80.0, 160.0), (110.0, 55.0)])
+def test_a_rate_that_doubles_has_no_variability_though_it_is_read(rates):
+    turns = np.cumsum(np.repeat(rates, round(30 * FPS)) / 60) / FPS
+    wave = np.cos(2 * np.pi * turns) + 0.35 * np.cos(4 * np.pi * turns - 1.2)
+    wave += 0.3 * np.random.default_rng(3).standard_normal(len(wave))
+    found = measure_vitals(wave, FPS)
+    assert found.heart_rate.value == pytest.approx(np.mean(rates), abs=3)
+    for reading in (found.rmssd, found.sdnn, found.respiration):
+        assert reading.value is None
+        told = re.search(r"between about (\d+) and (\d+) bpm", reading.reason or "")
+        assert told
+        assert [int(rate) for rate in told.groups()] == pytest.approx(sorted(rates), abs=3)
 
 
 def test_rmssd_and_breathing_need_their_seconds_and_say_so():

@@ -30,17 +30,21 @@ export function measureVitals(wave, fps, calibration, colours = null, distrust =
   if (blame) rate.quality /= DISTRUST;
   if (rate.quality < LEAST_QUALITY) return doubtful(rate, blame ?? doubt(rate.features));
   const { beats } = rate;
+  const heart = reading("heart_rate", rate.bpm, rate.quality);
+  const { MOST_RISE, UNEVEN } = K.vitals;
+  if (rate.fastest > MOST_RISE * rate.slowest) return { ...nothing(fill(UNEVEN, rate)), heart_rate: heart };
   const found = intervals(beats);
   const noiseMs = timingNoiseMs(found, beats, calibration.slope_ms);
   return {
-    heart_rate: reading("heart_rate", rate.bpm, rate.quality),
+    heart_rate: heart,
     rmssd: readRmssd(found, rate, noiseMs),
     sdnn: readSdnn(found, rate, noiseMs),
     respiration: readBreathing(found, beats, rate),
   };
 }
 
-// Heart rate of a wave in WAVE_BAND_HZ, whatever its quality: { bpm, beats, features, quality }.
+// Heart rate of a wave in WAVE_BAND_HZ, whatever its quality: { bpm, beats, features, quality }, and the
+// slowest and fastest of its windows.
 export function readRate(wave, fps, calibration, latestS = null) {
   const { AGREE_BPM, FLAT, LEAST_SECONDS, LEAST_WEIGHT, MOST_HEIGHT, SWINGING_BPM } = K.vitals;
   const { WINDOW_S, HEART_BAND_HZ } = K.pulse;
@@ -80,7 +84,14 @@ export function readRate(wave, fps, calibration, latestS = null) {
   const bpm = latestS === null && Math.abs(middle - dwells) > SWINGING_BPM ? middle : dwells;
   const beats = findBeats(wave, fps, bpm);
   const sinceS = latestS === null ? -Infinity : wave.length / fps - latestS;
-  return { bpm: counted(beats, sinceS) ?? bpm, beats, features, quality: quality(calibration, features) };
+  return {
+    bpm: counted(beats, sinceS) ?? bpm,
+    beats,
+    features,
+    quality: quality(calibration, features),
+    slowest: Math.min(...track.bpm),
+    fastest: Math.max(...track.bpm),
+  };
 }
 
 // Mean rate of beats since a time, where they are surely all of them and nothing else; else null.
