@@ -21,9 +21,17 @@ from kdphys.flicker import flickers
 from kdphys.runtime import FPS, SIZE, Model, ModelFacts, Session, open_model
 from kdphys.sparse import REACH_S, SPARSE_FPS, PictureSteps
 from kdphys.view import View
-from kdphys.vitals import LEAST_SECONDS, Reading, Vitals, measure_vitals
+from kdphys.vitals import (
+    LEAST_SECONDS,
+    Context,
+    Reading,
+    Vitals,
+    measure_vitals,
+    read_context,
+)
 
 WINDOW_S = 12.0  # that a heart rate looks back
+CONTEXT_S, CONTEXT_EVERY_S = 30.0, 1.0  # by which it is judged, and how often these are looked at
 LATEST = 0.5  # of that, at its end, in which beats are counted, so that it follows a change
 MOST_WINDOW_S = 600.0
 RECENT_CROPS_S = 10.0  # remembered, so that another model can be shown the same
@@ -242,7 +250,8 @@ class LiveMeter:
         self._end_step = self._taken_step = 0
         self._next_s: float | None = None
         self._longer: Vitals | None = None
-        self._longer_step = 0
+        self._context: Context | None = None
+        self._longer_step = self._context_step = 0
         self._flickers = False
         self._sparse = False
         self._pictures = PictureSteps(len(self._wave) / FPS + REACH_S)
@@ -343,7 +352,8 @@ class LiveMeter:
         """Begin anew with a face that came back: it may be another person's."""
         self._wave = np.full_like(self._wave, np.nan)
         self._colours = np.full_like(self._colours, np.nan)
-        self._longer, self._flickers, self._sparse = None, False, False
+        self._longer, self._context = None, None
+        self._flickers, self._sparse = False, False
         self._pictures.clear()
 
     def _watch(self, pixels: NDArray[np.uint8]) -> None:
@@ -361,7 +371,9 @@ class LiveMeter:
         wave = self._wave.astype(np.float64)
         colours = self._colours[-self._window :]
         self._sparse = bool(self._pictures.fps_at(np.array([self._end_step / FPS])) < SPARSE_FPS)
-        now = self._read_wave(wave[-self._window :], colours, latest_s=LATEST * self._window / FPS)
+        self._look_back(wave[-round(CONTEXT_S * FPS) :])
+        latest_s = LATEST * self._window / FPS
+        now = self._read_wave(wave[-self._window :], colours, latest_s, self._context)
         self._flickers = now.heart_rate.value is None and flickers(colours, FPS)
         if self._window == len(wave):
             return now
@@ -371,11 +383,21 @@ class LiveMeter:
         longer = self._longer
         return replace(now, rmssd=longer.rmssd, sdnn=longer.sdnn, respiration=longer.respiration)
 
+    def _look_back(self, wave: NDArray[np.float64]) -> None:
+        """See what a longer wave says, once it is more than a reading looks at anyway."""
+        if self._end_step - self._context_step < CONTEXT_EVERY_S * FPS:
+            return
+        self._context_step = self._end_step
+        kept, distrust = self._pictures.without_sparse(wave, self._end_step, FPS, LEAST_SECONDS)
+        is_longer = np.isfinite(kept).sum() > self._window and not distrust
+        self._context = read_context(kept, FPS, self._model.calibration) if is_longer else None
+
     def _read_wave(
         self,
         wave: NDArray[np.float64],
         colours: NDArray[np.float64],
         latest_s: float | None = None,
+        context: Context | None = None,
     ) -> Vitals:
         """Read the end of the wave, but for what too few pictures tell."""
         kept, distrust = self._pictures.without_sparse(wave, self._end_step, FPS, LEAST_SECONDS)
@@ -386,6 +408,7 @@ class LiveMeter:
             colours=colours,
             distrust=distrust,
             latest_s=latest_s,
+            context=context,
         )
 
     def _notice(self, crops: FaceCrops | None, time_s: float) -> None:

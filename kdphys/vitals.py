@@ -66,6 +66,8 @@ MOST_ODDS = 30.0  # logarithm of the odds that a confidence goes up or down to
 BEND_WINDOWS = 3  # to both sides, that a rate's line is drawn through
 MOST_WANDERING_BPM, MUCH_EVIDENCE = 4.0, 8.0  # beyond, there is a rhythm that can be named
 AGREE_BPM = 4.0  # between what a window reads by itself and the path through all of them
+CONTEXT_WINDOWS = 3  # at the end of a longer wave: what a reading of 12 s looks at
+CONTEXT_SHARE = 0.65  # of the log odds that a longer wave has, where it is unsure
 FLAT = 1e-9
 SPECTRUM_BPM, SPECTRUM_STEP_BPM, SPECTRUM_WINDOW_S = (30.0, 240.0), 0.25, 20.0
 UNITS = {"heart_rate": "bpm", "rmssd": "ms", "sdnn": "ms", "respiration": "breaths/min"}
@@ -211,10 +213,20 @@ class Calibration:
         odds = self.intercept + sum(
             getattr(self, field.name) * getattr(features, field.name) for field in fields(features)
         )
-        return 1 / (1 + math.exp(-max(-MOST_ODDS, min(MOST_ODDS, odds))))
+        return _chance(odds)
 
 
 DEFAULT = Calibration()
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a longer wave says of the heart rate at its end, whether it is to be shown or not."""
+
+    bpm: float
+    """Mean of its last windows."""
+    quality: float
+    """Confidence in the whole of it, in [0, 1]."""
 
 
 def measure_vitals(  # noqa: PLR0913  (each is known to another stage)
@@ -226,6 +238,7 @@ def measure_vitals(  # noqa: PLR0913  (each is known to another stage)
     colours: Array | None = None,
     distrust: str | None = None,
     latest_s: float | None = None,
+    context: Context | None = None,
 ) -> Vitals:
     """Read heart rate, variability and breathing from a pulse wave.
 
@@ -239,6 +252,8 @@ def measure_vitals(  # noqa: PLR0913  (each is known to another stage)
         distrust: What else speaks against any reading, in words for a person.
         latest_s: Count beats of so many seconds at the end only, for a rate as it is now; the mean
             of the whole wave unless given.
+        context: What a longer wave with this one at its end says; it makes the same rate as sure as
+            that is, and another one less sure, unless it has just changed.
 
     Returns:
         The vitals; each number has a reason where it is missing.
@@ -253,6 +268,8 @@ def measure_vitals(  # noqa: PLR0913  (each is known to another stage)
     rate, blame = read_rate(kept, fps, calibration, latest_s), None
     if cadence := find_cadence(key_times_s, len(wave) / fps):
         kept, rate, blame = _beside_cadence(kept, fps, calibration, cadence, rate)
+    if context:
+        rate = _in_context(rate, context)
     if not distrust and colours is not None and rate.quality >= LEAST_QUALITY:
         lit = any(is_light(colours, fps, order * rate.bpm) for order in LIGHT_ORDERS)
         distrust = ANY_LIGHT if lit else None
@@ -280,6 +297,43 @@ def measure_vitals(  # noqa: PLR0913  (each is known to another stage)
         beats.peak_s if sure else np.empty(0),
         _spectrum(kept, fps),
     )
+
+
+def read_context(wave: Array, fps: float, calibration: Calibration = DEFAULT) -> Context | None:
+    """Read a longer wave, for `measure_vitals` to read its end with.
+
+    Args:
+        wave: Pulse wave that rises with blood volume, NaN where there is no face. Shape (T,).
+        fps: Sampling rate in Hz.
+        calibration: From features to confidence.
+
+    Returns:
+        The context; None where the wave can't be read at all.
+    """
+    if _unusable(wave, fps):
+        return None
+    rate = read_rate(bandpass_runs(wave, fps, WAVE_BAND_HZ, LEAST_SECONDS), fps, calibration)
+    return Context(float(rate.track.bpm[-CONTEXT_WINDOWS:].mean()), rate.quality)
+
+
+def _in_context(rate: "Rate", context: Context) -> "Rate":
+    """The rate with the confidence that it has in a longer wave."""
+    if context.quality < LEAST_QUALITY:
+        own, longer = (_odds(quality) for quality in (rate.quality, context.quality))
+        return replace(rate, quality=_chance(own + CONTEXT_SHARE * (longer - own)))
+    changed = abs(rate.bpm - context.bpm) > AGREE_BPM
+    return rate if changed else replace(rate, quality=context.quality)
+
+
+def _odds(chance: float) -> float:
+    """Logarithm of the odds of a probability."""
+    chance = min(max(chance, math.exp(-MOST_ODDS)), 1 - math.exp(-MOST_ODDS))
+    return math.log(chance / (1 - chance))
+
+
+def _chance(odds: float) -> float:
+    """Probability from the logarithm of its odds."""
+    return 1 / (1 + math.exp(-max(-MOST_ODDS, min(MOST_ODDS, odds))))
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from kdphys.errors import NoFaceError, TooShortError, VideoError
 from kdphys.pipeline import MODELS
 from kdphys.runtime import FPS, SIZE
 from kdphys.stream import compare_crops
-from kdphys.vitals import measure_vitals
+from kdphys.vitals import Context, measure_vitals
 from tests._films import Recording, easy_config, even_times, record, write_npz, write_video
 
 # In the order that design.md promises, with what came later at its place.
@@ -440,6 +440,25 @@ class TestLiveMeter:
         meter.push(recording.pictures[0], 0.0)
         meter.push(recording.pictures[1], 1.0)
         assert lengths == [90 * FPS]
+
+    def test_a_rate_is_judged_by_the_last_half_minute_once_there_is_more_of_it(
+        self, recording, monkeypatch
+    ):
+        lengths = []
+
+        def read(wave, *_):
+            lengths.append(np.isfinite(wave).sum() / FPS)
+            return Context(recording.bpm, 0.66)
+
+        monkeypatch.setattr("kdphys.stream.read_context", read)
+        meter, qualities = LiveMeter(window_s=6.0), []
+        for index, picture in enumerate(recording.pictures):
+            if vitals := meter.push(picture, index / 25):
+                qualities.append(vitals.heart_rate.quality)
+        assert lengths == pytest.approx(np.arange(len(lengths)) + lengths[0], abs=0.1)
+        assert 6 < lengths[0] < 7.2
+        assert 0.66 not in qualities[:6]
+        assert set(qualities[7:]) == {0.66}
 
     @pytest.mark.parametrize(
         ("change", "hint"),

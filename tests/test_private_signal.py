@@ -27,8 +27,10 @@ from kdphys.vitals import (
     UNITS,
     WANDERS,
     Calibration,
+    Context,
     Vitals,
     measure_vitals,
+    read_context,
     read_rate,
 )
 from tests._private import Scripts, scripts
@@ -181,8 +183,22 @@ def test_the_vitals_and_the_words_are_the_same(private: Scripts, name, calibrati
     wave = WAVES[name]
     found = private.ask("vitals", "measureVitals", wave, FPS, asdict(calibration))
     assert_alike(found, measure_vitals(wave, FPS, calibration=calibration))
-    now = private.ask("vitals", "measureVitals", wave, FPS, asdict(calibration), None, None, 6.0)
+    now = private.ask("vitals", "measureVitals", wave, FPS, asdict(calibration), {"latestS": 6.0})
     assert_alike(now, measure_vitals(wave, FPS, calibration=calibration, latest_s=6.0))
+
+
+@pytest.mark.parametrize("name", ["a minute", "gaps", "noisy beats", "noise of a minute", "5 s"])
+def test_a_longer_wave_says_the_same_of_its_end(private: Scripts, name):
+    wave, calibration = WAVES[name], asdict(DEFAULT)
+    context = read_context(wave, FPS)
+    assert private.ask("vitals", "readContext", wave, FPS, calibration) == pytest.approx(
+        context and asdict(context), abs=SAME
+    )
+    assert private.ask("vitals", "readContext", wave[:60], FPS, calibration) is None
+    for told in (context, Context(90.0, 0.9), Context(72.0, 0.9), Context(72.0, 0.1)):
+        given = {"latestS": 6.0, "context": told and asdict(told)}
+        found = private.ask("vitals", "measureVitals", wave[-360:], FPS, calibration, given)
+        assert_alike(found, measure_vitals(wave[-360:], FPS, latest_s=6.0, context=told))
 
 
 def test_those_waves_have_much_to_say():
@@ -262,7 +278,12 @@ def test_light_in_the_rhythm_of_the_wave_is_told_alike(private: Scripts, name, l
     colours[10] = np.nan
     vitals = measure_vitals(WAVES[name], FPS, colours=colours)
     found = private.ask(
-        "vitals", "measureVitals", WAVES[name], FPS, asdict(DEFAULT), colours.ravel()
+        "vitals",
+        "measureVitals",
+        WAVES[name],
+        FPS,
+        asdict(DEFAULT),
+        {"colours": colours.ravel().tolist()},
     )
     assert_alike(found, vitals)
     assert (vitals.heart_rate.reason == ANY_LIGHT) == (light > 0)

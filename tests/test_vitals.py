@@ -9,7 +9,17 @@ import pytest
 from kdphys.beats import find_beats, intervals, rmssd_ms
 from kdphys.metrics import mae
 from kdphys.pulse import WAVE_BAND_HZ, bandpass, bandpass_runs
-from kdphys.vitals import LEAST_SECONDS, Calibration, QualityFeatures, measure_vitals, read_rate
+from kdphys.vitals import (
+    LEAST_QUALITY,
+    LEAST_SECONDS,
+    Calibration,
+    Context,
+    QualityFeatures,
+    Reading,
+    measure_vitals,
+    read_context,
+    read_rate,
+)
 from tests._waves import noise, pulse_wave, still_photo
 from train.references import clearest, rates_of
 
@@ -287,6 +297,41 @@ def test_waves_of_blood_pressure_are_not_taken_for_breath(slow_per_min):
     assert "blood pressure" in (alone.reason or "")
     beside = measure_vitals(swaying(0.04, 0.04, slow_per_min), FPS).respiration
     assert beside.value == pytest.approx(15, abs=1)
+
+
+class TestAReadingInTheContextOfALongerWave:
+    """What half a minute says of the last seconds."""
+
+    WAVE = pulse_wave(72, FPS, 12.0)[0]
+    ALONE = measure_vitals(WAVE, FPS).heart_rate
+
+    def read(self, context: Context | None, loud: float = 0.0) -> Reading:
+        disturbed = self.WAVE + loud * noise(np.random.default_rng(3), len(self.WAVE))
+        return measure_vitals(disturbed, FPS, context=context).heart_rate
+
+    def test_it_is_as_sure_as_the_longer_wave_where_both_say_the_same(self):
+        assert self.read(Context(73.0, 0.77)).quality == 0.77
+        assert self.read(None, loud=1.5).value is None
+        assert self.read(Context(72.0, 0.8), loud=1.5).value == pytest.approx(72, abs=3)
+
+    def test_it_is_its_own_where_the_rate_has_just_changed(self):
+        assert self.read(Context(95.0, 0.9)) == self.ALONE
+
+    @pytest.mark.parametrize("bpm", [72.0, 95.0])
+    def test_it_is_doubted_where_the_longer_wave_says_nothing(self, bpm):
+        assert self.ALONE.quality > 0.9
+        doubted = [self.read(Context(bpm, quality)).quality for quality in (0.4, 0.1, 0.01, 0.0)]
+        assert doubted == sorted(doubted, reverse=True)
+        assert doubted[0] < self.ALONE.quality
+        assert doubted[0] > LEAST_QUALITY > doubted[2]
+
+    def test_the_longer_wave_is_read_at_its_end(self):
+        climbing = pulse_wave(80, FPS, 30.0, ramp=0.3)[0]
+        found = read_context(climbing, FPS)
+        assert found is not None
+        assert found.bpm == pytest.approx(88, abs=3)  # at 24 s, the middle of its last windows
+        assert found.quality == measure_vitals(climbing, FPS).heart_rate.quality
+        assert read_context(climbing[:100], FPS) is None
 
 
 def test_a_loud_disturbance_makes_nothing_surer():

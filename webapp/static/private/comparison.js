@@ -26,7 +26,7 @@ async function compared(crops, distrust) {
     const began = performance.now();
     const found = Float64Array.from(await wave(crops));
     const ms = (performance.now() - began) / crops.length;
-    const { heart_rate: heart } = measureVitals(found, FPS, K[name].calibration, colours, distrust);
+    const { heart_rate: heart } = measureVitals(found, FPS, K[name].calibration, { colours, distrust });
     rows[name] = { ms, ...heart };
   }
   return { compared: rows, seconds: Math.round((10 * crops.length) / FPS) / 10 };

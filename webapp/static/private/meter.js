@@ -10,7 +10,7 @@ import { median, rounded } from "./maths.js";
 import { skinMean } from "./skin.js";
 import { PictureSteps } from "./sparse.js";
 import { inCamera, moved } from "./view.js";
-import { measureVitals } from "./vitals.js";
+import { measureVitals, readContext } from "./vitals.js";
 
 class FaceStream {
   constructor(finder) {
@@ -73,7 +73,8 @@ export class Meter {
     this.endStep = this.takenStep = 0;
     this.nextS = null;
     this.longer = null;
-    this.longerStep = 0;
+    this.context = null;
+    this.longerStep = this.contextStep = 0;
     this.flickers = false;
     this.sparse = false;
     this.pictures = new PictureSteps(length / K.runtime.FPS + K.sparse.REACH_S);
@@ -111,6 +112,7 @@ export class Meter {
     this.wave.fill(NaN);
     this.colours.fill(NaN);
     this.longer = null;
+    this.context = null;
     this.flickers = false;
     this.sparse = false;
     this.pictures.clear();
@@ -160,21 +162,33 @@ export class Meter {
     const { FPS } = K.runtime;
     const colours = this.colours.slice(-3 * this.window);
     this.sparse = this.pictures.fpsAt([this.endStep / FPS])[0] < K.sparse.SPARSE_FPS;
-    const now = this.readWave(this.wave.slice(-this.window), colours, (K.stream.LATEST * this.window) / FPS);
+    this.lookBack(this.wave.slice(-Math.round(K.stream.CONTEXT_S * FPS)));
+    const latestS = (K.stream.LATEST * this.window) / FPS;
+    const now = this.readWave(this.wave.slice(-this.window), { colours, latestS, context: this.context });
     this.flickers = now.heart_rate.value === null && flickers(colours, FPS);
     if (!this.longer || this.endStep - this.longerStep >= K.stream.LONGER_EVERY_S * FPS) {
-      this.longer = this.readWave(this.wave, this.colours);
+      this.longer = this.readWave(this.wave, { colours: this.colours });
       this.longerStep = this.endStep;
     }
     const { rmssd, sdnn, respiration } = this.longer;
     return { ...now, rmssd, sdnn, respiration };
   }
 
-  // Read the end of the wave, but for what too few pictures tell.
-  readWave(wave, colours, latestS = null) {
+  // See what a longer wave says, once it is more than a reading looks at anyway.
+  lookBack(wave) {
+    const { FPS } = K.runtime;
+    if (this.endStep - this.contextStep < K.stream.CONTEXT_EVERY_S * FPS) return;
+    this.contextStep = this.endStep;
+    const [kept, distrust] = this.pictures.withoutSparse(wave, this.endStep, FPS, K.vitals.LEAST_SECONDS);
+    const isLonger = kept.filter(Number.isFinite).length > this.window && !distrust;
+    this.context = isLonger ? readContext(kept, FPS, K.student.calibration) : null;
+  }
+
+  // Read the end of the wave, but for what too few pictures tell; `asked` as measureVitals takes it.
+  readWave(wave, asked) {
     const { FPS } = K.runtime;
     const [kept, distrust] = this.pictures.withoutSparse(wave, this.endStep, FPS, K.vitals.LEAST_SECONDS);
-    return measureVitals(kept, FPS, K.student.calibration, colours, distrust, latestS);
+    return measureVitals(kept, FPS, K.student.calibration, { ...asked, distrust });
   }
 
   // What speaks against reading the recent crops, in words; null where nothing does.

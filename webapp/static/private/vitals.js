@@ -5,7 +5,7 @@ import { breathing, findBeats, intervals, rmssdMs, sdnnMs, timingNoiseMs, withou
 import { fill, K } from "./constants.js";
 import { bandpassRuns, longestRunS, lookedAtS, readingWindowS } from "./filters.js";
 import { isLight } from "./flicker.js";
-import { mean, spread } from "./maths.js";
+import { clip, mean, spread } from "./maths.js";
 import { trackRate, windowSpectra } from "./pulse.js";
 
 // { heart_rate, rmssd, sdnn, respiration } of a pulse wave (Float64Array, NaN where there is no face),
@@ -13,14 +13,20 @@ import { trackRate, windowSpectra } from "./pulse.js";
 //
 // `calibration` is the network's; `colours` (Float64Array, 3 a sample: see flicker.js) tell the light;
 // `distrust` is what else speaks against any reading, in words; `latestS` are the seconds at the end in
-// which beats are counted, for a rate as it is now.
-export function measureVitals(wave, fps, calibration, colours = null, distrust = null, latestS = null) {
+// which beats are counted, for a rate as it is now; `context` is from readContext.
+export function measureVitals(
+  wave,
+  fps,
+  calibration,
+  { colours = null, distrust = null, latestS = null, context = null } = {},
+) {
   const { LEAST_SECONDS, LEAST_QUALITY, LIGHT_ORDERS, DISTRUST } = K.vitals;
   const heard = wave.map((value) => (Number.isFinite(value) ? value : NaN));
   const unusable = whyUnusable(heard, fps);
   if (unusable) return nothing(unusable);
   const kept = bandpassRuns(heard, fps, K.pulse.WAVE_BAND_HZ, LEAST_SECONDS);
   const rate = readRate(kept, fps, calibration, latestS);
+  if (context) rate.quality = qualityInContext(rate, context);
   const isLit =
     !distrust &&
     colours &&
@@ -32,7 +38,9 @@ export function measureVitals(wave, fps, calibration, colours = null, distrust =
   const { beats } = rate;
   const heart = reading("heart_rate", rate.bpm, rate.quality);
   const { MOST_RISE, UNEVEN } = K.vitals;
-  if (rate.fastest > MOST_RISE * rate.slowest) return { ...nothing(fill(UNEVEN, rate)), heart_rate: heart };
+  const [slowest, fastest] = [Math.min(...rate.rates), Math.max(...rate.rates)];
+  if (fastest > MOST_RISE * slowest)
+    return { ...nothing(fill(UNEVEN, { slowest, fastest })), heart_rate: heart };
   const found = intervals(beats);
   const noiseMs = timingNoiseMs(found, beats, calibration.slope_ms);
   return {
@@ -43,8 +51,40 @@ export function measureVitals(wave, fps, calibration, colours = null, distrust =
   };
 }
 
-// Heart rate of a wave in WAVE_BAND_HZ, whatever its quality: { bpm, beats, features, quality }, and the
-// slowest and fastest of its windows.
+// What a longer wave says of the heart rate at its end: { bpm, quality }, or null if it can't be read.
+export function readContext(wave, fps, calibration) {
+  const { CONTEXT_WINDOWS, LEAST_SECONDS } = K.vitals;
+  if (whyUnusable(wave, fps)) return null;
+  const kept = bandpassRuns(wave, fps, K.pulse.WAVE_BAND_HZ, LEAST_SECONDS);
+  const { rates, quality } = readRate(kept, fps, calibration);
+  return { bpm: mean(rates.slice(-CONTEXT_WINDOWS)), quality };
+}
+
+// The confidence that a rate has in a longer wave: the same rate has that wave's, unless it is unsure.
+function qualityInContext(rate, context) {
+  const { AGREE_BPM, CONTEXT_SHARE, LEAST_QUALITY } = K.vitals;
+  if (context.quality < LEAST_QUALITY) {
+    const own = odds(rate.quality);
+    return chance(own + CONTEXT_SHARE * (odds(context.quality) - own));
+  }
+  return Math.abs(rate.bpm - context.bpm) > AGREE_BPM ? rate.quality : context.quality;
+}
+
+// Logarithm of the odds of a probability.
+function odds(probability) {
+  const least = Math.exp(-K.vitals.MOST_ODDS);
+  const held = clip(probability, least, 1 - least);
+  return Math.log(held / (1 - held));
+}
+
+// Probability from the logarithm of its odds.
+function chance(logOdds) {
+  const most = K.vitals.MOST_ODDS;
+  return 1 / (1 + Math.exp(-clip(logOdds, -most, most)));
+}
+
+// Heart rate of a wave in WAVE_BAND_HZ, whatever its quality: { bpm, beats, features, quality, rates },
+// the last of which are those of its windows.
 export function readRate(wave, fps, calibration, latestS = null) {
   const { AGREE_BPM, FLAT, LEAST_SECONDS, LEAST_WEIGHT, MOST_HEIGHT, SWINGING_BPM } = K.vitals;
   const { WINDOW_S, HEART_BAND_HZ } = K.pulse;
@@ -89,8 +129,7 @@ export function readRate(wave, fps, calibration, latestS = null) {
     beats,
     features,
     quality: quality(calibration, features),
-    slowest: Math.min(...track.bpm),
-    fastest: Math.max(...track.bpm),
+    rates: track.bpm,
   };
 }
 
@@ -105,10 +144,9 @@ function counted(beats, sinceS) {
 
 // Probability that a heart rate is right to 3 bpm; features and weights share their names.
 function quality({ intercept, ...weights }, features) {
-  let odds = intercept;
-  for (const [name, value] of Object.entries(features)) odds += weights[name] * value;
-  const most = K.vitals.MOST_ODDS;
-  return 1 / (1 + Math.exp(-Math.max(-most, Math.min(most, odds))));
+  let logOdds = intercept;
+  for (const [name, value] of Object.entries(features)) logOdds += weights[name] * value;
+  return chance(logOdds);
 }
 
 // How far each rate is off the line through those 3 s before and after, in bpm.
