@@ -151,6 +151,9 @@ def build_page() -> gr.Blocks:
                 _distillation_tab(looks)
             with gr.Tab(texts.TAB_ABOUT), gr.Column(elem_classes="kd-card"):
                 gr.Markdown(texts.ABOUT, elem_id="kd-about")
+    # Without it Gradio takes this page for one that is still being written, and lets a request name
+    # any file of the server as an upload.
+    page.has_launched = True
     return page.queue(max_size=WAITING)
 
 
