@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from accelerate import Accelerator
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -18,7 +19,11 @@ from kdphys.models.student import Student
 from kdphys.models.teacher import Teacher
 from kdphys.runtime import StudentModel, TeacherModel
 from tests._tiny_run import SHORT, STORE, PlugPulledError, train_student
+from train.ablate import AblationJob
+from train.aside import aside
+from train.bench import BenchJob
 from train.card import model_card
+from train.confidence import ConfidenceJob
 from train.datasets import Batch, Cut, mistimed
 from train.distill import (
     Distillation,
@@ -29,9 +34,17 @@ from train.distill import (
     read_teacher,
     trust,
 )
-from train.export import ExportJob, fitted
+from train.evaluate import EvaluateJob
+from train.export import ExportJob, fitted, untrained_run
 from train.hints import read_hints, work_out
 from train.loop import LabelWeights, check, in_step, label_loss, without_folders
+from train.operators import OperatorsJob
+from train.realism import RealismJob
+from train.recordings import RecordingsJob
+from train.soup import SoupJob
+from train.soup import main as average
+from train.synthetic import SyntheticJob
+from train.teacher import TeacherRun
 
 ROOT = Path(__file__).parent.parent
 SCRIPTS = (
@@ -224,13 +237,76 @@ def test_a_resumed_run_ends_exactly_where_an_unbroken_one_does(tmp_path):
         assert torch.equal(tensor, other[name]), name
 
 
+@pytest.mark.parametrize("kill_at", ["while it is written", "before it is named"])
+def test_a_run_that_was_killed_within_a_checkpoint_goes_on_from_the_one_before(
+    tmp_path, monkeypatch, kill_at
+):
+    whole = train_student(tmp_path / "whole")
+    out = tmp_path / "killed"
+    save = Accelerator.save_state
+
+    def killed(self: Accelerator, folder: str) -> None:
+        if folder.endswith("-4"):
+            if kill_at == "before it is named":
+                save(self, folder)
+            else:
+                Path(folder).mkdir()
+                (Path(folder) / "optimizer.bin").write_bytes(b"half of it")
+            raise PlugPulledError
+        save(self, folder)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Accelerator, "save_state", killed)
+        with pytest.raises(PlugPulledError):
+            train_student(out)
+    assert json.loads((out / "progress.json").read_text()) == {"step": 2}
+    resumed = load_file(train_student(out))
+    for name, tensor in load_file(whole).items():
+        assert torch.equal(tensor, resumed[name]), name
+    assert [path.name for path in out.glob("checkpoint*")] == ["checkpoint-4"]
+
+
+def test_finished_weights_are_not_trained_over(tmp_path):
+    """A mean of runs has no checkpoint, and exported weights have no run.json."""
+    out = tmp_path / "mean"
+    weights = train_student(tmp_path / "one")
+    (weights.parent / "config.json").write_text("{}")
+    average(SoupJob((weights.parent, weights.parent), out))
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    with pytest.raises(ValueError, match="holds finished weights; move that folder"):
+        train_student(out)
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+
+
+def test_a_smoke_test_writes_where_nothing_else_is():
+    job = aside(EvaluateJob(smoke=True, data=Path("mine")), "out", "data")
+    assert job == EvaluateJob(smoke=True, data=Path("mine"), out=Path("runs/smoke/docs/results"))
+    for usual, names in (
+        (AblationJob(), ("runs", "out")), (OperatorsJob(), ("runs", "out")), (BenchJob(), ("out",)),
+        (ConfidenceJob(), ("data",)), (RealismJob(), ("out",)), (RecordingsJob(), ("out",)),
+        (SyntheticJob(), ("out",)), (TeacherRun(), ("out",)), (DistillRun(), ("out",)),
+        (ExportJob(), ("run",)),
+    ):  # fmt: skip
+        moved = aside(usual, *names)
+        for name in names:
+            assert getattr(moved, name) == Path("runs/smoke") / getattr(usual, name)
+
+
+def test_untrained_weights_do_not_replace_trained_ones(tmp_path):
+    weights = train_student(tmp_path).read_bytes()
+    with pytest.raises(ValueError, match="holds trained weights; give another folder as --run"):
+        untrained_run(ExportJob(run=tmp_path, smoke=True))
+    assert (tmp_path / "model.safetensors").read_bytes() == weights
+
+
 def test_the_weights_that_are_kept_are_the_mean_of_those_on_the_way(tmp_path):
     last = load_file(train_student(tmp_path / "last", schedule=replace(SHORT, average_from=1.0)))
     on_the_way = [last]
     for step in (2, 3):
         with pytest.raises(PlugPulledError):
             train_student(tmp_path / f"{step}", step, replace(SHORT, save_every=1))
-        on_the_way.append(load_file(tmp_path / f"{step}" / "checkpoint" / "model.safetensors"))
+        kept_then = tmp_path / f"{step}" / f"checkpoint-{step}" / "model.safetensors"
+        on_the_way.append(load_file(kept_then))
     kept = load_file(train_student(tmp_path / "kept", schedule=replace(SHORT, average_from=0.5)))
     for name, weight in kept.items():
         if weight.is_floating_point():

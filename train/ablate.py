@@ -24,6 +24,7 @@ from kdphys.models.student import StudentConfig
 from kdphys.runtime import FPS, Model, StudentModel, TeacherModel
 from kdphys.video import read_frames
 from train import distill
+from train.aside import aside
 from train.benchmark import markdown_table
 from train.datasets import ClipStore
 from train.distill import DistillRun, DistillWeights
@@ -138,6 +139,7 @@ def main(job: AblationJob) -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     seconds = 30.0
     if job.smoke:
+        job = aside(job, "runs", "out")
         folder = smoke_data(job.runs)
         job = replace(
             job, data=folder, check=folder, test=job.runs / "test", seeds=(0,), clips=2,

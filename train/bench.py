@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from kdphys.bench import peak_rss_mb
 from kdphys.pipeline import measure
 from kdphys.video import read_frames
+from train.aside import aside
 from train.benchmark import markdown_table
 from train.costs import Cost, chart, table
 from train.costs import compare as costs_of_networks
@@ -62,7 +63,7 @@ def main(job: BenchJob) -> None:
         sys.stdout.write(json.dumps(measure_once(job.one)))
         return
     if job.smoke:
-        job = replace(job, short_s=8.0, long_s=12.0, rounds=1)
+        job = replace(aside(job, "out"), short_s=8.0, long_s=12.0, rounds=1)
     costs = costs_of_networks(PEERS[-1:] if job.smoke else PEERS)
     videos = {
         f"{name}, {seconds:g} s": measured(

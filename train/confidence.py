@@ -21,6 +21,7 @@ from kdphys.hub import load_weights
 from kdphys.pulse import WAVE_BAND_HZ, bandpass_runs
 from kdphys.runtime import FPS, Model, StudentModel, TeacherModel
 from kdphys.vitals import FLAT, LEAST_QUALITY, LEAST_SECONDS, QualityFeatures, read_rate
+from train.aside import aside
 from train.calibrate import fit, reliability
 from train.card import model_card
 from train.datasets import ClipStore
@@ -62,14 +63,15 @@ class ConfidenceJob:
 def main(job: ConfidenceJob) -> None:
     """Fit as asked."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    clips, long_clips = (8, 2) if job.smoke else (job.clips, job.long_clips)
+    if job.smoke:
+        job = replace(aside(job, "data"), clips=8, long_clips=2)
     short = SyntheticConfig(
         seconds=20.0, negatives=0.4, rates="log", faces=job.faces, pulses=job.pulses
     )
     long = replace(short, seconds=60.0, negatives=0.5)
     stores = [
-        drawn_clips(job.data / "short", clips, SEED, short),
-        drawn_clips(job.data / "long", long_clips, LONG_SEED, long),
+        drawn_clips(job.data / "short", job.clips, SEED, short),
+        drawn_clips(job.data / "long", job.long_clips, LONG_SEED, long),
     ]
     for name in job.models:
         folder = job.weights / name

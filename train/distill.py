@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from kdphys.losses import attention_transfer, dilate, negative_pearson, standardise
 from kdphys.models.student import Student, StudentConfig
 from kdphys.models.teacher import Teacher, TeacherConfig
+from train.aside import aside
 from train.datasets import Batch, mistimed, read_store, read_stores
 from train.hints import Hints, read_hints, work_out
 from train.loop import WEIGHTS, LabelWeights, Run, Schedule, aligned, label_loss, train
@@ -221,6 +222,7 @@ def main(config: DistillRun) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     process = join()
     if config.smoke:
+        config = aside(config, "out")
         with process.main_process_first():
             folder = smoke_data(config.out)
         config = replace(

@@ -21,6 +21,7 @@ from kdphys.errors import KDPhysError
 from kdphys.metrics import confidence_interval, mae, pearson, rmse, within
 from kdphys.pipeline import MODELS, compare
 from kdphys.runtime import Model, open_model
+from train.aside import aside
 from train.benchmark import BenchmarkJob, digests_of, markdown_table, run_benchmark
 from train.datasets import ClipStore, read_store
 from train.recordings import Dataset
@@ -86,6 +87,8 @@ class EvaluateJob:
 def main(job: EvaluateJob) -> None:
     """Evaluate as asked."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    if job.smoke:
+        job = aside(job, "out", "data")
     if job.dataset:
         most = 2 if job.smoke else None
         run_benchmark(

@@ -27,7 +27,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from kdphys.hub import sha256
 from kdphys.models.student import Student, StudentConfig, StudentState
 from kdphys.models.teacher import Teacher, TeacherConfig
+from train.aside import aside
 from train.card import model_card, training_of
+from train.loop import WEIGHTS, is_of_smoke, record_in
 from train.push import PushError, push
 from train.smoke import SMOKE_SCHEDULE
 from train.teacher import config_json, read_config
@@ -100,6 +102,7 @@ def main(job: ExportJob) -> None:
     logging.getLogger("httpx2").setLevel(logging.WARNING)  # it tells of each request
     out = job.out or Path("weights") / job.model
     if job.smoke:
+        job = aside(job, "run")
         out = job.out or job.run / "weights"
         untrained_run(job)
     if not job.push_only:
@@ -245,12 +248,18 @@ def macs_per_frame(model: Student | Teacher) -> float:
 
 
 def untrained_run(job: ExportJob) -> None:
-    """Write a run of an untrained model, for a smoke test."""
+    """Write a run of an untrained model, for a smoke test.
+
+    Raises:
+        ValueError: The folder holds a trained one.
+    """
+    if (job.run / WEIGHTS).exists() and not is_of_smoke(record_in(job.run)):
+        raise ValueError(f"{job.run} holds trained weights; give another folder as --run")
     model = Student() if job.model == "student" else Teacher()
     _made(job.run)
     save_file(model.state_dict(), job.run / "model.safetensors")
     (job.run / "config.json").write_text(config_json(model.config))
-    record = {"config": {"schedule": str(SMOKE_SCHEDULE)}, "clips": 0}
+    record = {"config": {"schedule": str(SMOKE_SCHEDULE), "smoke": True}, "clips": 0}
     (job.run / "run.json").write_text(json.dumps(record))
 
 

@@ -3,6 +3,7 @@
 import json
 import logging
 import platform
+import shutil
 import subprocess
 import time
 from collections.abc import Callable, Mapping
@@ -170,7 +171,8 @@ def train(run: Run) -> None:
     and each process takes its share of it, so several processes learn what one would. The loss
     must be a mean over clips, each scored alone.
 
-    The folder `run.out` then holds run.json, log.jsonl, checkpoint/ and model.safetensors.
+    The folder `run.out` then holds run.json, log.jsonl, the latest checkpoint and
+    model.safetensors.
 
     Raises:
         ValueError: The folder holds a run with other settings, data or start, or the clips are
@@ -261,7 +263,7 @@ def _open(run: Run, accelerator: Accelerator) -> int:
     if mean_over_processes(torch.tensor(float(step), device=accelerator.device)) != step:
         raise ValueError(f"out={run.out} must be one folder that all machines share")
     if step:
-        accelerator.load_state(str(run.out / "checkpoint"))
+        accelerator.load_state(str(_checkpoint(run.out, step)))
     return step
 
 
@@ -269,13 +271,18 @@ def _claim(run: Run, accelerator: Accelerator) -> int:
     """Find the step from which to go on in a folder; write run.json where none was begun.
 
     Raises:
-        ValueError: What was begun there is another run.
+        ValueError: What was begun there is another run, or finished weights are there.
     """
     run.out.mkdir(parents=True, exist_ok=True)
     facts = describe_run(run, accelerator.num_processes)
     path = run.out / "run.json"
     there = json.loads(path.read_text()) if path.exists() and _progress(run.out) else {}
-    if there.get("config", {}).get("smoke"):  # worth nothing
+    is_finished = (run.out / WEIGHTS).exists() and not _progress(run.out)
+    if is_finished and not is_of_smoke(record_in(run.out)):  # a mean of runs, or exported
+        raise ValueError(
+            f"{run.out} holds finished weights; move that folder, or give another as --out"
+        )
+    if is_of_smoke(there):
         (run.out / "progress.json").unlink()
         (run.out / "log.jsonl").unlink(missing_ok=True)
         there = {}
@@ -314,11 +321,23 @@ def _identity(facts: Mapping[str, object]) -> dict[str, object]:
 
 
 def _save(run: Run, accelerator: Accelerator, step: int) -> None:
-    """Write a checkpoint, and then that it is there."""
-    accelerator.save_state(str(run.out / "checkpoint"))
+    """Write a checkpoint, then that it is there, then remove the one before.
+
+    However this is cut short, a whole checkpoint is left, and progress.json names it.
+    """
+    accelerator.save_state(str(_checkpoint(run.out, step)))
     accelerator.wait_for_everyone()
     if accelerator.is_main_process:
-        (run.out / "progress.json").write_text(json.dumps({"step": step}))
+        before = _progress(run.out)
+        unfinished = run.out / "progress.part.json"
+        unfinished.write_text(json.dumps({"step": step}))
+        unfinished.replace(run.out / "progress.json")
+        if before != step:
+            shutil.rmtree(_checkpoint(run.out, before), ignore_errors=True)
+
+
+def _checkpoint(out: Path, step: int) -> Path:
+    return out / f"checkpoint-{step}"
 
 
 def _share(batch: Batch, accelerator: Accelerator) -> Batch:
@@ -421,6 +440,12 @@ def record_in(folder: Path) -> dict[str, object]:
     if (folder / "run.json").exists():
         return json.loads((folder / "run.json").read_text())
     return json.loads((folder / "manifest.json").read_text())["run"]
+
+
+def is_of_smoke(record: Mapping[str, object]) -> bool:
+    """Tell whether a run only was to see that it runs to its end, so that it is worth nothing."""
+    config = record.get("config")
+    return isinstance(config, dict) and bool(config.get("smoke"))
 
 
 def _learned(record: Mapping[str, object]) -> dict[str, object]:

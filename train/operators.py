@@ -29,6 +29,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from kdphys.models.student import Student, StudentConfig, StudentState
+from train.aside import aside
 from train.benchmark import markdown_table
 from train.datasets import Batch, read_store
 from train.distill import WARM_UP
@@ -183,6 +184,7 @@ def main(job: OperatorsJob) -> None:
     """Train, time, write the table."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     if job.smoke:
+        job = aside(job, "runs", "out")
         folder = smoke_data(job.runs)
         job = replace(job, data=folder, check=folder, seeds=(0,), schedule=SMOKE_SCHEDULE)
     found = open_study(job.out / "operators.json", common_settings(job.data, job.schedule))

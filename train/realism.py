@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from kdphys.errors import KDPhysError
 from kdphys.runtime import FPS, open_model
 from kdphys.video import find_videos, read_frames
+from train.aside import aside
 from train.benchmark import markdown_table, toolbox_bpm
 from train.recordings import face_stretches
 from train.scores import raw_bpm, wave_of
@@ -87,7 +88,7 @@ def main(job: RealismJob) -> None:
         seconds=30.0, negatives=0.0, faces=job.faces, pulses=job.pulses, people="test"
     )
     if job.smoke:
-        job, config = replace(job, clips=1), replace(config, seconds=6.0)
+        job, config = replace(aside(job, "out"), clips=1), replace(config, seconds=6.0)
     seeds = range(SEED, SEED + job.clips)
     report: dict[str, object] = {"machine": platform.machine(), "clips": job.clips}
     with ProcessPoolExecutor(job.workers, get_context("spawn")) as pool:

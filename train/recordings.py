@@ -36,6 +36,7 @@ from kdphys.errors import VideoError
 from kdphys.runtime import FPS
 from kdphys.stream import FaceStream
 from kdphys.video import Frame, find_videos, read_frames
+from train.aside import aside
 from train.datasets import write_shard
 from train.labels import Array, Trace, label_on_grid, rate_between, rate_of
 from train.matlab import frames_of, read_v5_video, read_v73_frames
@@ -625,6 +626,7 @@ def main(job: RecordingsJob) -> None:
     """Do the job."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     if job.smoke:
+        job = aside(job, "out")
         root = job.out / "drawn"
         draw_folder(root, ("anna", "ben"), 11.0)
         job = replace(job, dataset="folder", root=root, test_share=0.5)

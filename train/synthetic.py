@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from kdphys.clip import EvenGrid
 from kdphys.crop import FaceBox, crop_face
 from train import faces, portraits, pulses, world
+from train.aside import aside
 from train.datasets import write_shard
 from train.portraits import People
 from train.recorded_pulses import draw_recorded_pulse, read_pulses
@@ -473,7 +474,9 @@ def main(job: SyntheticJob) -> None:
     """Do the job."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     if job.smoke:
-        job = replace(job, clips=4, workers=1, config=replace(job.config, seconds=4.0))
+        job = replace(
+            aside(job, "out"), clips=4, workers=1, config=replace(job.config, seconds=4.0)
+        )
     if job.video:
         save_film(job.video, job)
     elif job.sheet:

@@ -11,6 +11,7 @@ import tyro
 from torch import nn
 
 from kdphys.models.teacher import Teacher, TeacherConfig
+from train.aside import aside
 from train.datasets import Batch, mistimed, read_store, read_stores
 from train.loop import LabelWeights, Run, Schedule, label_loss, train
 from train.processes import join
@@ -52,6 +53,7 @@ def main(config: TeacherRun) -> None:
     process = join()
     torch.manual_seed(config.schedule.seed)
     if config.smoke:
+        config = aside(config, "out")
         with process.main_process_first():
             folder = smoke_data(config.out)
         config = replace(config, data=(folder,), check=folder, schedule=SMOKE_SCHEDULE)
