@@ -34,6 +34,7 @@ WINDOW_S = 12.0  # that a heart rate looks back
 CONTEXT_S, CONTEXT_EVERY_S = 30.0, 1.0  # by which it is judged, and how often these are looked at
 LATEST = 0.5  # of that, at its end, in which beats are counted, so that it follows a change
 MOST_WINDOW_S = 600.0
+LATEST_S = 1e12  # stamps beyond this are no seconds of anyone's clock
 RECENT_CROPS_S = 10.0  # remembered, so that another model can be shown the same
 TIMED = 300  # latest frames over which the network's time is told
 MEMORY_S = 60.0  # heart rate variability and breathing need longer than a heart rate,
@@ -321,8 +322,8 @@ class LiveMeter:
         Raises:
             ValueError: `time_s` does not increase, or the frame is no RGB picture of 8 bits.
         """
-        if not math.isfinite(time_s):
-            raise ValueError(f"time_s={time_s} must be finite")
+        if not abs(time_s) <= LATEST_S:
+            raise ValueError(f"time_s={time_s} must be seconds, at most {LATEST_S:g} from 0")
         if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or 0 in rgb.shape:
             raise ValueError(f"rgb is {rgb.dtype} of shape {rgb.shape}; it must be uint8 (H, W, 3)")
         crops = self.faces.push(rgb, time_s, view)

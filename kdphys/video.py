@@ -11,9 +11,10 @@ import struct
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import repeat
 from pathlib import Path
 from typing import IO
 
@@ -30,16 +31,24 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from kdphys.errors import VideoError
-from kdphys.view import View
+from kdphys.view import FARTHEST_PX, View
 
 VIDEO_SUFFIXES = frozenset(
     (".3gp", ".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".npz", ".webm")
 )
 READABLE = "an mp4, mov, webm, avi or mkv file"
+FORMATS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,m4v,h264,hevc,mjpeg,asf,flv,"
+    "ogg,nut,ivf,dv,mxf,gif,apng,mp3,wav,flac,aac,image2,bmp_pipe,gif_pipe,jpeg_pipe,png_pipe,"
+    "tiff_pipe,webp_pipe"
+)
+"""What FFmpeg may take a file for: nothing that names other files, such as lists and playlists."""
 MAX_PIXELS = 7680 * 4320
 """Largest frame that is read (8K): its RGB takes 100 MB."""
 MAX_DURATION_S = 4 * 3600.0
 """Longest recording that is read; a later stamp is more likely damage than a recording."""
+MAX_FRAMES = round(MAX_DURATION_S * 250)
+"""Most frames of arrays: their stamps take 30 MB."""
 
 logger = logging.getLogger(__name__)
 
@@ -162,6 +171,7 @@ def _read_video(path: Path) -> Iterator[Frame]:
     to_rgb = VideoReformatter()  # one for all: what each picture would make for itself costs more
     with _open_video(path) as (container, stream):
         for picture in _pictures(path, container, stream):
+            _check_size(path, picture.width, picture.height)
             time_s = _stamp_s(container, picture)
             if time_s is None or not time_s > latest_s:
                 left_out += 1
@@ -184,8 +194,11 @@ def _read_video(path: Path) -> Iterator[Frame]:
 def _open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     """Open the moving picture in a file."""
     try:
-        # What a file says of itself need not be text.
-        container = av.open(str(path), metadata_errors="replace")
+        # What a file says of itself need not be text. A name with a colon is no protocol. Lists of
+        # other files, one of which could be the list itself, are not among the formats.
+        container = av.open(
+            f"file:{path}", metadata_errors="replace", options={"format_whitelist": FORMATS}
+        )
     except (OSError, FFmpegError) as error:
         raise VideoError(_unreadable(path, error.strerror or str(error))) from error
     with container:
@@ -195,15 +208,21 @@ def _open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
                 f"give {READABLE}."
             )
         stream = _moving_picture(path, container)
-        if stream.width * stream.height > MAX_PIXELS:
-            raise VideoError(
-                f"{path.name} has frames of {stream.width}x{stream.height} pixels, and up to "
-                f"7680x4320 are read: record or convert it to 4K or smaller."
-            )
+        _check_size(path, stream.width, stream.height)
         if (_seconds(container, stream) or 0) > MAX_DURATION_S:
             raise VideoError(_too_long(path))
         stream.thread_type = "AUTO"
+        stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}  # whatever the headers say
         yield container, stream
+
+
+def _check_size(path: Path, width: int, height: int) -> None:
+    """Refuse pictures that are too large."""
+    if width * height > MAX_PIXELS:
+        raise VideoError(
+            f"{path.name} has frames of {width}x{height} pixels, and up to 7680x4320 are read: "
+            f"record or convert it to 4K or smaller."
+        )
 
 
 def _moving_picture(path: Path, container: InputContainer) -> VideoStream:
@@ -346,7 +365,7 @@ def _read_npz(path: Path) -> Iterator[Frame]:
 @contextmanager
 def _open_npz(
     path: Path,
-) -> Iterator[tuple[IO[bytes], tuple[int, int], NDArray[np.float64], Sequence[View | None]]]:
+) -> Iterator[tuple[IO[bytes], tuple[int, int], NDArray[np.float64], Iterable[View | None]]]:
     """Open an .npz archive at its first frame; give the file, (H, W), the stamps and views (T,)."""
     try:
         with zipfile.ZipFile(path) as archive, _part(archive, "frames") as file:
@@ -367,10 +386,10 @@ def _part(archive: zipfile.ZipFile, name: str) -> IO[bytes]:
     return archive.open(f"{name}.npy")
 
 
-def _read_views(archive: zipfile.ZipFile, frames: tuple[int, ...]) -> Sequence[View | None]:
+def _read_views(archive: zipfile.ZipFile, frames: tuple[int, ...]) -> Iterable[View | None]:
     """Read which part of the camera's picture each frame shows: x, y, side. Length T."""
     if "view.npy" not in archive.namelist():
-        return [None] * frames[0]
+        return repeat(None, frames[0])
     with archive.open("view.npy") as file:
         shape, by_columns, dtype = _read_header(file)
         if shape != (frames[0], 3) or frames[1] != frames[2] or by_columns or dtype != np.float64:
@@ -378,7 +397,9 @@ def _read_views(archive: zipfile.ZipFile, frames: tuple[int, ...]) -> Sequence[V
         places = np.frombuffer(file.read(frames[0] * 3 * dtype.itemsize), dtype).reshape(-1, 3)
     if len(places) != frames[0] or not np.isfinite(places).all():
         raise ValueError("view holds what are no numbers")
-    return [View(x, y, side, frames[1]) for x, y, side in places.tolist()]
+    if not (np.abs(places) <= FARTHEST_PX).all() or not (places[:, 2] > 0).all():
+        raise ValueError("view holds what is no part of a picture")
+    return (View(*place.tolist(), pixels=frames[1]) for place in places)
 
 
 def _read_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
@@ -393,6 +414,8 @@ def _frames_shape(file: IO[bytes]) -> tuple[int, ...]:
     shape, by_columns, dtype = _read_header(file)
     if dtype != np.uint8 or len(shape) != 4 or shape[3] != 3 or by_columns or 0 in shape:
         raise ValueError(f"frames are {dtype} of shape {shape}{', by columns' * by_columns}")
+    if shape[0] > MAX_FRAMES:
+        raise ValueError(f"{shape[0]} frames are more than the {MAX_FRAMES} that are read")
     if shape[1] * shape[2] > MAX_PIXELS:
         raise ValueError(f"frames of {shape[2]}x{shape[1]} pixels are larger than 7680x4320")
     return shape

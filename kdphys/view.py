@@ -13,6 +13,7 @@ SEARCH_PX = 160  # side of the whole picture when a face is looked for
 FOLLOW_PX = 72  # side of the surroundings of a face that is followed
 REACH = 1.8  # side of those surroundings in widths of the face
 LEAST_REACH, MOST_REACH = 1.45, 2.4  # where they are left as they are
+FARTHEST_PX = 1e6  # from a picture's corner, that a part of it may begin, and its largest side
 MARGIN = 0.06  # of their side, between the face and their edge, if they are to be left
 
 
@@ -30,8 +31,12 @@ class View:
     """Its side after averaging."""
 
     def __post_init__(self) -> None:
-        if not (self.side > 0 and self.pixels > 0):
-            raise ValueError(f"side={self.side} and pixels={self.pixels} must be above 0")
+        if not (0 < self.side <= FARTHEST_PX and self.pixels > 0):
+            raise ValueError(
+                f"side={self.side} and pixels={self.pixels} must be above 0, side at most 1e6"
+            )
+        if not (abs(self.x) <= FARTHEST_PX and abs(self.y) <= FARTHEST_PX):
+            raise ValueError(f"x={self.x} and y={self.y} must lie within 1e6 pixels")
 
     @property
     def scale(self) -> float:

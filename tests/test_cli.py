@@ -86,7 +86,7 @@ def test_a_reading_is_one_json_object_with_every_promised_field(kdphys, npz, rec
     (record,) = answer.records
     for name, kind in PROMISED.items():
         assert isinstance(record[name], kind), name
-    assert set(record) - set(PROMISED) == {"notes", "video"}
+    assert set(record) - set(PROMISED) == {"notes", "video", "weights"}
     assert record["video"] == str(npz)
     assert record["heart_rate_bpm"] == pytest.approx(recording.bpm, abs=2)
     assert record["reason"] is None

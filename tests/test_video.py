@@ -3,9 +3,12 @@
 import gc
 import logging
 import os
+import zipfile
+from fractions import Fraction
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
 
@@ -163,7 +166,8 @@ def test_frames_of_an_archive_may_show_a_part_of_the_camera_s_picture(tmp_path):
         ({"time_s": np.array(["a", "b", "c", "d"])}, "<U1"),
         ({"view": np.zeros((4, 3))}, "frames are"),  # which are not square
         ({"frames": np.zeros((4, 8, 8, 3), np.uint8), "view": np.zeros((3, 3))}, r"\(3, 3\)"),
-        ({"frames": np.zeros((4, 8, 8, 3), np.uint8), "view": np.zeros((4, 3))}, "side=0"),
+        ({"frames": np.zeros((4, 8, 8, 3), np.uint8), "view": np.zeros((4, 3))}, "no part"),
+        ({"frames": np.zeros((4, 8, 8, 3), np.uint8), "view": np.full((4, 3), 1e9)}, "no part"),
         ({"frames": np.zeros((4, 8, 8, 3), np.uint8), "view": np.ones((4, 3), int)}, "int64"),
         ({"frames": np.zeros((4, 8, 8, 3), np.uint8), "view": np.full((4, 3), np.nan)}, "numbers"),
     ],
@@ -239,6 +243,61 @@ def test_frames_that_are_too_large_are_refused_with_the_limit(tmp_path, monkeypa
     monkeypatch.setattr("kdphys.video.MAX_PIXELS", 64 * 48 - 1)
     with pytest.raises(VideoError, match="64x48 pixels, and up to 7680x4320"):
         next(read_frames(path))
+
+
+def test_pictures_that_are_larger_than_the_file_says_are_left_out_before_they_are_decoded(
+    tmp_path, monkeypatch, caplog
+):
+    path = tmp_path / "a.avi"
+    with av.open(path, "w") as container:
+        stream = container.add_stream("mjpeg", rate=30)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuvj420p"
+        for index, size in enumerate([(48, 64), (480, 640), (48, 64)]):
+            _, jpeg = cv2.imencode(".jpg", np.full((*size, 3), 60 + 10 * index, np.uint8))
+            packet = av.Packet(jpeg.tobytes())
+            packet.stream, packet.pts, packet.dts = stream, index, index
+            packet.time_base = Fraction(1, 30)
+            container.mux(packet)
+    assert [frame.rgb.shape for frame in read_frames(path)].count((480, 640, 3)) == 1
+    monkeypatch.setattr("kdphys.video.MAX_PIXELS", 64 * 48)
+    assert [frame.rgb.shape for frame in read_frames(path)] == [(48, 64, 3)] * 2
+    assert "left out 1 damaged" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["10:30.mp4", "data:x.mp4", "concat:a.mp4", "a%03d.mp4", "ü .mp4"])
+def test_a_name_is_no_protocol_and_no_pattern(tmp_path, monkeypatch, name):
+    write_video(tmp_path / name, flat_pictures(3), TIMES_S[:3])
+    monkeypatch.chdir(tmp_path)
+    assert len(list(read_frames(Path(name)))) == 3
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "ffconcat version 1.0\nfile 'clip.mp4'\n",  # opens itself, until no file can be opened
+        "ffconcat version 1.0\nfile 'other.mp4'\n",
+        "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nother.mp4\n#EXT-X-ENDLIST\n",
+    ],
+)
+def test_a_list_of_other_files_is_no_video(tmp_path, words):
+    write_video(tmp_path / "other.mp4", flat_pictures(3), TIMES_S[:3])
+    (tmp_path / "clip.mp4").write_text(words)
+    opened = len(list(Path("/proc/self/fd").iterdir()))
+    with pytest.raises(VideoError, match=r"clip\.mp4 can't be read as video"):
+        probe(tmp_path / "clip.mp4")
+    assert len(list(Path("/proc/self/fd").iterdir())) == opened
+
+
+def test_more_frames_than_a_recording_can_have_are_refused_before_their_stamps_are_read(tmp_path):
+    path = tmp_path / "a.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        header = {"descr": "|u1", "fortran_order": False, "shape": (60_000_000, 1, 1, 3)}
+        with archive.open("frames.npy", "w") as file:
+            np.lib.format.write_array_header_1_0(file, header)
+        with archive.open("time_s.npy", "w") as file:
+            file.write(b"never read")
+    with pytest.raises(VideoError, match="60000000 frames are more than the 3600000"):
+        probe(path)
 
 
 def test_an_absurd_duration_is_refused(tmp_path):
