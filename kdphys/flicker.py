@@ -21,8 +21,8 @@ LEAST_FLICKER = 0.004  # of the mean level: as much as a pulse, and so worth a w
 FLICKER_HZ = (0.3, 14.0)  # where it is looked for; mains light comes as its beat with the camera
 HIGHEST_SHARE = 0.47  # of the frame rate, up to which it is looked for too
 LEAST_STANDING = 5.0  # power at the rhythm over that of its surroundings, where movement is broad
-CLEAR_STANDING = 12.0  # with less, movement may tint a pulse: 8 of 1,089 drawn faces are so
-MOST_RED, MOST_BLUE = 0.9, 1.4  # of green's, as shares: a pulse has 0.3 to 0.5, and 0.1 to 0.75
+CLEAR_STANDING = 20.0  # with less, movement may tint a pulse: 11 of 1,089 drawn faces, then 1
+MOST_RED, MOST_BLUE = 0.8, 1.2  # of green's, as shares: a pulse has 0.3 to 0.5, and 0.1 to 0.75
 CALM_SHARE = 0.25  # of the usual unrest around the rhythm, above which a window counts for less
 ASIDE_BPM = (-24.0, -20.0, -16.0, 16.0, 20.0, 24.0)  # where the surroundings are looked at
 ANY_LIGHT = (
@@ -98,15 +98,15 @@ class _Rhythm:
     """How colours swing at a rate."""
 
     power: float
-    """Of green."""
+    """Of the colour that swings most."""
     standing: float
-    """That over the power of green around it."""
+    """That over the power of that colour around the rhythm."""
     unlike: float
     """Power of red minus green, or of blue minus green if that is more, over green's."""
     red: float
-    """Swing that red has in time with green, over green's."""
+    """Swing of red over that of green."""
     blue: float
-    """Swing that blue has in time with green, over green's."""
+    """Swing of blue over that of green."""
 
     @property
     def is_grey(self) -> bool:
@@ -139,13 +139,15 @@ def _rhythm(change: Array, fps: float, bpm: float) -> _Rhythm:
     around = np.median(np.abs(swing[:, 1, 1:]) ** 2, axis=1)
     weights = 1 / (around + CALM_SHARE * np.median(around) + TINY)
     weights /= weights.sum()
-    power = weights @ np.abs(swing[:, 1]) ** 2
+    power = np.tensordot(weights, np.abs(swing) ** 2, 1)  #                (3, 1 + K)
     red, green, blue = swing[:, :, 0].T
-    own = max(power[0], TINY)
+    most = power[power[:, 0].argmax()]
+    of_green = max(power[1, 0], TINY)
+    off_green = [weights @ np.abs(other - green) ** 2 for other in (red, blue)]
     return _Rhythm(
-        power=float(power[0]),
-        standing=float(power[0] / max(np.median(power[1:]), TINY)),
-        unlike=float(max(weights @ np.abs(other - green) ** 2 for other in (red, blue)) / own),
-        red=float(weights @ (red * green.conj()).real / own),
-        blue=float(weights @ (blue * green.conj()).real / own),
+        power=float(most[0]),
+        standing=float(most[0] / max(np.median(most[1:]), TINY)),
+        unlike=float(max(off_green) / of_green),
+        red=float(np.sqrt(power[0, 0] / of_green)),
+        blue=float(np.sqrt(power[2, 0] / of_green)),
     )

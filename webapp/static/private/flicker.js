@@ -6,7 +6,7 @@
 
 import { K } from "./constants.js";
 import { readingWindowS, runs, windowStarts } from "./filters.js";
-import { hann, mean, median, sum } from "./maths.js";
+import { argmax, hann, mean, median, sum } from "./maths.js";
 
 // Whether a rhythm of `bpm` in no colour of blood stands out; false too where nothing can be told.
 export function isLight(colours, fps, bpm) {
@@ -76,23 +76,25 @@ function rhythm(change, fps, bpm) {
   const waves = [0, ...ASIDE_BPM].map((aside) =>
     tapered(taper, (at) => (2 * Math.PI * at * (bpm + aside)) / (60 * fps), scale),
   );
-  const greens = level.map(([, green]) => waves.map((wave) => squared(swing(green, wave))));
-  const around = greens.map(([, ...aside]) => median(aside));
+  const swings = level.map((window) => window.map((colour) => waves.map((wave) => swing(colour, wave))));
+  const around = swings.map(([, [, ...aside]]) => median(aside.map(squared)));
   const calm = CALM_SHARE * median(around) + TINY;
   const weights = around.map((each) => 1 / (each + calm));
   const over = (values) => sum(values.map((value, window) => weights[window] * value)) / sum(weights);
-  const power = waves.map((_, wave) => over(greens.map((powers) => powers[wave])));
-  const own = Math.max(power[0], TINY);
-  const beside = (other, seen) =>
-    over(level.map((window) => seen(swing(window[other], waves[0]), swing(window[1], waves[0])))) / own;
-  const difference = ([re, im], [greenRe, greenIm]) => squared([re - greenRe, im - greenIm]);
-  const inTime = ([re, im], [greenRe, greenIm]) => re * greenRe + im * greenIm;
+  const power = [0, 1, 2].map((colour) =>
+    waves.map((_, wave) => over(swings.map((window) => squared(window[colour][wave])))),
+  );
+  const offGreen = [0, 2].map((colour) =>
+    over(swings.map((window) => squared(minus(window[colour][0], window[1][0])))),
+  );
+  const most = power[argmax(power.map(([own]) => own))];
+  const ofGreen = Math.max(power[1][0], TINY);
   return {
-    power: power[0],
-    standing: power[0] / Math.max(median(power.slice(1)), TINY),
-    unlike: Math.max(beside(0, difference), beside(2, difference)),
-    red: beside(0, inTime),
-    blue: beside(2, inTime),
+    power: most[0],
+    standing: most[0] / Math.max(median(most.slice(1)), TINY),
+    unlike: Math.max(...offGreen) / ofGreen,
+    red: Math.sqrt(power[0][0] / ofGreen),
+    blue: Math.sqrt(power[2][0] / ofGreen),
   };
 }
 
@@ -146,6 +148,10 @@ function swing(change, { cos, sin }) {
     im -= change[at] * sin[at];
   }
   return [re, im];
+}
+
+function minus([re, im], [otherRe, otherIm]) {
+  return [re - otherRe, im - otherIm];
 }
 
 function squared([re, im]) {
