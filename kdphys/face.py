@@ -57,6 +57,7 @@ REGISTER_STEPS = 4  # Gauss-Newton steps a frame, at most
 FINE_MOTION = 0.002  # a step below this share of the box is the last one
 MAX_MOTION = 0.08  # a step above this share of the box can't be trusted
 MAX_MISFIT = 0.35  # what may remain of the patch's contrast after registration
+CUT_MISFIT = 0.75  # more remains from one person to another by a hard cut, and less in any movement
 MAX_STRAY = 0.2  # of the box's side, by which registrations may add up to leave the face
 STALE_MISFIT = 0.2  # what may remain before the reference is taken anew at the next detection
 MIN_CONTRAST = 4.0  # grey levels
@@ -152,7 +153,8 @@ class FaceTracker:
         self.faces_seen = 0
         """Largest number of faces in one picture so far."""
         self.changed = False
-        """The latest box is on another face than the box before, or on one found after a loss."""
+        """The latest box is on another face than the box before, or on one found after a loss or a
+        hard cut."""
         self.bridged = False
         """The latest box is kept over a short loss."""
         self._face: _Followed | None = None
@@ -218,6 +220,8 @@ class FaceTracker:
         found = _nearest(others, face.at) or self._finder.follow(rgb, face.at)
         if others and self._prefer(others[0], found, face):
             self._start(rgb, others[0])
+        elif found and not held and not face.missing and face.misfit > CUT_MISFIT:
+            self._start(rgb, found)
         elif found:
             face.see(rgb, found, self._time_s, held=held)
             self._next_look_s = self._time_s + self._every_s
@@ -253,6 +257,8 @@ class _Followed:
 
     def __init__(self, rgb: NDArray[np.uint8], box: FaceBox, time_s: float) -> None:
         self._anchor, self._offset, self._goal = _state(box), np.zeros(3), np.zeros(3)
+        self.misfit = 0.0
+        """What the latest picture leaves of the patch's contrast."""
         self.see(rgb, box, time_s, held=False)
 
     @property
@@ -282,21 +288,21 @@ class _Followed:
             self._anchor, self._offset = self._anchor + self._offset, np.zeros(3)
         self._goal = _state(found) - self._anchor
         self._score, self.seen_s, self.missing = found.score, time_s, False
-        if not held or strayed or self._misfit > STALE_MISFIT:
-            self._pattern, self._misfit = _Pattern.of(_patch(rgb, self._anchor)), 0.0
+        if not held or strayed or self.misfit > STALE_MISFIT:
+            self._pattern, self.misfit = _Pattern.of(_patch(rgb, self._anchor)), 0.0
 
     def register(self, rgb: NDArray[np.uint8]) -> bool:
         """Move with the picture; False, and no move, where it no longer looks like the face."""
         anchor = self._anchor
         for _ in range(REGISTER_STEPS):
-            moved, self._misfit = self._pattern.motion(_patch(rgb, anchor))
+            moved, self.misfit = self._pattern.motion(_patch(rgb, anchor))
             step = float(np.abs(moved).max())
             if step > MAX_MOTION:
                 return False
             anchor = anchor + moved * anchor[2]
             if step < FINE_MOTION:
                 break
-        if self._misfit > MAX_MISFIT:
+        if self.misfit > MAX_MISFIT:
             return False
         self._anchor = anchor
         return True

@@ -9,6 +9,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import TypeVar
@@ -22,6 +23,7 @@ from kdphys.cadence import STILL, Stillness
 from kdphys.classical import skin_mean
 from kdphys.clip import MAX_GAP_S
 from kdphys.errors import NoFaceError, TooShortError, VideoError
+from kdphys.repeats import Repeats
 from kdphys.runtime import FPS, Model, open_model
 from kdphys.sparse import LEAST_FPS, SPARSE_FPS, PictureSteps
 from kdphys.stream import FaceCrops, FaceStream
@@ -178,7 +180,7 @@ def compare(
             calibration=opened[name].calibration,
             key_times_s=watch.key_times(),
             colours=watch.colours(),
-            distrust=STILL if watch.is_still else few or watch.other_face(values, opened[name]),
+            distrust=watch.distrust or few or watch.other_face(values, opened[name]),
         )
         now = time.perf_counter()
         network = wave.seconds
@@ -221,6 +223,7 @@ class _Watch:
         self._keys: list[float] = []
         self._has_codec = False
         self._stillness = Stillness()
+        self._repeats = Repeats()
         self._colours: list[tuple[int, NDArray[np.float64]]] = []
         self._brightness = 0.0
         self._shown: list[NDArray[np.uint8]] = []
@@ -257,6 +260,7 @@ class _Watch:
             return None
         self.with_face += 1
         self._keep_to_show(crops.crop)
+        self._repeats.push(crops.crop, frame.time_s)
         if frame.key_frame is not None:
             self._stillness.push(crops.crop, key_frame=frame.key_frame, opens=crops.opens)
         if crops.step_s:
@@ -319,10 +323,10 @@ class _Watch:
         """Times of the key frames; None where there is no codec."""
         return np.array(self._keys) if self._has_codec else None
 
-    @property
-    def is_still(self) -> bool:
-        """Whether nothing but the encoder changes the picture."""
-        return self._stillness.is_still
+    @cached_property
+    def distrust(self) -> str | None:
+        """What speaks against reading these pictures at all, in words."""
+        return STILL if self._stillness.is_still else self._repeats.why
 
     def without_sparse(self, wave: NDArray[np.float32]) -> tuple[NDArray[np.float32], str | None]:
         """Leave out of a wave what too few pictures tell; say why, if nothing else is left."""

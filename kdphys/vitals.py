@@ -524,7 +524,7 @@ def _unusable(wave: Array, fps: float) -> str | None:
     found_s = longest_run_s(wave, fps)
     if found_s >= LEAST_SECONDS:
         return NO_WAVE if np.nanstd(wave) <= FLAT else None
-    return TOO_SHORT.format(found=found_s, needed=LEAST_SECONDS)
+    return TOO_SHORT.format(found=math.floor(10 * found_s) / 10, needed=LEAST_SECONDS)
 
 
 def _doubt(features: QualityFeatures) -> str:

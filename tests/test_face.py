@@ -144,13 +144,19 @@ NEAR = FaceBox(60, 10, 200, 150, 0.9)
 
 
 def play(
-    scenes: list[tuple[float, list[FaceBox]]],
+    scenes: list[tuple[float, list[FaceBox]]], share: float = 0.25
 ) -> tuple[FaceTracker, list[FaceBox | None], list]:
-    """Show scenes, each for some seconds; scenes differ in light, so registration fails between."""
+    """Show scenes, each for some seconds; a share of the picture is its own in each of them.
+
+    So registration fails between scenes.
+    """
     tracker = FaceTracker(Script({k: faces for k, (_, faces) in enumerate(scenes)}))
     boxes, marks, time_s = [], [], 0.0
     for k, (seconds, _) in enumerate(scenes):
-        texture = np.random.default_rng(k).integers(0, 255, (24, 32, 3), np.uint8)
+        common, own = (
+            np.random.default_rng(seed).integers(0, 255, (24, 32, 3)) for seed in (99, k)
+        )
+        texture = ((1 - share) * common + share * own).astype(np.uint8)
         frame = np.asarray(cv2.resize(texture, (256, 192)), np.uint8).copy()
         frame[0, 0, 0] = k
         for _ in range(round(seconds * FPS)):
@@ -194,6 +200,14 @@ def test_a_long_loss_ends_in_no_box_and_what_comes_then_is_new():
     assert [k for k, (_, changed) in enumerate(marks) if changed] == [
         next(k for k in range(120, 150) if boxes[k])
     ]
+
+
+def test_a_face_at_the_place_of_another_is_another():
+    _, boxes, marks = play([(1.0, [LEFT]), (1.0, [LEFT])], share=1.0)  # a hard cut
+    assert all(boxes)
+    assert [k for k, (_, changed) in enumerate(marks) if changed] == [30]
+    _, boxes, marks = play([(1.0, [LEFT]), (1.0, [LEFT])])
+    assert not any(changed for _, changed in marks)
 
 
 def test_of_two_faces_of_similar_size_the_first_is_kept():

@@ -562,3 +562,18 @@ class TestLiveMeter:
         assert vitals.heart_rate.value is None
         # Back for 1 s, of which 0.4 s are the network's lag and up to 0.3 s the search.
         assert 0 < np.isfinite(meter.wave).sum() < FPS
+
+
+def test_a_hard_cut_to_another_person_begins_anew_and_is_told(recording, tmp_path):
+    other = record(23, easy_config(bpm=100.0))
+    half = len(recording.pictures) // 2
+    joined = [*recording.pictures[:half], *other.pictures[half:]]
+    path = write_npz(tmp_path / "cut.npz", joined, np.arange(len(joined)) / 25)
+    found = measure(path, "pos")
+    assert any("found again" in note for note in found.notes)
+    meter, lengths = LiveMeter(), []
+    for index, picture in enumerate(joined):
+        meter.push(picture, index / 25)
+        lengths.append(np.isfinite(meter.wave).sum())
+    assert lengths[half - 1] > 100
+    assert lengths[half] == 0  # nothing of the one before

@@ -95,6 +95,8 @@ export class FaceTracker {
     const found = nearest(others, face.box()) ?? (await this.finder.follow(picture, face.box()));
     if (others.length && this.prefers(others[0], found, face)) {
       this.begin(picture, others[0]);
+    } else if (found && !held && !face.missing && face.misfit > K.face.CUT_MISFIT) {
+      this.begin(picture, found);
     } else if (found) {
       face.see(picture, found, this.timeS, held);
       this.nextLookS = this.timeS + K.face.LOOK_S;

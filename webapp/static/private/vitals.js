@@ -228,7 +228,7 @@ function whyUnusable(wave, fps) {
   const { LEAST_SECONDS, FLAT, NO_WAVE, TOO_SHORT } = K.vitals;
   const foundS = longestRunS(wave, fps);
   if (foundS >= LEAST_SECONDS) return spread(heardIn(wave)) <= FLAT ? NO_WAVE : null;
-  return fill(TOO_SHORT, { found: foundS, needed: LEAST_SECONDS });
+  return fill(TOO_SHORT, { found: Math.floor(10 * foundS) / 10, needed: LEAST_SECONDS });
 }
 
 // Why a rate is not trusted, in words.
