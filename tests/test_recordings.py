@@ -34,6 +34,7 @@ from train.benchmark import (
     summarise,
     toolbox_bpm,
 )
+from train.card import all_recipes
 from train.datasets import read_store, read_stores, whole_batch
 from train.distill import DistillRun
 from train.evaluate import EvaluateJob
@@ -59,6 +60,7 @@ from train.recordings import (
 )
 from train.recordings import main as cut_data_set
 from train.smoke import SMOKE_SCHEDULE
+from train.soup import record_of
 from train.synthetic import Film, SyntheticConfig, SyntheticJob, make_film, write_dataset
 from train.teacher import TeacherRun
 from train.teacher import main as train_teacher
@@ -619,6 +621,18 @@ def test_the_teacher_learns_from_drawn_and_recorded_clips_together(written, tmp_
     assert (tmp_path / "run" / "model.safetensors").exists()
 
 
+def test_a_damaged_recording_does_not_end_the_cutting_of_the_others(drawn, tmp_path, caplog):
+    root = tmp_path / "root"
+    copytree(drawn, root)
+    first = min(root.glob("*.npz"))
+    first.write_bytes(b"half a film")
+    job = RecordingsJob(dataset="folder", root=root, out=tmp_path / "out", test_share=0)
+    write_clips(job)
+    assert "was left out" in caplog.text
+    assert first.stem.rpartition("_")[0] in caplog.text
+    assert len(read_store(tmp_path / "out" / "train")) > 0
+
+
 @pytest.mark.slow
 def test_the_script_cuts_clips_from_its_own_smoke_data(tmp_path):
     cut_data_set(RecordingsJob(out=tmp_path, smoke=True))
@@ -716,21 +730,55 @@ def test_recordings_in_which_nothing_is_read_are_counted_as_missed(drawn):
     assert line.figures["within 3 %"].value == pytest.approx(100 / 3)
 
 
-@pytest.mark.parametrize("before", [False, True])
-def test_people_whom_a_network_learned_from_are_not_tested(drawn, tmp_path, monkeypatch, before):
+@pytest.mark.parametrize("seen", ["by itself", "by its start", "by its teacher", "before that"])
+def test_people_whom_a_network_learned_from_are_not_tested(drawn, tmp_path, monkeypatch, seen):
     weights = tmp_path / "weights"
     copytree(SHIPPED / "student", weights)
     manifest = json.loads((weights / "manifest.json").read_text())
     recipe = {"config": {"dataset": "ubfc"}, "people": ["folder/ben"]}
-    if before:  # in a run from which this one went on
-        manifest["run"]["start"] = {"data": [recipe]}
-    else:
-        manifest["run"]["data"].append(recipe)
+    where = {
+        "by itself": {"data": [recipe]},
+        "by its start": {"start": {"data": [recipe]}},
+        "by its teacher": {"taught_by": [recipe]},
+        "before that": {"start": {"data": [], "taught_by": [recipe]}},
+    }
+    manifest["run"] |= where[seen]
     (weights / "manifest.json").write_text(json.dumps(manifest))
     monkeypatch.setattr("kdphys.hub.SHIPPED", tmp_path)
     with pytest.raises(ValueError, match=r"1 people are on both sides .*folder/ben"):
         chosen_recordings(BenchmarkJob("folder", drawn, tmp_path, ("green", "weights")))
     assert len(chosen_recordings(BenchmarkJob("folder", drawn, tmp_path, ("green",)))) == 2
+
+
+def test_people_of_a_folder_of_one_s_own_are_not_named_and_so_must_be(drawn, tmp_path, monkeypatch):
+    copytree(SHIPPED / "student", tmp_path / "weights")
+    manifest = json.loads((tmp_path / "weights" / "manifest.json").read_text())
+    manifest["run"]["data"].append({"config": {"dataset": "folder"}, "people": 2})
+    (tmp_path / "weights" / "manifest.json").write_text(json.dumps(manifest))
+    monkeypatch.setattr("kdphys.hub.SHIPPED", tmp_path)
+    job = BenchmarkJob("folder", drawn, tmp_path, ("green", "weights"))
+    with pytest.raises(ValueError, match="weights learned from a folder of one's own"):
+        chosen_recordings(job)
+    clips = tmp_path / "clips"
+    clips.mkdir()
+    (clips / "manifest.json").write_text(json.dumps({"people": ["folder/ben"]}))
+    assert len(chosen_recordings(replace(job, people=clips))) == 1
+    with pytest.raises(ValueError, match="on both sides"):
+        chosen_recordings(replace(job, trained_on=(clips,)))
+
+
+def test_a_run_and_a_mean_of_runs_name_what_their_teachers_learned_from(tmp_path):
+    recipe = {"config": {"dataset": "ubfc"}, "people": ["ubfc/subject1"]}
+    teacher = {"data": [], "start": {"data": [recipe]}}
+    student = {"data": [], "taught_by": all_recipes(teacher)}
+    assert all_recipes(student) == [recipe]
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "run.json").write_text(json.dumps(student))
+        (tmp_path / name / "model.safetensors").touch()
+    mean = record_of([tmp_path / "a", tmp_path / "b"])
+    assert all_recipes(mean) == [recipe]
+    assert all_recipes({"data": [], "start": mean}) == [recipe]
 
 
 @pytest.mark.parametrize("bpm", [50.0, 71.3, 120.0])

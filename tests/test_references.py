@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from train.references import Beats, by_kdphys, interval_error_ms
+from train.references import Beats, ReferencesJob, by_kdphys, interval_error_ms, main
 
 FPS = 30.0
 
@@ -40,3 +40,10 @@ def test_a_wave_of_known_beats_is_read():
     assert found.bpm == pytest.approx(70, abs=1)
     assert np.median(found.interval_ms) == pytest.approx(60_000 / 70, abs=10)
     assert 5 < found.sdnn < 40  # 3 % of 857 ms, as a sine: 18 ms
+
+
+def test_a_folder_without_recordings_is_refused_and_replaces_nothing(tmp_path):
+    (tmp_path / "references.md").write_text("what was found before")
+    with pytest.raises(SystemExit, match="holds no recordings of pulses"):
+        main(ReferencesJob(pulses=tmp_path, out=tmp_path))
+    assert (tmp_path / "references.md").read_text() == "what was found before"

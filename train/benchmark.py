@@ -16,6 +16,7 @@ errors none. Pictures are after Bland & Altman (1986, doi 10.1016/S0140-6736(86)
 import json
 import logging
 import math
+import re
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -34,7 +35,7 @@ from kdphys.pulse import runs
 from kdphys.runtime import CLASSICAL, FPS
 from kdphys.video import Frame
 from kdphys.vitals import LEAST_QUALITY, LEAST_SECONDS
-from train.card import all_learned, recipes_of
+from train.card import all_recipes
 from train.labels import Array, label_on_grid, rate_of
 from train.recordings import Dataset, Recording, check_split, people_of, read_recordings
 
@@ -159,8 +160,13 @@ def run_benchmark(job: BenchmarkJob) -> list[Outcome]:
         own = [one for one in outcomes if one.model == model]
         read, true = (np.array(x) for x in zip(*((o.bpm, o.true_bpm) for o in own), strict=True))
         picture = draw_bland_altman(read, true, f"{model} on {job.dataset}")
-        (job.out / f"{job.dataset}_{model}.svg").write_text(picture)
+        (job.out / _picture_of(job, model)).write_text(picture)
     return outcomes
+
+
+def _picture_of(job: BenchmarkJob, model: str) -> str:
+    """Name of a model's picture; that of one on the Hub holds what no file's name may."""
+    return f"{job.dataset}_{re.sub('[^0-9A-Za-z.-]', '_', model)}.svg"
 
 
 def chosen_recordings(job: BenchmarkJob) -> list[Recording]:
@@ -178,6 +184,13 @@ def chosen_recordings(job: BenchmarkJob) -> list[Recording]:
                 f"{job.people} holds nobody of {job.root}; give the test folder that "
                 f"train/recordings.py wrote for {job.dataset}"
             )
+    unnamed = [model for model in job.models if _learned_from_people_of_its_own(model)]
+    if job.dataset == "folder" and unnamed and not (job.people or job.trained_on):
+        raise ValueError(
+            f"{', '.join(unnamed)} learned from a folder of one's own, and whose faces it holds is "
+            "not kept with the weights: name the clips with --trained-on, or who may be tested "
+            "with --people"
+        )
     seen = {person for folder in job.trained_on for person in people_of(folder)}
     seen |= {person for model in job.models for person in _taught_by(model)}
     check_split(seen, {one.subject for one in recordings})
@@ -195,8 +208,14 @@ def _manifest(model: str) -> Mapping[str, object]:
 def _taught_by(model: str) -> set[str]:
     """The people from whom a network learned, as far as its manifest names them."""
     run = cast(dict[str, object], _manifest(model).get("run", {}))
-    named = [cast(object, recipe.get("people")) for recipe in recipes_of(all_learned(run))]
+    named = [cast(object, recipe.get("people")) for recipe in all_recipes(run)]
     return {str(one) for people in named if isinstance(people, list) for one in people}
+
+
+def _learned_from_people_of_its_own(model: str) -> bool:
+    """Tell whether a network learned from a folder of someone's own, whose people are not named."""
+    run = cast(dict[str, object], _manifest(model).get("run", {}))
+    return any(recipe.get("config", {}).get("dataset") == "folder" for recipe in all_recipes(run))
 
 
 def digests_of(models: Sequence[str]) -> dict[str, str]:
@@ -488,7 +507,7 @@ def _page(job: BenchmarkJob, tables: dict[str, list[Line]], outcomes: Sequence[O
                 for line in table
             ],
         )
-    pictures = [f"![Bland-Altman, {m}]({job.dataset}_{m}.svg)" for m in job.models]
+    pictures = [f"![Bland-Altman, {m}]({_picture_of(job, m)})" for m in job.models]
     return "\n".join([*lines, "", *pictures]) + "\n"
 
 

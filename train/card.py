@@ -161,6 +161,13 @@ def all_learned(run: dict[str, object]) -> list[dict[str, object]]:
     return [run, *all_learned(start)] if isinstance(start, dict) else [run]
 
 
+def all_recipes(run: dict[str, object]) -> list[dict[str, dict[str, object]]]:
+    """Recipes of all clips behind a run: those it learned from, and its teachers' too."""
+    learned = all_learned(run)
+    taught = [cast(list[dict[str, object]], one.get("taught_by") or []) for one in learned]
+    return recipes_of([*learned, *({"data": recipes} for recipes in taught)])
+
+
 def count_clips(learned: Sequence[dict[str, object]]) -> int:
     """How many different clips were learned from, all runs together.
 

@@ -8,6 +8,7 @@ DIR` tests on a real data set with a contact sensor instead (train/benchmark.py)
 
 import json
 import logging
+import math
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
@@ -133,7 +134,7 @@ def main(job: EvaluateJob) -> None:
     replayed = replay(job.real, job.models) if job.real and not job.smoke else []
     if replayed:
         report["real"] = replayed
-    (job.out / "results.json").write_text(json.dumps(report, indent=1) + "\n")
+    (job.out / "results.json").write_text(json.dumps(report, indent=1, allow_nan=False) + "\n")
     (job.out / "README.md").write_text(_page(report, job))
     if job.report:
         first = open_model(job.models[0], threads=2)
@@ -228,7 +229,7 @@ def _summary(
     return table
 
 
-def _by_peak(scores: Scores, true: Array) -> dict[str, float]:
+def _by_peak(scores: Scores, true: Array) -> dict[str, float | None]:
     """Errors of the signal stage and of the highest peak, on the clips that both can read."""
     inside = (true >= TOOLBOX_RATES[0]) & (true <= TOOLBOX_RATES[1])
     staged, peaked, true = scores.bpm[inside], scores.peak[inside], true[inside]
@@ -279,8 +280,9 @@ def _median(errors: Array) -> float | None:
     return _round(float(np.median(kept))) if len(kept) else None
 
 
-def _round(value: float) -> float:
-    return round(value, 3)
+def _round(value: float) -> float | None:
+    """A figure for a table; None, as JSON has it, where there is none."""
+    return round(value, 3) if math.isfinite(value) else None
 
 
 def _command(job: EvaluateJob) -> str:
@@ -397,7 +399,7 @@ def _told(wrong: list[dict[str, float]]) -> str:
 
 
 def _cells(row: dict[str, object]) -> list[str]:
-    return [str(row.get(column, "")) for column in COLUMNS]
+    return ["" if row.get(column) is None else str(row[column]) for column in COLUMNS]
 
 
 if __name__ == "__main__":

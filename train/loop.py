@@ -22,6 +22,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from kdphys.hub import sha256
 from kdphys.losses import negative_pearson, spectral_cross_entropy, squared_error
+from train.card import all_recipes
 from train.datasets import FPS, Batch, ClipStore, draw_batch, whole_batch
 from train.processes import mean_over_processes, share_batch_norms
 
@@ -34,6 +35,7 @@ WEIGHTS = "model.safetensors"
 MAY_CHANGE = ("save_every", "check_every", "log_every", "threads")  # in a run that goes on
 BESIDE = ("data", "check", "teacher", "out", "start", "runs", "arms", "seeds")  # where, what else
 WHAT_IT_LEARNS_FROM = ("data_sha256", "clips", "start_sha256", "teacher_sha256")
+LEARNED = ("data_sha256", "data", "clips", "start", "taught_by")
 PACKAGES = ("torch", "numpy", "accelerate", "av", "opencv-contrib-python")
 
 
@@ -420,6 +422,7 @@ def describe_run(run: Run, processes: int) -> dict[str, object]:
         "start_sha256": sha256(run.start / WEIGHTS) if run.start else None,
         "teacher_sha256": sha256(run.teacher / WEIGHTS) if run.teacher else None,
         "start": _learned(record_in(run.start)) if run.start else None,
+        "taught_by": all_recipes(record_in(run.teacher)) if run.teacher else [],
         "parameters": sum(weight.numel() for weight in run.model.parameters()),
         "processes": processes,
         "commit": _git_commit(),
@@ -450,7 +453,7 @@ def is_of_smoke(record: Mapping[str, object]) -> bool:
 
 def _learned(record: Mapping[str, object]) -> dict[str, object]:
     """What of a record says which clips were learned from."""
-    return {name: record.get(name) for name in ("data_sha256", "data", "clips", "start")}
+    return {name: record.get(name) for name in LEARNED}
 
 
 def device_name() -> str:

@@ -18,6 +18,7 @@ import csv
 import json
 import logging
 import math
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -32,7 +33,7 @@ import tyro
 from numpy.typing import NDArray
 from scipy import io
 
-from kdphys.errors import VideoError
+from kdphys.errors import KDPhysError, VideoError
 from kdphys.runtime import FPS
 from kdphys.stream import FaceStream
 from kdphys.video import Frame, find_videos, read_frames
@@ -567,7 +568,11 @@ def _write_side(job: RecordingsJob, folder: Path, recordings: list[Recording]) -
         name = folder / f"{index:04d}.npz"
         if name.exists():
             continue
-        clips = cut_clips(recording, job.seconds)
+        try:
+            clips = cut_clips(recording, job.seconds)
+        except (KDPhysError, OSError, ValueError, zlib.error) as error:
+            logger.warning("%s %s was left out: %s", folder.name, recording.name, error)
+            continue
         logger.info("%s %s: %d clips", folder.name, recording.name, len(clips))
         if clips:
             write_shard(

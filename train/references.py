@@ -74,6 +74,11 @@ Reader = Callable[[Array], Beats]
 def main(job: ReferencesJob) -> None:
     """Compare, and write the tables."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    if not people_of(job.pulses):
+        raise SystemExit(
+            f"{job.pulses} holds no recordings of pulses: give the folder that has uw_oximetry and "
+            "welltory as --pulses"
+        )
     readers: dict[str, Reader] = {"KDPhys": by_kdphys}
     neurokit = _neurokit()
     if neurokit:

@@ -21,6 +21,7 @@ from train.datasets import ClipStore
 from train.scores import Array, Scores, wave_of
 
 WORST = 6
+OTHER = "#555555"  # of a network that has no colour of its own
 STYLE = """
 body { font: 16px/1.5 "Helvetica Neue", Arial, sans-serif; max-width: 1060px; margin: 40px auto;
   padding: 0 20px; color: #1b2330; }
@@ -109,13 +110,13 @@ def _agreement(evidence: Evidence) -> list[str]:
             figure.add_trace(
                 go.Scatter(
                     x=across, y=up, mode="markers", name=name, showlegend=column == 1,
-                    marker={"color": COLOURS[name], "opacity": np.where(shown, 0.85, 0.3)},
+                    marker={"color": _colour(name), "opacity": np.where(shown, 0.85, 0.3)},
                     hovertext=[f"clip {at}: {text}" for at, text in enumerate(given)],
                 ), 1, column,
             )  # fmt: skip
         middle, spread = float(np.nanmean(difference)), float(np.nanstd(difference))
         for height in (middle - 1.96 * spread, middle, middle + 1.96 * spread):
-            line = {"color": COLOURS[name], "dash": "dot", "width": 1}
+            line = {"color": _colour(name), "dash": "dot", "width": 1}
             ends = {"x0": 0, "x1": 1, "y0": height, "y1": height}
             figure.add_shape(type="line", xref="x2 domain", yref="y2", line=line, **ends)
     figure.update_xaxes(title_text="true rate, bpm", row=1, col=1)
@@ -184,7 +185,7 @@ def _confidence(evidence: Evidence) -> list[str]:
         figure.add_trace(
             go.Scatter(
                 x=100 * covered / len(errors), y=np.cumsum(errors) / covered, mode="lines",
-                name=name, line={"color": COLOURS[name]},
+                name=name, line={"color": _colour(name)},
                 hovertext=[f"confidence above {quality:.2f}" for quality in scores.quality[order]],
             ), 1, 1,
         )  # fmt: skip
@@ -198,7 +199,7 @@ def _confidence(evidence: Evidence) -> list[str]:
             go.Scatter(
                 x=[quality[bins == at].mean() for at in held],
                 y=[right[bins == at].mean() for at in held],
-                mode="lines+markers", name=name, showlegend=False, line={"color": COLOURS[name]},
+                mode="lines+markers", name=name, showlegend=False, line={"color": _colour(name)},
                 hovertext=[f"{(bins == at).sum()} clips" for at in held],
             ), 1, 2,
         )  # fmt: skip
@@ -231,7 +232,7 @@ def _real(evidence: Evidence) -> list[str]:
                 go.Scatter(
                     x=[row["speed"] for row in rows], y=[row[name] for row in rows],
                     mode="lines+markers", name=f"{clip}, {name}",
-                    line={"color": COLOURS[name], "dash": dash},
+                    line={"color": _colour(name), "dash": dash},
                 )
             )  # fmt: skip
     figure.update_xaxes(title_text="speed")
@@ -295,6 +296,11 @@ def _figures(scores: Scores, true: Array, chosen: NDArray[np.bool_] | None = Non
         f"{100 * len(shown) / len(errors):.0f} %",
         f"{shown.mean():.2f}" if len(shown) else "none",
     ]
+
+
+def _colour(name: str) -> str:
+    """Colour of a model; that of a network on the Hub is none of the usual ones."""
+    return COLOURS.get(name, OTHER)
 
 
 def _networks(evidence: Evidence) -> list[str]:
