@@ -203,7 +203,7 @@ def _delete(path: Path) -> None:
 def _read_json(path: Path, remedy: str) -> dict[str, object]:
     try:
         found = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise WeightsError(f"{path} is missing or damaged; {remedy}.") from error
     if not isinstance(found, dict):
         raise WeightsError(f"{path} holds no record; {remedy}.")

@@ -27,6 +27,7 @@ Wave = NDArray[np.float32]
 
 FPS = 30.0
 SIZE = 36
+MOST_LAG, MOST_REACH, MOST_FRAMES = 60, 90, 3600  # that a network may have
 STREAM_CHUNK = 64  # frames that the student takes at most in one call
 CLASSICAL = {"pos": classical.pos, "chrom": classical.chrom, "green": classical.green}
 
@@ -99,17 +100,28 @@ def open_model(name: str, threads: int = 1) -> Model:
     if name in CLASSICAL:
         return ClassicalModel(name)
     if name in NETWORKS:
-        return NETWORKS[name](load_weights(name), threads)
+        return _open_network(name, name, load_weights(name), threads)
     repository, at, commit = name.partition("@")
     if not at:
         raise ValueError(
             f"name={name!r} must be student, teacher, pos, chrom, green or owner/name@commit"
         )
     weights = load_weights(repository, commit)
-    kind = weights.manifest.get("model")
+    kind = str(weights.manifest.get("model"))
     if kind not in NETWORKS:
         raise WeightsError(f"{name} is neither a student nor a teacher of KDPhys, but {kind}.")
-    return NETWORKS[str(kind)](weights, threads)
+    return _open_network(name, kind, weights, threads)
+
+
+def _open_network(name: str, kind: str, weights: Weights, threads: int) -> Model:
+    """Open a network whose files are the ones of its manifest, which may say anything."""
+    try:
+        return NETWORKS[kind](weights, threads)
+    except Exception as error:
+        raise WeightsError(
+            f"{name} is no {kind} that can be run ({error}): export it again, or choose another "
+            "commit."
+        ) from error
 
 
 def model_facts(name: str) -> ModelFacts:
@@ -150,9 +162,11 @@ class StudentModel:
 
     def __init__(self, weights: Weights, threads: int = 1) -> None:
         self.network = _open_onnx(weights.onnx, threads)
-        self.lag = _whole(weights.config, "lag")
-        self.reach = _whole(weights.config, "reach")
-        features = self.network.get_inputs()[2].shape
+        self.lag = _whole(weights.config, "lag", range(MOST_LAG + 1))
+        self.reach = _whole(weights.config, "reach", range(1, MOST_REACH + 1))
+        _, frames, features = (given.shape for given in self.network.get_inputs())
+        if frames != [1, self.reach, 3, SIZE, SIZE]:
+            raise WeightsError(f"its network remembers frames of shape {frames}")
         self.past = (1, int(features[1]), int(features[2]))
         self.calibration = _calibration(weights)
         self.facts = _facts("student", weights)
@@ -229,7 +243,7 @@ class TeacherModel:
 
     def __init__(self, weights: Weights, threads: int = 1) -> None:
         self.network = _open_onnx(weights.onnx, threads)
-        self.frames = _whole(weights.config, "frames") // 4 * 4
+        self.frames = _whole(weights.config, "frames", range(8, MOST_FRAMES + 1)) // 4 * 4
         self.calibration = _calibration(weights)
         self.facts = _facts("teacher", weights)
 
@@ -377,15 +391,20 @@ def _as_clip(pixels: Pixels) -> NDArray[np.float32]:
     return clip
 
 
-def _whole(config: dict[str, object], name: str) -> int:
+def _whole(config: dict[str, object], name: str, allowed: range) -> int:
     value = config.get(name)
-    if not isinstance(value, int):
-        raise WeightsError(f"config.json names no whole number {name}; export the model again.")
+    if type(value) is not int or value not in allowed:
+        raise WeightsError(
+            f"config.json has {name}={value}, and a whole number from {allowed[0]} to "
+            f"{allowed[-1]} is needed"
+        )
     return value
 
 
 def _calibration(weights: Weights) -> Calibration:
     found = weights.manifest.get("calibration")
+    if isinstance(found, dict) and not all(type(value) in (int, float) for value in found.values()):
+        raise WeightsError(f"its calibration is {found}, and numbers are needed")
     fitted = Calibration(**cast(dict[str, float], found)) if isinstance(found, dict) else DEFAULT
     return replace(fitted, slope_ms=0.0)  # a network draws all beats alike
 

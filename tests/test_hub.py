@@ -107,7 +107,7 @@ def test_a_configuration_without_the_lag_is_refused(copied):
     del config["lag"]
     (copied / "config.json").write_text(json.dumps(config))
     sign_again(copied)
-    with pytest.raises(WeightsError, match=r"config\.json names no whole number lag"):
+    with pytest.raises(WeightsError, match=r"config\.json has lag=None, and a whole number"):
         StudentModel(load_weights(copied))
 
 
@@ -161,3 +161,59 @@ def test_a_damaged_file_that_can_t_be_deleted_is_named(copied, monkeypatch):
     monkeypatch.setattr(Path, "unlink", refuse)
     with pytest.raises(WeightsError, match=r"can't be deleted \(Permission denied\): delete it by"):
         load_weights("owner/name", COMMIT)
+
+
+@pytest.mark.parametrize(
+    ("model", "manifest", "config"),
+    [
+        ("student", {"cost": None}, {}),
+        ("student", {"cost": {}}, {}),
+        ("student", {"cost": "nothing"}, {}),
+        ("student", {"cost": {"parameters": None, "macs_per_frame": 1.0}}, {}),
+        ("student", {"calibration": {"charm": 1.0}}, {}),
+        ("student", {"calibration": {"evidence": "1"}}, {}),
+        ("student", {}, {"lag": -5}),
+        ("student", {}, {"lag": True}),
+        ("student", {}, {"lag": 10**9}),
+        ("student", {}, {"reach": 0}),
+        ("student", {}, {"reach": 9}),
+        ("teacher", {}, {"frames": 10**9}),
+    ],
+)
+def test_weights_that_say_what_can_t_be_are_refused_in_a_sentence(
+    tmp_path, monkeypatch, model, manifest, config
+):
+    folder = tmp_path / model
+    shutil.copytree(SHIPPED / model, folder)
+    changed = json.loads((folder / "config.json").read_text()) | config
+    (folder / "config.json").write_text(json.dumps(changed))
+    told = json.loads((folder / "manifest.json").read_text()) | manifest
+    told["sha256"]["config.json"] = sha256(folder / "config.json")
+    (folder / "manifest.json").write_text(json.dumps(told))
+    monkeypatch.setattr("kdphys.hub.SHIPPED", tmp_path)
+    open_model.cache_clear()
+    with pytest.raises(WeightsError, match=f"^{model} is no {model} that can be run"):
+        open_model(model)
+
+
+@pytest.mark.parametrize("network", [b"", b"no network", "teacher"])
+def test_another_file_is_no_student(tmp_path, monkeypatch, network):
+    folder = tmp_path / "student"
+    shutil.copytree(SHIPPED / "student", folder)
+    other = (
+        network if isinstance(network, bytes) else (SHIPPED / network / "model.onnx").read_bytes()
+    )
+    (folder / "model.onnx").write_bytes(other)
+    told = json.loads((folder / "manifest.json").read_text())
+    told["sha256"]["model.onnx"] = sha256(folder / "model.onnx")
+    (folder / "manifest.json").write_text(json.dumps(told))
+    monkeypatch.setattr("kdphys.hub.SHIPPED", tmp_path)
+    open_model.cache_clear()
+    with pytest.raises(WeightsError, match="is no student that can be run"):
+        open_model("student")
+
+
+def test_a_manifest_without_end_is_refused(tmp_path):
+    (tmp_path / "manifest.json").write_text("[" * 100_000)
+    with pytest.raises(WeightsError, match="is missing or damaged"):
+        load_weights(tmp_path)
