@@ -1,6 +1,7 @@
 """The command line: `python -m kdphys measure VIDEO`, `batch FOLDER` and `bench`."""
 
 import csv
+import errno
 import io
 import json
 import multiprocessing
@@ -89,6 +90,11 @@ def main() -> None:
     except BrokenPipeError:  # whoever read what is printed has heard enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 0
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = _complain(f"The answer can't be written ({error.strerror}).")
     except KeyboardInterrupt:
         status = INTERRUPTED
     sys.exit(status)
@@ -271,7 +277,7 @@ def _sentence(video: Path, found: Measurement) -> str:
         text = f"{video.name}: no reading (confidence {heart.quality:.0%}). {heart.reason}"
     else:
         text = f"{video.name}: {heart.value:.0f} beats a minute (confidence {heart.quality:.0%})"
-    return " ".join([text, *found.notes])
+    return " ".join(" ".join([text, *found.notes]).split())  # one line, whatever the file's name
 
 
 def _write_csv(path: Path, rows: list[tuple[Path, Measurement]]) -> str | None:

@@ -27,17 +27,16 @@ from kdphys.vitals import (
     Reading,
     Vitals,
     measure_vitals,
-    read_context,
 )
 
 WINDOW_S = 12.0  # that a heart rate looks back
-CONTEXT_S, CONTEXT_EVERY_S = 30.0, 1.0  # by which it is judged, and how often these are looked at
 LATEST = 0.5  # of that, at its end, in which beats are counted, so that it follows a change
 MOST_WINDOW_S = 600.0
 LATEST_S = 1e12  # stamps beyond this are no seconds of anyone's clock
 RECENT_CROPS_S = 10.0  # remembered, so that another model can be shown the same
 TIMED = 300  # latest frames over which the network's time is told
-MEMORY_S = 60.0  # heart rate variability and breathing need longer than a heart rate,
+MEMORY_S = 60.0  # heart rate variability and breathing need longer than a heart rate, and how sure
+# that is is judged by as much; these
 LONGER_EVERY_S = 2.0  # take longer to work out, and change more slowly
 
 TOO_FAR_PX = 45.0  # width of a face in the camera's picture
@@ -217,8 +216,9 @@ class LiveMeter:
     Args:
         model: "student", or one on the Hub, "owner/name@commit": a student alone gives samples as
             frames come.
-        window_s: Seconds that the heart rate looks back, at least 5; heart rate variability and
-            breathing look back a minute, or as far as that.
+        window_s: Seconds that the heart rate looks back, at least 5; how sure it is is judged by
+            the last minute, which heart rate variability and breathing look back too, or as far as
+            that.
         every_s: Seconds between two vitals.
         finder: What detects faces, if it is shared.
 
@@ -251,8 +251,7 @@ class LiveMeter:
         self._end_step = self._taken_step = 0
         self._next_s: float | None = None
         self._longer: Vitals | None = None
-        self._context: Context | None = None
-        self._longer_step = self._context_step = 0
+        self._longer_step = 0
         self._flickers = False
         self._sparse = False
         self._pictures = PictureSteps(len(self._wave) / FPS + REACH_S)
@@ -353,8 +352,7 @@ class LiveMeter:
         """Begin anew with a face that came back: it may be another person's."""
         self._wave = np.full_like(self._wave, np.nan)
         self._colours = np.full_like(self._colours, np.nan)
-        self._longer, self._context = None, None
-        self._flickers, self._sparse = False, False
+        self._longer, self._flickers, self._sparse = None, False, False
         self._pictures.clear()
 
     def _watch(self, pixels: NDArray[np.uint8]) -> None:
@@ -372,9 +370,10 @@ class LiveMeter:
         wave = self._wave.astype(np.float64)
         colours = self._colours[-self._window :]
         self._sparse = bool(self._pictures.fps_at(np.array([self._end_step / FPS])) < SPARSE_FPS)
-        self._look_back(wave[-round(CONTEXT_S * FPS) :])
+        is_longer = np.isfinite(wave).sum() > self._window
+        context = self._longer.context if self._longer and is_longer else None
         latest_s = LATEST * self._window / FPS
-        now = self._read_wave(wave[-self._window :], colours, latest_s, self._context)
+        now = self._read_wave(wave[-self._window :], colours, latest_s, context)
         self._flickers = now.heart_rate.value is None and flickers(colours, FPS)
         if self._window == len(wave):
             return now
@@ -383,15 +382,6 @@ class LiveMeter:
             self._longer_step = self._end_step
         longer = self._longer
         return replace(now, rmssd=longer.rmssd, sdnn=longer.sdnn, respiration=longer.respiration)
-
-    def _look_back(self, wave: NDArray[np.float64]) -> None:
-        """See what a longer wave says, once it is more than a reading looks at anyway."""
-        if self._end_step - self._context_step < CONTEXT_EVERY_S * FPS:
-            return
-        self._context_step = self._end_step
-        kept, distrust = self._pictures.without_sparse(wave, self._end_step, FPS, LEAST_SECONDS)
-        is_longer = np.isfinite(kept).sum() > self._window and not distrust
-        self._context = read_context(kept, FPS, self._model.calibration) if is_longer else None
 
     def _read_wave(
         self,

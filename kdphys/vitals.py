@@ -159,6 +159,8 @@ class Vitals:
     """Times of the beats; none where there is no heart rate. Shape (N,)."""
     spectrum: Spectrum
     """Of the wave that was read."""
+    context: "Context | None"
+    """For a reading of the end of this wave; None where nothing can be read, or nothing may be."""
 
 
 @dataclass(frozen=True)
@@ -252,8 +254,8 @@ def measure_vitals(  # noqa: PLR0913  (each is known to another stage)
         distrust: What else speaks against any reading, in words for a person.
         latest_s: Count beats of so many seconds at the end only, for a rate as it is now; the mean
             of the whole wave unless given.
-        context: What a longer wave with this one at its end says; it makes the same rate as sure as
-            that is, and another one less sure, unless it has just changed.
+        context: Of the vitals of a longer wave with this one at its end; it makes the same rate as
+            sure as that is, and another one less sure, unless it has just changed.
 
     Returns:
         The vitals; each number has a reason where it is missing.
@@ -296,23 +298,12 @@ def measure_vitals(  # noqa: PLR0913  (each is known to another stage)
         ),
         beats.peak_s if sure else np.empty(0),
         _spectrum(kept, fps),
+        None if distrust else _context_of(rate),
     )
 
 
-def read_context(wave: Array, fps: float, calibration: Calibration = DEFAULT) -> Context | None:
-    """Read a longer wave, for `measure_vitals` to read its end with.
-
-    Args:
-        wave: Pulse wave that rises with blood volume, NaN where there is no face. Shape (T,).
-        fps: Sampling rate in Hz.
-        calibration: From features to confidence.
-
-    Returns:
-        The context; None where the wave can't be read at all.
-    """
-    if _unusable(wave, fps):
-        return None
-    rate = read_rate(bandpass_runs(wave, fps, WAVE_BAND_HZ, LEAST_SECONDS), fps, calibration)
+def _context_of(rate: "Rate") -> Context:
+    """What a reading of the end of a wave is to know of the whole."""
     return Context(float(rate.track.bpm[-CONTEXT_WINDOWS:].mean()), rate.quality)
 
 
@@ -545,7 +536,7 @@ def _nothing(reason: str) -> Vitals:
         Reading(None, unit, 0.0, reason) for unit in UNITS.values()
     )
     spectrum = Spectrum(grid, np.zeros_like(grid))
-    return Vitals(heart_rate, rmssd, sdnn, respiration, (), np.empty(0), spectrum)
+    return Vitals(heart_rate, rmssd, sdnn, respiration, (), np.empty(0), spectrum, None)
 
 
 def _spectrum(wave: Array, fps: float) -> Spectrum:

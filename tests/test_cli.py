@@ -454,3 +454,26 @@ def test_bench_compares_both_networks():
     assert found["teacher"]["streaming_ms_p50"] is None
     assert 0 < found["student"]["streaming_ms_p50"] <= found["student"]["streaming_ms_p95"]
     assert found["student"]["parameters"] <= 230_000
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+def test_an_answer_that_can_t_be_written_is_said(npz):
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "kdphys", "measure", str(npz), "--model", "pos", "--json"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+            check=False,
+        )
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line == "The answer can't be written (No space left on device)."
+
+
+def test_a_name_with_a_line_break_gives_one_line(kdphys, npz, tmp_path):
+    video = tmp_path / "two\nlines.npz"
+    video.write_bytes(npz.read_bytes())
+    (line,) = kdphys("measure", video, "--model", "pos").out.splitlines()
+    assert line.startswith("two lines.npz: ")

@@ -30,7 +30,6 @@ from kdphys.vitals import (
     Context,
     Vitals,
     measure_vitals,
-    read_context,
     read_rate,
 )
 from tests._private import Scripts, scripts
@@ -153,6 +152,8 @@ def face(name: str, light: float, blood: float, seed: int = 0) -> np.ndarray:
 
 
 def assert_alike(found: dict, vitals: Vitals) -> None:
+    context = found.pop("context")
+    assert context == pytest.approx(vitals.context and asdict(vitals.context), abs=SAME)
     assert set(found) == set(UNITS)
     for name, reading in found.items():
         assert reading == pytest.approx(asdict(getattr(vitals, name)), abs=SAME), name
@@ -188,14 +189,14 @@ def test_the_vitals_and_the_words_are_the_same(private: Scripts, name, calibrati
 
 
 @pytest.mark.parametrize("name", ["a minute", "gaps", "noisy beats", "noise of a minute", "5 s"])
-def test_a_longer_wave_says_the_same_of_its_end(private: Scripts, name):
+def test_the_end_of_a_longer_wave_is_read_alike(private: Scripts, name):
     wave, calibration = WAVES[name], asdict(DEFAULT)
-    context = read_context(wave, FPS)
-    assert private.ask("vitals", "readContext", wave, FPS, calibration) == pytest.approx(
-        context and asdict(context), abs=SAME
-    )
-    assert private.ask("vitals", "readContext", wave[:60], FPS, calibration) is None
-    for told in (context, Context(90.0, 0.9), Context(72.0, 0.9), Context(72.0, 0.1)):
+    for told in (
+        measure_vitals(wave, FPS).context,
+        Context(90.0, 0.9),
+        Context(72.0, 0.9),
+        Context(72.0, 0.1),
+    ):
         given = {"latestS": 6.0, "context": told and asdict(told)}
         found = private.ask("vitals", "measureVitals", wave[-360:], FPS, calibration, given)
         assert_alike(found, measure_vitals(wave[-360:], FPS, latest_s=6.0, context=told))

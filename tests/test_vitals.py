@@ -17,7 +17,6 @@ from kdphys.vitals import (
     QualityFeatures,
     Reading,
     measure_vitals,
-    read_context,
     read_rate,
 )
 from tests._waves import noise, pulse_wave, still_photo
@@ -300,7 +299,7 @@ def test_waves_of_blood_pressure_are_not_taken_for_breath(slow_per_min):
 
 
 class TestAReadingInTheContextOfALongerWave:
-    """What half a minute says of the last seconds."""
+    """What a minute says of the last seconds."""
 
     WAVE = pulse_wave(72, FPS, 12.0)[0]
     ALONE = measure_vitals(WAVE, FPS).heart_rate
@@ -327,11 +326,12 @@ class TestAReadingInTheContextOfALongerWave:
 
     def test_the_longer_wave_is_read_at_its_end(self):
         climbing = pulse_wave(80, FPS, 30.0, ramp=0.3)[0]
-        found = read_context(climbing, FPS)
+        found = measure_vitals(climbing, FPS).context
         assert found is not None
         assert found.bpm == pytest.approx(88, abs=3)  # at 24 s, the middle of its last windows
         assert found.quality == measure_vitals(climbing, FPS).heart_rate.quality
-        assert read_context(climbing[:100], FPS) is None
+        assert measure_vitals(climbing[:100], FPS).context is None
+        assert measure_vitals(climbing, FPS, distrust="It is no face.").context is None
 
 
 def test_a_loud_disturbance_makes_nothing_surer():

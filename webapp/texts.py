@@ -255,7 +255,10 @@ LIVE_PRIVATE_NOTE = (
 LIVE_TRACE = "Pulse wave, live"
 LIVE_TRACE_NOTE = "The last 8 seconds. Gaps are times without a face."
 LIVE_HISTORY = "Heart rate so far"
-LIVE_HISTORY_NOTE = "Two readings a second, each over the last 12 seconds. Gaps: no reading."
+LIVE_HISTORY_NOTE = (
+    "Two readings a second, each over the last 12 seconds; how sure they are is judged by the last "
+    "minute. Gaps: no reading."
+)
 LIVE_LATENCY = "Teacher versus student"
 LIVE_LATENCY_NOTE = "The student reads every picture as it comes. The teacher needs a whole clip."
 LIVE_VERDICT = (

@@ -10,7 +10,7 @@ import { median, rounded } from "./maths.js";
 import { skinMean } from "./skin.js";
 import { PictureSteps } from "./sparse.js";
 import { inCamera, moved } from "./view.js";
-import { measureVitals, readContext } from "./vitals.js";
+import { measureVitals } from "./vitals.js";
 
 class FaceStream {
   constructor(finder) {
@@ -73,8 +73,7 @@ export class Meter {
     this.endStep = this.takenStep = 0;
     this.nextS = null;
     this.longer = null;
-    this.context = null;
-    this.longerStep = this.contextStep = 0;
+    this.longerStep = 0;
     this.flickers = false;
     this.sparse = false;
     this.pictures = new PictureSteps(length / K.runtime.FPS + K.sparse.REACH_S);
@@ -112,7 +111,6 @@ export class Meter {
     this.wave.fill(NaN);
     this.colours.fill(NaN);
     this.longer = null;
-    this.context = null;
     this.flickers = false;
     this.sparse = false;
     this.pictures.clear();
@@ -162,26 +160,17 @@ export class Meter {
     const { FPS } = K.runtime;
     const colours = this.colours.slice(-3 * this.window);
     this.sparse = this.pictures.fpsAt([this.endStep / FPS])[0] < K.sparse.SPARSE_FPS;
-    this.lookBack(this.wave.slice(-Math.round(K.stream.CONTEXT_S * FPS)));
+    const isLonger = this.wave.filter(Number.isFinite).length > this.window;
+    const context = isLonger && this.longer ? this.longer.context : null;
     const latestS = (K.stream.LATEST * this.window) / FPS;
-    const now = this.readWave(this.wave.slice(-this.window), { colours, latestS, context: this.context });
-    this.flickers = now.heart_rate.value === null && flickers(colours, FPS);
+    const { heart_rate } = this.readWave(this.wave.slice(-this.window), { colours, latestS, context });
+    this.flickers = heart_rate.value === null && flickers(colours, FPS);
     if (!this.longer || this.endStep - this.longerStep >= K.stream.LONGER_EVERY_S * FPS) {
       this.longer = this.readWave(this.wave, { colours: this.colours });
       this.longerStep = this.endStep;
     }
     const { rmssd, sdnn, respiration } = this.longer;
-    return { ...now, rmssd, sdnn, respiration };
-  }
-
-  // See what a longer wave says, once it is more than a reading looks at anyway.
-  lookBack(wave) {
-    const { FPS } = K.runtime;
-    if (this.endStep - this.contextStep < K.stream.CONTEXT_EVERY_S * FPS) return;
-    this.contextStep = this.endStep;
-    const [kept, distrust] = this.pictures.withoutSparse(wave, this.endStep, FPS, K.vitals.LEAST_SECONDS);
-    const isLonger = kept.filter(Number.isFinite).length > this.window && !distrust;
-    this.context = isLonger ? readContext(kept, FPS, K.student.calibration) : null;
+    return { heart_rate, rmssd, sdnn, respiration };
   }
 
   // Read the end of the wave, but for what too few pictures tell; `asked` as measureVitals takes it.

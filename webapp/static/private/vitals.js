@@ -9,11 +9,12 @@ import { clip, mean, spread } from "./maths.js";
 import { trackRate, windowSpectra } from "./pulse.js";
 
 // { heart_rate, rmssd, sdnn, respiration } of a pulse wave (Float64Array, NaN where there is no face),
-// each { value, unit, quality, reason } with a null for what there is not.
+// each { value, unit, quality, reason } with a null for what there is not; and the `context` for a
+// reading of its end, { bpm, quality } or null.
 //
 // `calibration` is the network's; `colours` (Float64Array, 3 a sample: see flicker.js) tell the light;
 // `distrust` is what else speaks against any reading, in words; `latestS` are the seconds at the end in
-// which beats are counted, for a rate as it is now; `context` is from readContext.
+// which beats are counted, for a rate as it is now; `context` is that of a longer wave with this one at its end.
 export function measureVitals(
   wave,
   fps,
@@ -23,7 +24,7 @@ export function measureVitals(
   const { LEAST_SECONDS, LEAST_QUALITY, LIGHT_ORDERS, DISTRUST } = K.vitals;
   const heard = wave.map((value) => (Number.isFinite(value) ? value : NaN));
   const unusable = whyUnusable(heard, fps);
-  if (unusable) return nothing(unusable);
+  if (unusable) return { ...nothing(unusable), context: null };
   const kept = bandpassRuns(heard, fps, K.pulse.WAVE_BAND_HZ, LEAST_SECONDS);
   const rate = readRate(kept, fps, calibration, latestS);
   if (context) rate.quality = qualityInContext(rate, context);
@@ -32,9 +33,16 @@ export function measureVitals(
     colours &&
     rate.quality >= LEAST_QUALITY &&
     LIGHT_ORDERS.some((order) => isLight(colours, fps, order * rate.bpm));
+  const own = { bpm: mean(rate.rates.slice(-K.vitals.CONTEXT_WINDOWS)), quality: rate.quality };
   const blame = distrust ?? (isLit ? K.flicker.ANY_LIGHT : null);
   if (blame) rate.quality /= DISTRUST;
-  if (rate.quality < LEAST_QUALITY) return doubtful(rate, blame ?? doubt(rate.features));
+  const found = readAll(rate, calibration, blame);
+  return { ...found, context: blame ? null : own };
+}
+
+// All numbers of a wave whose rate is known; `blame` is what makes that doubtful, or null.
+function readAll(rate, calibration, blame) {
+  if (rate.quality < K.vitals.LEAST_QUALITY) return doubtful(rate, blame ?? doubt(rate.features));
   const { beats } = rate;
   const heart = reading("heart_rate", rate.bpm, rate.quality);
   const { MOST_RISE, UNEVEN } = K.vitals;
@@ -49,15 +57,6 @@ export function measureVitals(
     sdnn: readSdnn(found, rate, noiseMs),
     respiration: readBreathing(found, beats, rate),
   };
-}
-
-// What a longer wave says of the heart rate at its end: { bpm, quality }, or null if it can't be read.
-export function readContext(wave, fps, calibration) {
-  const { CONTEXT_WINDOWS, LEAST_SECONDS } = K.vitals;
-  if (whyUnusable(wave, fps)) return null;
-  const kept = bandpassRuns(wave, fps, K.pulse.WAVE_BAND_HZ, LEAST_SECONDS);
-  const { rates, quality } = readRate(kept, fps, calibration);
-  return { bpm: mean(rates.slice(-CONTEXT_WINDOWS)), quality };
 }
 
 // The confidence that a rate has in a longer wave: the same rate has that wave's, unless it is unsure.
