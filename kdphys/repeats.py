@@ -2,7 +2,7 @@
 
 From one turn to the next the pictures of a loop differ by what another encoding makes of them, and
 by how steadily the face was followed. A living face never comes back so exactly, not even one that
-rocks: there, pictures a turn apart differ half as much as others, and more.
+rocks: there, pictures a turn apart differ 0.7 times as much as others.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ FEWEST = 8  # pictures of a turn: the pictures of a calm face differ little from
 LONGEST_S = 2.0  # of a turn: a slower one is no pulse
 MOST_PICTURES = 400  # that are kept, from the beginning
 LEAST_TURNS = 3
-ALIKE = 0.45  # of how far pictures differ that are half to one and a half turns apart
+ALIKE = 0.55  # of how far pictures differ that are half to one and a half turns apart
 BESIDE = 2  # pictures to both sides of a turn that are left out of these
 LOOP = (
     "No pulse was found: the pictures come again every {seconds:.1f} s, as in a loop, which has a "
@@ -43,7 +43,8 @@ class Repeats:
         longest = min(count // LEAST_TURNS, int(LONGEST_S / step_s))
         if longest < FEWEST:
             return None
-        seen = np.stack(self._seen).reshape(count, -1).astype(np.int16)
+        seen = np.stack(self._seen).reshape(count, -1).astype(np.float32)
+        seen /= np.maximum(seen.mean(1, keepdims=True), 1)  # a lamp that swings is no loop
         apart = np.array(
             [np.abs(seen[lag:] - seen[:-lag]).mean() for lag in range(1, 2 * longest + 1)]
         )

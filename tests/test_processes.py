@@ -97,6 +97,7 @@ def distilling(tmp_path_factory) -> tuple[object, ...]:
     torch.manual_seed(0)
     save_file(Teacher().state_dict(), teacher / "model.safetensors")
     (teacher / "config.json").write_text(json.dumps(asdict(Teacher().config)))
+    (teacher / "run.json").write_text(json.dumps({"data": []}))
     return (
         *("train/distill.py", "--data", data, "--check", data, "--teacher", teacher),
         *("--schedule.steps", 4, "--schedule.frames", 96, "--schedule.log-every", 1),
