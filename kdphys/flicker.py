@@ -59,8 +59,9 @@ def is_light(colours: Array, fps: float, bpm: float) -> bool:
         return False
     windows, level = windows[lit], level[lit]
     share = _rhythm(windows / level - 1, fps, bpm)
-    glare = _rhythm((windows - level) / level[:, 1:2], fps, bpm)
-    return share.is_grey or share.is_tinted or glare.is_grey
+    if share.is_grey or share.is_tinted:
+        return True
+    return _rhythm((windows - level) / level[:, 1:2], fps, bpm).is_grey  # glare
 
 
 def flickers(colours: Array, fps: float) -> bool:

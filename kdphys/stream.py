@@ -21,13 +21,7 @@ from kdphys.flicker import flickers
 from kdphys.runtime import FPS, SIZE, Model, ModelFacts, Session, open_model
 from kdphys.sparse import REACH_S, SPARSE_FPS, PictureSteps
 from kdphys.view import View
-from kdphys.vitals import (
-    LEAST_SECONDS,
-    Context,
-    Reading,
-    Vitals,
-    measure_vitals,
-)
+from kdphys.vitals import LEAST_SECONDS, Context, Reading, Vitals, measure_vitals
 
 WINDOW_S = 12.0  # that a heart rate looks back
 LATEST = 0.5  # of that, at its end, in which beats are counted, so that it follows a change

@@ -142,6 +142,16 @@ class Spectrum:
 
 
 @dataclass(frozen=True)
+class Context:
+    """What a longer wave says of the heart rate at its end, whether it is to be shown or not."""
+
+    bpm: float
+    """Mean of its last windows."""
+    quality: float
+    """Confidence in the whole of it, in [0, 1]."""
+
+
+@dataclass(frozen=True)
 class Vitals:
     """Everything that is read from a pulse wave."""
 
@@ -159,7 +169,7 @@ class Vitals:
     """Times of the beats; none where there is no heart rate. Shape (N,)."""
     spectrum: Spectrum
     """Of the wave that was read."""
-    context: "Context | None"
+    context: Context | None
     """For a reading of the end of this wave; None where nothing can be read, or nothing may be."""
 
 
@@ -219,16 +229,6 @@ class Calibration:
 
 
 DEFAULT = Calibration()
-
-
-@dataclass(frozen=True)
-class Context:
-    """What a longer wave says of the heart rate at its end, whether it is to be shown or not."""
-
-    bpm: float
-    """Mean of its last windows."""
-    quality: float
-    """Confidence in the whole of it, in [0, 1]."""
 
 
 def measure_vitals(  # noqa: PLR0913  (each is known to another stage)
@@ -302,31 +302,6 @@ def measure_vitals(  # noqa: PLR0913  (each is known to another stage)
     )
 
 
-def _context_of(rate: "Rate") -> Context:
-    """What a reading of the end of a wave is to know of the whole."""
-    return Context(float(rate.track.bpm[-CONTEXT_WINDOWS:].mean()), rate.quality)
-
-
-def _in_context(rate: "Rate", context: Context) -> "Rate":
-    """The rate with the confidence that it has in a longer wave."""
-    if context.quality < LEAST_QUALITY:
-        own, longer = (_odds(quality) for quality in (rate.quality, context.quality))
-        return replace(rate, quality=_chance(own + CONTEXT_SHARE * (longer - own)))
-    changed = abs(rate.bpm - context.bpm) > AGREE_BPM
-    return rate if changed else replace(rate, quality=context.quality)
-
-
-def _odds(chance: float) -> float:
-    """Logarithm of the odds of a probability."""
-    chance = min(max(chance, math.exp(-MOST_ODDS)), 1 - math.exp(-MOST_ODDS))
-    return math.log(chance / (1 - chance))
-
-
-def _chance(odds: float) -> float:
-    """Probability from the logarithm of its odds."""
-    return 1 / (1 + math.exp(-max(-MOST_ODDS, min(MOST_ODDS, odds))))
-
-
 @dataclass(frozen=True)
 class Rate:
     """A heart rate before anyone decides whether to show it."""
@@ -391,6 +366,31 @@ def read_rate(
     since_s = -math.inf if latest_s is None else len(wave) / fps - latest_s
     bpm = _counted(beats, since_s) or bpm
     return Rate(bpm, beats, features, calibration.quality(features), track, qualities)
+
+
+def _context_of(rate: Rate) -> Context:
+    """What a reading of the end of a wave is to know of the whole."""
+    return Context(float(rate.track.bpm[-CONTEXT_WINDOWS:].mean()), rate.quality)
+
+
+def _in_context(rate: Rate, context: Context) -> Rate:
+    """The rate with the confidence that it has in a longer wave."""
+    if context.quality < LEAST_QUALITY:
+        own, longer = (_odds(quality) for quality in (rate.quality, context.quality))
+        return replace(rate, quality=_chance(own + CONTEXT_SHARE * (longer - own)))
+    changed = abs(rate.bpm - context.bpm) > AGREE_BPM
+    return rate if changed else replace(rate, quality=context.quality)
+
+
+def _odds(chance: float) -> float:
+    """Logarithm of the odds of a probability."""
+    chance = min(max(chance, math.exp(-MOST_ODDS)), 1 - math.exp(-MOST_ODDS))
+    return math.log(chance / (1 - chance))
+
+
+def _chance(odds: float) -> float:
+    """Probability from the logarithm of its odds."""
+    return 1 / (1 + math.exp(-max(-MOST_ODDS, min(MOST_ODDS, odds))))
 
 
 def _counted(beats: Beats, since_s: float) -> float | None:
@@ -465,10 +465,8 @@ SDNN = _Figure(sdnn_ms, UNITS["sdnn"], SDNN_NOISE, SDNN_SECONDS, SDNN_BEATS, FEW
 
 def _read_variability(figure: _Figure, found: Intervals, rate: Rate, noise_ms: float) -> Reading:
     """A figure of variability without noise, when the beats are timed well enough."""
-    if rate.quality < LEAST_QUALITY:
-        return Reading(None, figure.unit, 0.0, UNSTEADY)
-    if uneven := _uneven(rate):
-        return Reading(None, figure.unit, 0.0, uneven)
+    if why := _why_no_beats(rate, UNSTEADY):
+        return Reading(None, figure.unit, 0.0, why)
     (raw, count), heard_s = figure.of(found), found.seconds.sum()
     if heard_s < figure.seconds - SPARE_SECONDS or count < figure.count:
         reason = figure.few.format(
@@ -487,10 +485,8 @@ def _read_variability(figure: _Figure, found: Intervals, rate: Rate, noise_ms: f
 def _read_breathing(found: Intervals, beats: Beats, rate: Rate) -> Reading:
     """Breathing rate, when it sways the beats clearly."""
     unit = UNITS["respiration"]
-    if rate.quality < LEAST_QUALITY:
-        return Reading(None, unit, 0.0, UNSTEADY_BREATHING)
-    if uneven := _uneven(rate):
-        return Reading(None, unit, 0.0, uneven)
+    if why := _why_no_beats(rate, UNSTEADY_BREATHING):
+        return Reading(None, unit, 0.0, why)
     heard_s = float(found.seconds[found.clean].sum())
     if heard_s < BREATHING_SECONDS - SPARE_SECONDS:
         reason = FEW_BEATS.format(found=heard_s, needed=BREATHING_SECONDS)
@@ -502,8 +498,10 @@ def _read_breathing(found: Intervals, beats: Beats, rate: Rate) -> Reading:
     return Reading(value, unit, trust, None)
 
 
-def _uneven(rate: Rate) -> str | None:
-    """Why single beats can't be told, in words, where a rate changes much; None elsewhere."""
+def _why_no_beats(rate: Rate, unsteady: str) -> str | None:
+    """Why single beats can't be told: as `unsteady` says, or as the rate changes much; or None."""
+    if rate.quality < LEAST_QUALITY:
+        return unsteady
     slowest, fastest = float(rate.track.bpm.min()), float(rate.track.bpm.max())
     if fastest <= MOST_RISE * slowest:
         return None

@@ -205,17 +205,22 @@ def _manifest(model: str) -> Mapping[str, object]:
     return load_weights(repository, commit or None).manifest
 
 
+def _recipes_behind(model: str) -> list[dict[str, dict[str, object]]]:
+    """Recipes of all clips from which a network, or a teacher of it, learned."""
+    return all_recipes(cast(dict[str, object], _manifest(model).get("run", {})))
+
+
 def _taught_by(model: str) -> set[str]:
     """The people from whom a network learned, as far as its manifest names them."""
-    run = cast(dict[str, object], _manifest(model).get("run", {}))
-    named = [cast(object, recipe.get("people")) for recipe in all_recipes(run)]
+    named = [cast(object, recipe.get("people")) for recipe in _recipes_behind(model)]
     return {str(one) for people in named if isinstance(people, list) for one in people}
 
 
 def _learned_from_people_of_its_own(model: str) -> bool:
     """Tell whether a network learned from a folder of someone's own, whose people are not named."""
-    run = cast(dict[str, object], _manifest(model).get("run", {}))
-    return any(recipe.get("config", {}).get("dataset") == "folder" for recipe in all_recipes(run))
+    return any(
+        recipe.get("config", {}).get("dataset") == "folder" for recipe in _recipes_behind(model)
+    )
 
 
 def digests_of(models: Sequence[str]) -> dict[str, str]:

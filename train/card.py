@@ -164,8 +164,12 @@ def all_learned(run: dict[str, object]) -> list[dict[str, object]]:
 def all_recipes(run: dict[str, object]) -> list[dict[str, dict[str, object]]]:
     """Recipes of all clips behind a run: those it learned from, and its teachers' too."""
     learned = all_learned(run)
-    taught = [cast(list[dict[str, object]], one.get("taught_by") or []) for one in learned]
-    return recipes_of([*learned, *({"data": recipes} for recipes in taught)])
+    return recipes_of([*learned, {"data": taught_by(learned)}])
+
+
+def taught_by(learned: Sequence[dict[str, object]]) -> list[dict[str, dict[str, object]]]:
+    """Recipes of the clips that the teachers of runs learned from."""
+    return recipes_of([{"data": one.get("taught_by") or []} for one in learned])
 
 
 def count_clips(learned: Sequence[dict[str, object]]) -> int:

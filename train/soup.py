@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from kdphys.hub import sha256
-from train.card import all_learned, all_recipes, count_clips, recipes_of
+from train.card import all_learned, count_clips, recipes_of, taught_by
 from train.loop import WEIGHTS, record_in
 
 logger = logging.getLogger(__name__)
@@ -80,7 +80,7 @@ def record_of(runs: Sequence[Path]) -> dict[str, object]:
             for run, record in zip(runs, records, strict=True)
         ],
         "data": recipes_of(seen),
-        "taught_by": recipes_of([{"data": all_recipes(record)} for record in records]),
+        "taught_by": taught_by(seen),
         "clips": count_clips(seen),
     }
 

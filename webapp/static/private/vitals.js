@@ -14,7 +14,8 @@ import { trackRate, windowSpectra } from "./pulse.js";
 //
 // `calibration` is the network's; `colours` (Float64Array, 3 a sample: see flicker.js) tell the light;
 // `distrust` is what else speaks against any reading, in words; `latestS` are the seconds at the end in
-// which beats are counted, for a rate as it is now; `context` is that of a longer wave with this one at its end.
+// which beats are counted, for a rate as it is now; `context` is that of a longer wave with this one at
+// its end.
 export function measureVitals(
   wave,
   fps,
