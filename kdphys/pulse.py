@@ -89,6 +89,8 @@ class RateTrack:
     """What each window would read by itself. Shape (N,)."""
     snr_db: Array
     """Power at the rate and its harmonics over the rest. Shape (N,)."""
+    is_doubled: bool
+    """Lines beside it say that the rate is twice one that is too slow to be read."""
 
 
 def bandpass(wave: Array, fps: float, band_hz: tuple[float, float] = HEART_BAND_HZ) -> Array:
@@ -219,7 +221,7 @@ def track_rate(spectra: WindowSpectra) -> RateTrack:
     evidence = _evidence(above, spectra.power, states)
     likely = evidence * _loudness(spectra.power[:, states])
     path = states[_best_path(likely)]
-    octave = _right_octave(spectra, floor, path)
+    octave, is_doubled = _right_octave(spectra, floor, path)
     if octave is not path:  # the line there need not be at twice or half to the beat
         near = np.abs(states - octave[:, None]) <= FAR_BPM / GRID_BPM
         path = states[_best_path(np.where(near, evidence, -MOST_EVIDENCE))]
@@ -237,11 +239,18 @@ def track_rate(spectra: WindowSpectra) -> RateTrack:
         others[windows, rival],
         _refine(spectra.power, floor, states[evidence.argmax(1)]),
         snr_db(spectra, path * GRID_BPM),
+        is_doubled,
     )
 
 
-def _right_octave(spectra: WindowSpectra, floor: Array, path: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Halve or double a path where its lines, averaged over all windows, say so. Shape (N,)."""
+def _right_octave(
+    spectra: WindowSpectra, floor: Array, path: NDArray[np.intp]
+) -> tuple[NDArray[np.intp], bool]:
+    """Halve or double a path where its lines, averaged over all windows, say so.
+
+    Returns:
+        The path, shape (N,); and whether it should be halved and would be too slow then.
+    """
     power, looks = spectra.power, max(1.0, LOOKS * len(path))
     sure = 1 + SURE_SPREADS / math.sqrt(looks)
 
@@ -269,14 +278,15 @@ def _right_octave(spectra: WindowSpectra, floor: Array, path: NDArray[np.intp]) 
         return both if looks <= FEW_LOOKS else _locked(spectra.phasor, rate // 2) > least
 
     low, high = (round(edge * 60 / GRID_BPM) for edge in HEART_BAND_HZ)
-    if np.median(path) / 2 >= low and is_overtone(path) and is_slow_pulse(path, LOCKED):
-        return np.maximum(path // 2, low)
+    doubled, too_slow = is_overtone(path), bool(np.median(path) / 2 < low)
+    if doubled and not too_slow and is_slow_pulse(path, LOCKED):
+        return np.maximum(path // 2, low), False
     if np.median(path) * 2 <= high:
         above = [_excess(power, floor, m * path)[1] for m in (1, 2)]
         movement = looks > FEW_LOOKS and not is_slow_pulse(2 * path, ADRIFT)
         if above[1] > above[0] and (movement or not is_overtone(2 * path)):
-            return np.minimum(2 * path, high)
-    return path
+            return np.minimum(2 * path, high), False
+    return path, doubled and too_slow
 
 
 def _locked(phasor: NDArray[np.complex128], rate: NDArray[np.intp]) -> float:

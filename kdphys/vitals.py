@@ -50,6 +50,8 @@ BREATHING_SECONDS = 30.0
 SPARE_SECONDS = 3.0  # of those that may be missing: the ends of a wave give no intervals
 BREATHING_SHARE, BREATHING_STEEPNESS = 0.6, 12.0  # of a logistic function; set by hand
 TOLERANCE_MS, TOLERANCE = 10.0, 0.2  # of variability, whichever is more
+LEAST_CLEAN = 0.9  # of the beats, that come when they are due, for variability and breathing
+MOST_NOISE_MS = 25.0  # of a beat's time, for variability
 TAKEN_OFF = 2.0  # tolerances, at which the noise that is taken off halves the trust; set by hand
 LEAST_WANDER = 0.04  # a rhythm that strays less than this from the key frames is theirs
 LEAST_LEFT = 0.15  # of a wave's power, when the key frames' part is out, to be more than misfit
@@ -81,6 +83,14 @@ NO_PULSE = "No steady pulse was found: {why}. Hold still, in even light, for lon
 WANDERS = "the strongest rhythm wanders, as movement does"
 RIVALS = "more than one rhythm could be it"
 DROWNED = "nothing stands out of the noise"
+TOO_SLOW = (
+    "No pulse was found that can be read: what is there may be one slower than {slowest:.0f} bpm, "
+    "which is not read."
+)
+IRREGULAR = (
+    "{share:.0f} % of the beats were not found where they are due, as the pulse is uneven or too "
+    "noisy, so variability and breathing can't be told."
+)
 UNSTEADY = "Beat-to-beat variability needs a steady pulse."
 UNEVEN = (
     "The heart rate moved between about {slowest:.0f} and {fastest:.0f} bpm; variability and "
@@ -272,9 +282,8 @@ def measure_vitals(  # noqa: PLR0913  (each is known to another stage)
         kept, rate, blame = _beside_cadence(kept, fps, calibration, cadence, rate)
     if context:
         rate = _in_context(rate, context)
-    if not distrust and colours is not None and rate.quality >= LEAST_QUALITY:
-        lit = any(is_light(colours, fps, order * rate.bpm) for order in LIGHT_ORDERS)
-        distrust = ANY_LIGHT if lit else None
+    if not distrust and rate.quality >= LEAST_QUALITY:
+        distrust = _no_heart(rate, fps, colours)
     if distrust:
         rate = replace(rate, quality=rate.quality / DISTRUST, qualities=rate.qualities / DISTRUST)
         blame = distrust
@@ -300,6 +309,16 @@ def measure_vitals(  # noqa: PLR0913  (each is known to another stage)
         _spectrum(kept, fps),
         None if distrust else _context_of(rate),
     )
+
+
+def _no_heart(rate: "Rate", fps: float, colours: Array | None) -> str | None:
+    """Why what has this rate is not a heart that beats so, or None."""
+    if rate.track.is_doubled:
+        return TOO_SLOW.format(slowest=60 * HEART_BAND_HZ[0])
+    if colours is None:
+        return None
+    lit = any(is_light(colours, fps, order * rate.bpm) for order in LIGHT_ORDERS)
+    return ANY_LIGHT if lit else None
 
 
 @dataclass(frozen=True)
@@ -473,11 +492,13 @@ def _read_variability(figure: _Figure, found: Intervals, rate: Rate, noise_ms: f
             found=heard_s, count=count, needed=figure.seconds, least=figure.count
         )
         return Reading(None, figure.unit, 0.0, reason)
+    if why := _why_irregular(found):
+        return Reading(None, figure.unit, 0.0, why)
     value = without_noise(raw, figure.noise, noise_ms)
     taken_off = (raw - value) / max(TOLERANCE_MS, TOLERANCE * value)
     trust = rate.quality * float(found.clean.mean()) / (1 + (taken_off / TAKEN_OFF) ** 2)
-    if not trust >= LEAST_QUALITY:  # NaN where the noise is not known
-        trust = trust if math.isfinite(trust) else 0.0
+    trust = trust if noise_ms <= MOST_NOISE_MS else 0.0  # NaN where the noise is not known
+    if trust < LEAST_QUALITY:
         return Reading(None, figure.unit, trust, NOISY_BEATS)
     return Reading(value, figure.unit, trust, None)
 
@@ -491,6 +512,8 @@ def _read_breathing(found: Intervals, beats: Beats, rate: Rate) -> Reading:
     if heard_s < BREATHING_SECONDS - SPARE_SECONDS:
         reason = FEW_BEATS.format(found=heard_s, needed=BREATHING_SECONDS)
         return Reading(None, unit, 0.0, reason)
+    if why := _why_irregular(found):
+        return Reading(None, unit, 0.0, why)
     value, share = breathing(found, beats)
     trust = rate.quality / (1 + math.exp(-BREATHING_STEEPNESS * (share - BREATHING_SHARE)))
     if trust < LEAST_QUALITY:
@@ -506,6 +529,12 @@ def _why_no_beats(rate: Rate, unsteady: str) -> str | None:
     if fastest <= MOST_RISE * slowest:
         return None
     return UNEVEN.format(slowest=slowest, fastest=fastest)
+
+
+def _why_irregular(found: Intervals) -> str | None:
+    """Why normal beats can't be told from others; None where they can."""
+    share = float(found.clean.mean())
+    return None if share >= LEAST_CLEAN else IRREGULAR.format(share=100 * (1 - share))
 
 
 def _unusable(wave: Array, fps: float) -> str | None:

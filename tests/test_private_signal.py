@@ -118,7 +118,9 @@ WAVES = {
     "two tones": two_tones(),
     "climbing": pulse(90, 60, ramp=0.4, loud=0.3),
     "drowned": pulse(72, 30, loud=3),
-    "noisy beats": pulse(80, 60, loud=1.5),
+    "noisy beats": pulse(80, 60, loud=0.28, seed=1),
+    "irregular beats": pulse(66, 60, loud=0.3),
+    "too slow": pulse(35, 30, overtone=2, loud=0.1),
     "breathing": breathing_pulse(),
     "a minute": pulse(72, 60, loud=0.3, sway=0.02),
     "5 s": pulse(72, 5, loud=0.1),
@@ -210,6 +212,7 @@ def test_those_waves_have_much_to_say():
     ]
     sentences = (NO_WAVE, RIVALS, WANDERS, NOISY_BEATS, NO_BREATHING)
     parts = ("out of the noise", "longest stretch", "clean beats", "RMSSD needs", "SDNN needs")
+    parts += ("not found where they are due", "slower than 40 bpm")
     for part in (*sentences, *parts, *UNITS):
         assert any(part in each for each in said), part
 

@@ -52,6 +52,29 @@ def no_pulse(kind, rng, samples):
     return noise(rng, samples, {"white": 0.0, "pink": 1.0, "random walk": 2.0}[kind])
 
 
+@pytest.mark.parametrize("bpm", [32, 34, 36])
+@pytest.mark.parametrize("overtone", [0.5, 1.0, 3.0])
+def test_a_heart_too_slow_to_be_read_is_not_shown_at_twice_its_rate(bpm, overtone):
+    rng = np.random.default_rng(bpm)
+    wave, _ = pulse_wave(bpm, FPS, 40, overtone=overtone)
+    found = measure_vitals(wave + 0.1 * noise(rng, len(wave)), FPS).heart_rate
+    assert found.value is None
+    assert "slower than 40 bpm" in (found.reason or "")
+
+
+def test_beats_that_come_at_odd_times_give_neither_variability_nor_breathing():
+    rng = np.random.default_rng(0)
+    beats_s = np.cumsum(np.full(80, 60 / 70))
+    beats_s[3::9] -= 0.25  # each ninth comes early
+    turns = np.interp(np.arange(round(60 * FPS)) / FPS, beats_s, np.arange(80))
+    wave = np.cos(2 * np.pi * turns) + 0.5 * np.cos(4 * np.pi * turns - 1.2)
+    found = measure_vitals(wave + 0.02 * noise(rng, len(wave)), FPS)
+    assert found.heart_rate.value == pytest.approx(70, abs=3)
+    for reading in (found.rmssd, found.sdnn, found.respiration):
+        assert reading.value is None
+        assert "not found where they are due" in (reading.reason or "")
+
+
 @pytest.mark.parametrize(
     "kind", ["zeros", "constant", "white", "pink", "random walk", "heart band", "sway"]
 )

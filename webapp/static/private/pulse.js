@@ -94,7 +94,7 @@ export function trackRate(spectra) {
     );
   const best = (rows) => bestPath(rows).map((state) => first + state);
   let path = best(likely);
-  const octave = rightOctave(spectra, floor, path, first, last);
+  const [octave, isDoubled] = rightOctave(spectra, floor, path, first, last);
   if (octave !== path) {
     path = octave;
     path = best(kept(evidence, (rate, at) => Math.abs(rate - at) <= reach));
@@ -115,10 +115,12 @@ export function trackRate(spectra) {
       Int32Array.from(evidence, (row) => first + argmax(row)),
     ),
     snrDb: snrDb(spectra, path),
+    isDoubled,
   };
 }
 
-// Halve or double a path where its lines, averaged over all windows, say so; else the very same.
+// Halve or double a path where its lines, averaged over all windows, say so; else the very same. And
+// whether it should be halved and would be too slow to be read then.
 function rightOctave(spectra, floor, path, low, high) {
   const { LOOKS, SURE_SPREADS, THIRD_SHARE, FEW_LOOKS, TINY } = K.pulse;
   const { STRONGEST_OVERTONE, USUAL_OVERTONE, LOCKED, ADRIFT } = K.pulse;
@@ -147,14 +149,15 @@ function rightOctave(spectra, floor, path, low, high) {
   };
 
   const middle = median(path);
+  const isDoubled = middle / 2 < low && isOvertone(path);
   if (middle / 2 >= low && isOvertone(path) && isSlowPulse(path, LOCKED)) {
-    return path.map((rate) => Math.max(Math.floor(rate / 2), low));
+    return [path.map((rate) => Math.max(Math.floor(rate / 2), low)), false];
   }
   if (middle * 2 <= high && excesses(double)[1] > excesses(path)[1]) {
     const movement = looks > FEW_LOOKS && !isSlowPulse(double, ADRIFT);
-    if (movement || !isOvertone(double)) return double.map((rate) => Math.min(rate, high));
+    if (movement || !isOvertone(double)) return [double.map((rate) => Math.min(rate, high)), false];
   }
-  return path;
+  return [path, isDoubled];
 }
 
 // How steady the phase of an overtone is to that of its fundamental along a path, from 0 to 1.

@@ -22,23 +22,26 @@ export function measureVitals(
   calibration,
   { colours = null, distrust = null, latestS = null, context = null } = {},
 ) {
-  const { LEAST_SECONDS, LEAST_QUALITY, LIGHT_ORDERS, DISTRUST } = K.vitals;
+  const { LEAST_SECONDS, LEAST_QUALITY, DISTRUST } = K.vitals;
   const heard = wave.map((value) => (Number.isFinite(value) ? value : NaN));
   const unusable = whyUnusable(heard, fps);
   if (unusable) return { ...nothing(unusable), context: null };
   const kept = bandpassRuns(heard, fps, K.pulse.WAVE_BAND_HZ, LEAST_SECONDS);
   const rate = readRate(kept, fps, calibration, latestS);
   if (context) rate.quality = qualityInContext(rate, context);
-  const isLit =
-    !distrust &&
-    colours &&
-    rate.quality >= LEAST_QUALITY &&
-    LIGHT_ORDERS.some((order) => isLight(colours, fps, order * rate.bpm));
+  const noHeart = !distrust && rate.quality >= LEAST_QUALITY ? whyNoHeart(rate, fps, colours) : null;
   const own = { bpm: mean(rate.rates.slice(-K.vitals.CONTEXT_WINDOWS)), quality: rate.quality };
-  const blame = distrust ?? (isLit ? K.flicker.ANY_LIGHT : null);
+  const blame = distrust ?? noHeart;
   if (blame) rate.quality /= DISTRUST;
   const found = readAll(rate, calibration, blame);
   return { ...found, context: blame ? null : own };
+}
+
+// Why what has this rate is not a heart that beats so, or null.
+function whyNoHeart(rate, fps, colours) {
+  if (rate.isDoubled) return fill(K.vitals.TOO_SLOW, { slowest: 60 * K.pulse.HEART_BAND_HZ[0] });
+  const isLit = (order) => isLight(colours, fps, order * rate.bpm);
+  return colours && K.vitals.LIGHT_ORDERS.some(isLit) ? K.flicker.ANY_LIGHT : null;
 }
 
 // All numbers of a wave whose rate is known; `blame` is what makes that doubtful, or null.
@@ -130,6 +133,7 @@ export function readRate(wave, fps, calibration, latestS = null) {
     features,
     quality: quality(calibration, features),
     rates: track.bpm,
+    isDoubled: track.isDoubled,
   };
 }
 
@@ -163,28 +167,38 @@ function readRmssd(found, rate, noiseMs) {
   const { RMSSD_SECONDS, RMSSD_STEPS, FEW_STEPS } = K.vitals;
   const [raw, count] = rmssdMs(found);
   const value = withoutNoise(raw, K.beats.RMSSD_NOISE, noiseMs);
-  return readVariability("rmssd", [raw, value, count], found, rate, [RMSSD_SECONDS, RMSSD_STEPS, FEW_STEPS]);
+  return readVariability("rmssd", { raw, value, count, noiseMs }, found, rate, [
+    RMSSD_SECONDS,
+    RMSSD_STEPS,
+    FEW_STEPS,
+  ]);
 }
 
 function readSdnn(found, rate, noiseMs) {
   const { SDNN_SECONDS, SDNN_BEATS, FEW_INTERVALS } = K.vitals;
   const [raw, count] = sdnnMs(found);
   const value = withoutNoise(raw, K.beats.SDNN_NOISE, noiseMs);
-  return readVariability("sdnn", [raw, value, count], found, rate, [SDNN_SECONDS, SDNN_BEATS, FEW_INTERVALS]);
+  return readVariability("sdnn", { raw, value, count, noiseMs }, found, rate, [
+    SDNN_SECONDS,
+    SDNN_BEATS,
+    FEW_INTERVALS,
+  ]);
 }
 
 // A figure of variability, as measured and without noise, when there are beats enough and they are
 // timed well enough.
-function readVariability(name, [raw, value, count], found, rate, [needed, least, few]) {
-  const { SPARE_SECONDS, TAKEN_OFF, TOLERANCE, TOLERANCE_MS } = K.vitals;
+function readVariability(name, { raw, value, count, noiseMs }, found, rate, [needed, least, few]) {
+  const { SPARE_SECONDS, TAKEN_OFF, TOLERANCE, TOLERANCE_MS, MOST_NOISE_MS } = K.vitals;
   const heardS = found.seconds.reduce((sum, seconds) => sum + seconds, 0);
   if (heardS < needed - SPARE_SECONDS || count < least) {
     return reading(name, null, 0, fill(few, { found: heardS, count, needed, least }));
   }
+  const irregular = whyIrregular(found);
+  if (irregular) return reading(name, null, 0, irregular);
   const takenOff = (raw - value) / Math.max(TOLERANCE_MS, TOLERANCE * value);
   const clean = mean(Float64Array.from(found.clean));
   const trust = (rate.quality * clean) / (1 + (takenOff / TAKEN_OFF) ** 2);
-  return reading(name, value, Number.isFinite(trust) ? trust : 0, K.vitals.NOISY_BEATS);
+  return reading(name, value, noiseMs <= MOST_NOISE_MS ? trust : 0, K.vitals.NOISY_BEATS);
 }
 
 // Breathing rate, when it sways the beats clearly.
@@ -195,6 +209,8 @@ function readBreathing(found, beats, rate) {
   if (heardS < needed - SPARE_SECONDS) {
     return reading("respiration", null, 0, fill(FEW_BEATS, { found: heardS, needed }));
   }
+  const irregular = whyIrregular(found);
+  if (irregular) return reading("respiration", null, 0, irregular);
   const [perMin, share] = breathing(found, beats);
   const trust = rate.quality / (1 + Math.exp(-BREATHING_STEEPNESS * (share - BREATHING_SHARE)));
   return reading("respiration", perMin, trust, NO_BREATHING);
@@ -221,6 +237,12 @@ function doubtful(rate, reason) {
     sdnn: reading("sdnn", null, 0, K.vitals.UNSTEADY),
     respiration: reading("respiration", null, 0, K.vitals.UNSTEADY_BREATHING),
   };
+}
+
+// Why normal beats can't be told from others, or null.
+function whyIrregular({ clean }) {
+  const share = mean(Float64Array.from(clean));
+  return share >= K.vitals.LEAST_CLEAN ? null : fill(K.vitals.IRREGULAR, { share: 100 * (1 - share) });
 }
 
 // Why a wave can't be read at all, or null.
