@@ -259,14 +259,14 @@ def _what_is_wrong_with_the_file(option: str, path: Path) -> str | None:
 
 
 def _what_is_wrong_with_the_model(model: str, revision: str | None) -> str | None:
-    if model in MODELS:
+    if model in MODELS or Path(model).is_dir():
         return revision and f"--revision is for a network on the Hub: leave it out with {model}."
     if model.count("/") == 1 and not revision:
         return f"--model {model} needs --revision: give the full hash of the commit you trust."
     if model.count("/") != 1:
         return (
-            f"--model {model} is not known: give {', '.join(MODELS)}, or OWNER/NAME on the "
-            "Hugging Face Hub with --revision."
+            f"--model {model} is not known: give {', '.join(MODELS)}, a folder of weights, or "
+            "OWNER/NAME on the Hugging Face Hub with --revision."
         )
     return None
 

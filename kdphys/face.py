@@ -155,8 +155,6 @@ class FaceTracker:
         self.changed = False
         """The latest box is on another face than the box before, or on one found after a loss or a
         hard cut."""
-        self.bridged = False
-        """The latest box is kept over a short loss."""
         self._face: _Followed | None = None
         self._had_face = False
         self._time_s = -math.inf
@@ -175,14 +173,14 @@ class FaceTracker:
         if not time_s > self._time_s:
             raise ValueError(f"time_s={time_s} must be later than the stamp before it")
         step_s, self._time_s = time_s - self._time_s, time_s
-        self.changed = self.bridged = False
+        self.changed = False
         if self._face and self._face.at.width > MOST_WIDTH * max(rgb.shape[:2]):
             self._face = None  # after `reframe`: it can't be in this picture
         if self._face is None:
             self._search(rgb)
         else:
             self._continue(self._face, rgb, step_s)
-        return self._face.box(bridged=self.bridged) if self._face else None
+        return self._face.box(bridged=self._face.missing) if self._face else None
 
     def reframe(self, scale: float, x: float, y: float) -> None:
         """Go over to pictures that show another part of the same scene.
@@ -209,9 +207,8 @@ class FaceTracker:
         if not held or self._time_s >= self._next_look_s:
             self._look_again(face, rgb, held)
         face.pull(step_s)
-        lost_s = self._time_s - face.seen_s
-        self.bridged = self._face is face and face.missing
-        if self.bridged and lost_s > BRIDGE_S:
+        is_bridged = self._face is face and face.missing
+        if is_bridged and self._time_s - face.seen_s > BRIDGE_S:
             self._face = None
 
     def _look_again(self, face: "_Followed", rgb: NDArray[np.uint8], held: bool) -> None:

@@ -16,7 +16,6 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from kdphys.ahead import ahead
 from kdphys.cadence import STILL, Stillness
@@ -27,12 +26,14 @@ from kdphys.repeats import Repeats
 from kdphys.runtime import FPS, Model, open_model
 from kdphys.sparse import LEAST_FPS, SPARSE_FPS, PictureSteps
 from kdphys.stream import FaceCrops, FaceStream
+from kdphys.threads import one_thread
 from kdphys.video import Frame, probe, read_frames
 from kdphys.vitals import LEAST_SECONDS as LEAST_STRETCH_S
 from kdphys.vitals import Vitals, measure_vitals
 
 MODELS = ("student", "teacher", "pos", "chrom", "green")
 LEAST_SECONDS = 6.0
+CLOCK_S = 1e-3  # by which the clocks of files are rounded
 CHUNK = 64  # grid crops that are handed to the networks at once
 SHOWN_CROPS = 8
 STRETCH = 300  # crops in a row that are kept, to show where the networks look
@@ -163,15 +164,17 @@ def compare(
     say("Opening the video", 0.0)
     watch = _Watch(path, speed, say, frames)
     waves = {name: _Wave(model) for name, model in opened.items()}
-    with threadpool_limits(1, user_api="blas"):  # products here are small: threads only wait
+    with one_thread():
         for piece in watch.pieces():
             for wave in waves.values():
                 wave.take(piece)
     watch.check()
+    for wave in waves.values():
+        wave.end()
+    shared_s = time.perf_counter() - began - sum(wave.seconds for wave in waves.values())
     say("Reading the pulse", 0.95)
     results = {}
     for name, wave in waves.items():
-        wave.end()
         values, few = watch.without_sparse(wave.joined(watch.steps))
         signal_began = time.perf_counter()
         vitals = measure_vitals(
@@ -182,11 +185,10 @@ def compare(
             colours=watch.colours(),
             distrust=watch.distrust or few or watch.other_face(values, opened[name]),
         )
-        now = time.perf_counter()
-        network = wave.seconds
-        others = sum(other.seconds for other in waves.values()) - network
+        signal_s = time.perf_counter() - signal_began
+        own_s = wave.seconds + signal_s
         seconds = StageSeconds(
-            watch.decode_s, watch.face_s, network, now - signal_began, now - began - others
+            watch.decode_s, watch.face_s, wave.seconds, signal_s, shared_s + own_s
         )
         results[name] = watch.measurement(name, opened[name], values, vitals, seconds)
     return results
@@ -258,9 +260,10 @@ class _Watch:
         self.face_s += time.perf_counter() - began
         if crops is None:
             return None
-        self.with_face += 1
-        self._keep_to_show(crops.crop)
-        self._repeats.push(crops.crop, frame.time_s)
+        if self._faces.box and self._faces.is_seen:
+            self.with_face += 1
+            self._keep_to_show(crops.crop)
+            self._repeats.push(frame.rgb, frame.time_s, self._faces.box, frame.view)
         if frame.key_frame is not None:
             self._stillness.push(crops.crop, key_frame=frame.key_frame, opens=crops.opens)
         if crops.step_s:
@@ -364,9 +367,11 @@ class _Watch:
             raise VideoError(
                 f"The pictures in {name} are black or nearly so; record with light on the face."
             )
-        if self.last_s < LEAST_SECONDS:
+        lasts_s = self.last_s + (1 / self.fps if self.fps else 0.0)  # the last picture is seen too
+        if lasts_s < LEAST_SECONDS - CLOCK_S:
+            lasts_s = math.floor(10 * lasts_s) / 10
             raise TooShortError(
-                f"{name} is {self.last_s:.1f} s long; a heart rate needs {LEAST_SECONDS:.0f} s. "
+                f"{name} is {lasts_s:.1f} s long; a heart rate needs {LEAST_SECONDS:.0f} s. "
                 "Record for longer, and keep the face in view."
             )
         if self.fps < SPARSE_FPS:

@@ -90,7 +90,7 @@ def open_model(name: str, threads: int = 1) -> Model:
 
     Args:
         name: "student", "teacher", "pos", "chrom" or "green", or a network on the Hub at a commit,
-            "owner/name@commit".
+            "owner/name@commit", or a folder that train/export.py wrote.
         threads: Threads that ONNX Runtime uses within a call.
 
     Raises:
@@ -102,11 +102,15 @@ def open_model(name: str, threads: int = 1) -> Model:
     if name in NETWORKS:
         return _open_network(name, name, load_weights(name), threads)
     repository, at, commit = name.partition("@")
-    if not at:
+    if Path(name).is_dir():
+        weights = load_weights(name)
+    elif at:
+        weights = load_weights(repository, commit)
+    else:
         raise ValueError(
-            f"name={name!r} must be student, teacher, pos, chrom, green or owner/name@commit"
+            f"name={name!r} must be student, teacher, pos, chrom, green, owner/name@commit or a "
+            "folder of weights"
         )
-    weights = load_weights(repository, commit)
     kind = str(weights.manifest.get("model"))
     if kind not in NETWORKS:
         raise WeightsError(f"{name} is neither a student nor a teacher of KDPhys, but {kind}.")

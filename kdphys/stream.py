@@ -32,6 +32,7 @@ TIMED = 300  # latest frames over which the network's time is told
 MEMORY_S = 60.0  # heart rate variability and breathing need longer than a heart rate, and how sure
 # that is is judged by as much; these
 LONGER_EVERY_S = 2.0  # take longer to work out, and change more slowly
+GONE_S = 2.0  # without a wave, after which nothing of before is read: a face was lost long ago
 
 TOO_FAR_PX = 45.0  # width of a face in the camera's picture
 TOO_DARK, TOO_BRIGHT = 40.0, 235.0  # mean of its brightest colour, 0 to 255
@@ -85,6 +86,11 @@ class FaceStream:
         self.box: FaceBox | None = None
         """Where the face is in the latest frame, or in the camera's picture of which that showed a
         part; None where there is no face."""
+
+    @property
+    def is_seen(self) -> bool:
+        """Whether there is a face in the latest frame, not only the place where it was."""
+        return self.box is not None and self.box.score > 0
 
     @property
     def faces_seen(self) -> int:
@@ -245,7 +251,7 @@ class LiveMeter:
         self._end_step = self._taken_step = 0
         self._next_s: float | None = None
         self._longer: Vitals | None = None
-        self._longer_step = 0
+        self._longer_step, self._longer_s = 0, 0.0
         self._flickers = False
         self._sparse = False
         self._pictures = PictureSteps(len(self._wave) / FPS + REACH_S)
@@ -265,7 +271,7 @@ class LiveMeter:
         box = self.faces.box
         if box is None or self._crop is None:
             return "no face"
-        if box.score == 0:
+        if not self.faces.is_seen:
             return "face lost"
         if box.width < TOO_FAR_PX:
             return "too far"
@@ -348,6 +354,8 @@ class LiveMeter:
         self._colours = np.full_like(self._colours, np.nan)
         self._longer, self._flickers, self._sparse = None, False, False
         self._pictures.clear()
+        while len(self._places) > 1:  # where this one is stays
+            self._places.popleft()
 
     def _watch(self, pixels: NDArray[np.uint8]) -> None:
         """Show the network the next crops."""
@@ -362,20 +370,27 @@ class LiveMeter:
     def _read(self) -> Vitals:
         """Read the rate of the last seconds, and what needs longer from all that is remembered."""
         wave = self._wave.astype(np.float64)
+        if not np.isfinite(wave[-round(GONE_S * FPS) :]).any():
+            wave[:] = np.nan  # what is known is no one's who is there now
         colours = self._colours[-self._window :]
         self._sparse = bool(self._pictures.fps_at(np.array([self._end_step / FPS])) < SPARSE_FPS)
-        is_longer = np.isfinite(wave).sum() > self._window
-        context = self._longer.context if self._longer and is_longer else None
+        known = int(np.isfinite(wave).sum())
+        context = self._longer.context if self._longer and known > self._window else None
         latest_s = LATEST * self._window / FPS
         now = self._read_wave(wave[-self._window :], colours, latest_s, context)
         self._flickers = now.heart_rate.value is None and flickers(colours, FPS)
         if self._window == len(wave):
             return now
-        if self._longer is None or self._end_step - self._longer_step >= LONGER_EVERY_S * FPS:
+        if self._longer is None or self._is_behind(now):
             self._longer = self._read_wave(wave, self._colours)
-            self._longer_step = self._end_step
+            self._longer_step, self._longer_s = self._end_step, known / FPS
         longer = self._longer
         return replace(now, rmssd=longer.rmssd, sdnn=longer.sdnn, respiration=longer.respiration)
+
+    def _is_behind(self, now: Vitals) -> bool:
+        """Tell whether what needs longer is to be worked out again."""
+        begins = now.heart_rate.value is not None and self._longer_s < LEAST_SECONDS
+        return begins or self._end_step - self._longer_step >= LONGER_EVERY_S * FPS
 
     def _read_wave(
         self,

@@ -392,9 +392,14 @@ def _read_views(archive: zipfile.ZipFile, frames: tuple[int, ...]) -> Iterable[V
         return repeat(None, frames[0])
     with archive.open("view.npy") as file:
         shape, by_columns, dtype = _read_header(file)
-        if shape != (frames[0], 3) or frames[1] != frames[2] or by_columns or dtype != np.float64:
-            raise ValueError(f"view is {dtype} of shape {shape}, frames are {frames}")
-        places = np.frombuffer(file.read(frames[0] * 3 * dtype.itemsize), dtype).reshape(-1, 3)
+        numbers = dtype.kind in "iuf" and not by_columns
+        if shape != (frames[0], 3) or frames[1] != frames[2] or not numbers:
+            raise ValueError(
+                f"view is {dtype} of shape {shape}{', by columns' * by_columns}, and frames are "
+                f"{frames}: view must be numbers (T, 3), x, y and side, of square frames"
+            )
+        found = np.frombuffer(file.read(frames[0] * 3 * dtype.itemsize), dtype)
+    places = found.astype(np.float64).reshape(-1, 3)
     if len(places) != frames[0] or not np.isfinite(places).all():
         raise ValueError("view holds what are no numbers")
     if not (np.abs(places) <= FARTHEST_PX).all() or not (places[:, 2] > 0).all():

@@ -49,6 +49,12 @@ class View:
         y0, y1 = (self.y + y / self.scale for y in (box.y0, box.y1))
         return FaceBox(x0, y0, x1, y1, box.score)
 
+    def of_camera(self, box: FaceBox) -> FaceBox:
+        """Turn a box in the camera's picture into one in the view."""
+        x0, x1 = ((x - self.x) * self.scale for x in (box.x0, box.x1))
+        y0, y1 = ((y - self.y) * self.scale for y in (box.y0, box.y1))
+        return FaceBox(x0, y0, x1, y1, box.score)
+
 
 def whole(width: int, height: int) -> View:
     """All of a picture of `width` x `height` pixels, in the middle of a square."""

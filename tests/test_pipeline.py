@@ -5,12 +5,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from kdphys import LiveMeter, Measurement, compare, measure
 from kdphys.errors import NoFaceError, TooShortError, VideoError
 from kdphys.pipeline import MODELS
 from kdphys.runtime import FPS, SIZE
 from kdphys.stream import compare_crops
+from kdphys.threads import one_thread
 from kdphys.vitals import Context, measure_vitals
 from tests._films import Recording, easy_config, even_times, record, write_npz, write_video
 
@@ -106,6 +108,46 @@ def test_the_json_record_follows_the_schema(found):
     assert len(record["wave"]["values"]) == len(found.wave)
     assert (record["heart_rate_bpm"] is None) == (record["reason"] is not None)
     assert 0 <= record["quality"] <= 1
+
+
+def test_what_models_share_is_in_the_time_of_each_alike(npz):
+    seconds = [each.seconds for each in compare(npz, ("teacher", "green", "student")).values()]
+    shared = [each.total - each.network - each.signal for each in seconds]
+    assert shared == pytest.approx([shared[0]] * 3, abs=1e-6)
+    assert shared[0] >= seconds[0].face
+
+
+def test_the_threads_of_others_are_as_before_however_readings_overlap():
+    def threads() -> set[int]:
+        return {one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"}
+
+    with threadpool_limits(2, user_api="blas"):
+        before = threads()
+        first, second = one_thread(), one_thread()
+        first.__enter__()
+        second.__enter__()
+        first.__exit__(None, None, None)
+        assert threads() == {1}
+        second.__exit__(None, None, None)
+        assert threads() == before
+
+
+def test_only_frames_that_show_a_face_count_as_such(recording, tmp_path):
+    pictures = list(recording.pictures)
+    gone = [index for index in range(50, 300) if index % 50 < 15]  # 0.6 s of each 2 s: bridged
+    for index in gone:
+        pictures[index] = np.full_like(pictures[0], 90)
+    found = measure(write_npz(tmp_path / "peek.npz", pictures, recording.time_s), "pos")
+    assert found.face_fraction == pytest.approx(1 - len(gone) / len(pictures), abs=0.02)
+    assert any("out of view" in note for note in found.notes)
+
+
+def test_six_seconds_are_enough_and_a_picture_fewer_is_called_so(recording, tmp_path):
+    times = recording.time_s[:150]
+    found = measure(write_npz(tmp_path / "six.npz", recording.pictures[:150], times), "pos")
+    assert len(found.wave) > 5.9 * FPS
+    with pytest.raises(TooShortError, match=r"5\.9 s long; a heart rate needs 6 s"):
+        measure(write_npz(tmp_path / "few.npz", recording.pictures[:149], times[:149]), "pos")
 
 
 def test_pos_reads_the_easy_face(found, recording):
@@ -395,6 +437,26 @@ class TestLiveMeter:
         # Gone for 3 s: the box is bridged for up to 1 s, and the network's last 0.4 s never come.
         assert 2 * FPS <= np.isnan(meter.wave[-90:]).sum() <= 2.9 * FPS
         assert meter.hint == "no face"
+
+    def test_the_rate_of_somebody_who_left_is_not_given_for_longer_than_3_s(self, recording):
+        meter, given = LiveMeter(every_s=0.2), {}
+        wall = np.full_like(recording.pictures[0], 90)
+        for index in range(375):
+            picture = recording.pictures[index] if index < 250 else wall
+            if vitals := meter.push(picture, index / 25):
+                given[index / 25] = vitals.heart_rate.value
+        assert all(value for time_s, value in given.items() if 8 < time_s < 11)
+        assert not any(value for time_s, value in given.items() if time_s > 13.3)
+
+    def test_variability_does_not_say_that_there_is_too_little_beside_a_rate(self, recording):
+        meter = LiveMeter(every_s=0.1)
+        for index, picture in enumerate(recording.pictures[:250]):
+            vitals = meter.push(picture, index / 25)
+            if vitals and vitals.heart_rate.value:
+                break
+        else:
+            pytest.fail("no rate")
+        assert "longest stretch" not in str(vitals.rmssd.reason)
 
     def test_a_face_that_comes_back_is_not_read_with_the_one_before(self, recording):
         """It may be another person's: of both together, any number would be wrong."""

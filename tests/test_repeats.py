@@ -6,18 +6,20 @@ import cv2
 import numpy as np
 import pytest
 
+from kdphys.crop import FaceBox
 from kdphys.pipeline import measure
 from kdphys.repeats import Repeats
+from kdphys.view import View
 from tests._films import Recording, write_npz, write_video
 
 FPS = 25.0
+FACE = FaceBox(44, 44, 116, 116, 0.9)  # of 160 pixels
 
 
 def turn_of(pictures: list[np.ndarray], fps: float = FPS) -> float | None:
     repeats = Repeats()
     for index, picture in enumerate(pictures):
-        crop = cv2.resize(picture, (36, 36), interpolation=cv2.INTER_AREA)
-        repeats.push(np.asarray(crop, np.uint8), index / fps)
+        repeats.push(picture, index / fps, FACE)
     return repeats.turn_s
 
 
@@ -30,9 +32,16 @@ def noisy(pictures: list[np.ndarray], level: float = 3.0) -> list[np.ndarray]:
 
 
 def rocking(picture: np.ndarray, turns_a_second: float, seconds: float = 12.0) -> list[np.ndarray]:
-    """Pictures of a head that rocks evenly before a still wall, each with noise of its own."""
-    ways = 4 * np.sin(2 * np.pi * turns_a_second * np.arange(seconds * FPS) / FPS)
-    moves = [np.array([[1, 0, way], [0, 1, 0]], np.float32) for way in ways]
+    """Pictures of a head that rocks as evenly as people do it, each with noise of its own."""
+    rng = np.random.default_rng(0)
+    turns = np.arange(2 + int(1.5 * seconds * turns_a_second))
+    steps_s = (1 + 0.02 * rng.standard_normal(len(turns))) / turns_a_second
+    times_s = np.arange(seconds * FPS) / FPS
+    at = np.interp(times_s, np.cumsum(steps_s), turns)
+    widths = np.interp(at, turns, 4 * (1 + 0.1 * rng.standard_normal(len(turns))))
+    moves = [
+        np.array([[1, 0, way], [0, 1, 0]], np.float32) for way in widths * np.sin(2 * np.pi * at)
+    ]
     size = picture.shape[1::-1]
     return noisy([cv2.warpAffine(picture, move, size, borderMode=1) for move in moves])
 
@@ -65,17 +74,35 @@ def test_a_still_has_no_turn_and_few_pictures_tell_nothing(recording: Recording)
     assert turn_of([]) is None
 
 
+@pytest.mark.parametrize("fps", [12.0, 60.0, 120.0, 240.0])
+def test_a_loop_is_told_at_any_frame_rate(recording: Recording, fps):
+    slow = recording.pictures[:38]  # 1.5 s
+    times = np.arange(round(1.5 * fps)) / fps
+    some = [slow[round(time * FPS)] for time in times]
+    assert turn_of(some * 12, fps) == pytest.approx(len(some) / fps, rel=0.01)
+
+
+def test_a_loop_is_told_while_the_part_that_is_shown_moves(recording: Recording):
+    repeats = Repeats()
+    for index, picture in enumerate(recording.pictures[:25] * 12):
+        x = 10 + index // 40  # whole pixels of the camera
+        view = View(x, 12, 130, 130)
+        repeats.push(picture[12:142, x : x + 130], index / FPS, FACE, view)
+    assert repeats.turn_s == pytest.approx(1.0, rel=0.01)
+
+
 def test_a_slow_loop_and_slow_pictures_are_left_alone(recording: Recording):
     assert turn_of(recording.pictures[:75] * 4) is None  # 3 s
     assert turn_of(recording.pictures[:8] * 20, fps=3.0) is None
 
 
 @pytest.mark.parametrize("kind", ["npz", "mp4"])
-def test_a_loop_gives_no_reading_and_says_why(recording: Recording, tmp_path: Path, kind):
-    pictures = recording.pictures[:20] * 15
+@pytest.mark.parametrize("length", [20, 33, 50])
+def test_a_loop_gives_no_reading_and_says_why(recording: Recording, tmp_path: Path, kind, length):
+    pictures = recording.pictures[40 : 40 + length] * (300 // length)
     times = np.arange(len(pictures)) / FPS
     path = tmp_path / f"loop.{kind}"
     write_npz(path, pictures, times) if kind == "npz" else write_video(path, pictures, times)
     found = measure(path).vitals.heart_rate
     assert found.value is None
-    assert "come again every 0.8 s" in (found.reason or "")
+    assert f"come again every {length / FPS:.1f} s" in (found.reason or "")

@@ -1,3 +1,4 @@
+import shutil
 from types import SimpleNamespace
 from typing import cast
 
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
+from kdphys.errors import WeightsError
 from kdphys.hub import SHIPPED
 from kdphys.pipeline import MODELS
 from kdphys.runtime import (
@@ -132,6 +134,17 @@ def test_the_shipped_student_is_small():
 def test_classical_methods_have_nothing_that_was_trained(name):
     assert model_facts(name).parameters == 0
     assert model_facts(name).file_bytes == 0
+
+
+def test_a_folder_of_weights_is_a_model(tmp_path):
+    copied = shutil.copytree(SHIPPED / "student", tmp_path / "mine@home")
+    model = open_model(str(copied))
+    assert model.facts == open_model("student").facts
+    np.testing.assert_array_equal(
+        run(model.start(), CROPS[:60], []), run(open_model("student").start(), CROPS[:60], [])
+    )
+    with pytest.raises(WeightsError, match=r"manifest\.json is missing"):
+        open_model(str(tmp_path))
 
 
 def test_an_unknown_model_is_named():

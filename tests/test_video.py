@@ -168,7 +168,7 @@ def test_frames_of_an_archive_may_show_a_part_of_the_camera_s_picture(tmp_path):
         ({"frames": np.zeros((4, 8, 8, 3), np.uint8), "view": np.zeros((3, 3))}, r"\(3, 3\)"),
         ({"frames": np.zeros((4, 8, 8, 3), np.uint8), "view": np.zeros((4, 3))}, "no part"),
         ({"frames": np.zeros((4, 8, 8, 3), np.uint8), "view": np.full((4, 3), 1e9)}, "no part"),
-        ({"frames": np.zeros((4, 8, 8, 3), np.uint8), "view": np.ones((4, 3), int)}, "int64"),
+        ({"frames": np.zeros((4, 8, 8, 3), np.uint8), "view": np.ones((4, 3), bool)}, "bool"),
         ({"frames": np.zeros((4, 8, 8, 3), np.uint8), "view": np.full((4, 3), np.nan)}, "numbers"),
     ],
 )

@@ -73,7 +73,7 @@ export class Meter {
     this.endStep = this.takenStep = 0;
     this.nextS = null;
     this.longer = null;
-    this.longerStep = 0;
+    this.longerStep = this.longerS = 0; // when that was, and how much was known then
     this.flickers = false;
     this.sparse = false;
     this.pictures = new PictureSteps(length / K.runtime.FPS + K.sparse.REACH_S);
@@ -114,6 +114,7 @@ export class Meter {
     this.flickers = false;
     this.sparse = false;
     this.pictures.clear();
+    this.places = [];
   }
 
   // The samples since the last call, as far as they are remembered.
@@ -158,16 +159,20 @@ export class Meter {
 
   read() {
     const { FPS } = K.runtime;
+    const isKnown = (from) => this.wave.subarray(from).some(Number.isFinite);
+    // What is known long after a face was lost is no one's who is there now.
+    const wave = isKnown(-Math.round(K.stream.GONE_S * FPS)) ? this.wave : this.wave.map(() => NaN);
     const colours = this.colours.slice(-3 * this.window);
     this.sparse = this.pictures.fpsAt([this.endStep / FPS])[0] < K.sparse.SPARSE_FPS;
-    const isLonger = this.wave.filter(Number.isFinite).length > this.window;
-    const context = isLonger && this.longer ? this.longer.context : null;
+    const known = wave.filter(Number.isFinite).length;
+    const context = known > this.window && this.longer ? this.longer.context : null;
     const latestS = (K.stream.LATEST * this.window) / FPS;
-    const { heart_rate } = this.readWave(this.wave.slice(-this.window), { colours, latestS, context });
+    const { heart_rate } = this.readWave(wave.slice(-this.window), { colours, latestS, context });
     this.flickers = heart_rate.value === null && flickers(colours, FPS);
-    if (!this.longer || this.endStep - this.longerStep >= K.stream.LONGER_EVERY_S * FPS) {
-      this.longer = this.readWave(this.wave, { colours: this.colours });
-      this.longerStep = this.endStep;
+    const begins = heart_rate.value !== null && this.longerS < K.vitals.LEAST_SECONDS;
+    if (!this.longer || begins || this.endStep - this.longerStep >= K.stream.LONGER_EVERY_S * FPS) {
+      this.longer = this.readWave(wave, { colours: this.colours });
+      [this.longerStep, this.longerS] = [this.endStep, known / FPS];
     }
     const { rmssd, sdnn, respiration } = this.longer;
     return { heart_rate, rmssd, sdnn, respiration };
