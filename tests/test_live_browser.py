@@ -111,6 +111,8 @@ def test_a_face_before_the_camera_is_read_recorded_and_compared(sitter, address,
     part(page, "start").click()
     assert wait_for_a_reading(page) == true_bpm(page)
     expect(part(page, "status")).to_have_text(texts.LIVE_STATUS["reading"])
+    expect(part(page, "spoken")).to_have_text(re.compile(r"^\d+ beats per minute$"))
+    assert page.title().startswith("●")  # in whatever tab of the page one is
     part(page, "record").click()
     recorded = f"kdphysLive.recording.shots.length >= {RECORDED_S * FPS}"
     page.wait_for_function(recorded, timeout=READ_MS)
@@ -118,9 +120,14 @@ def test_a_face_before_the_camera_is_read_recorded_and_compared(sitter, address,
     expect(part(page, "verdict")).to_contain_text("teacher", timeout=READY_MS)
     page.screenshot(path=tmp_path / "live.png", full_page=True)
     true = true_bpm(page)
-    part(page, "stop").click()
+    part(page, "record").click()
+    expect(part(page, "recorded")).to_contain_text(" s are recorded")
+    part(page, "stop").focus()
+    page.keyboard.press("Enter")
     expect(part(page, "status")).to_have_text(texts.LIVE_STATUS["done"])
     assert page.evaluate("kdphysLive.stream") is None
+    assert "●" not in page.title()
+    expect(part(page, "start")).to_be_focused()
 
     archive = saved(page, "npz").rename(tmp_path / "live.npz")
     with np.load(archive) as found:
@@ -255,6 +262,7 @@ HIDE = """(hidden) => {
 LINE = """async ([fps, rate, trip, stall]) => {
   const { Pace } = await import("./live-files/pace.js");
   const pace = new Pace(), waiting = [], steps = [];
+  let missed = 0;
   let [free, quickest, latest, lag] = [0, 2, null, 0];
   for (let picture = 0; picture < 90 * fps; picture++) {
     const now = (picture + 0.4 * Math.sin(picture * picture)) / fps; // stamps jitter
@@ -264,7 +272,10 @@ LINE = """async ([fps, rate, trip, stall]) => {
       if (now > 45) lag = Math.max(lag, done - sent);
     }
     const late = waiting.length ? Math.max(0, now - waiting[0].sent - quickest) : 0;
-    if (!pace.admits(now, late)) continue;
+    if (!pace.admits(now, late)) {
+      missed += 1;
+      continue;
+    }
     if (now > 45 && latest !== null) steps.push(now - latest);
     latest = now;
     const taken = Math.max(now + trip / 2, free);
@@ -272,7 +283,8 @@ LINE = """async ([fps, rate, trip, stall]) => {
     waiting.push({ sent: now, done: free + trip / 2 });
   }
   const sum = (power) => steps.reduce((total, step) => total + step ** power, 0);
-  return { usual: sum(1) / sum(2), longest: Math.max(...steps), lag, sent: steps.length / 45 };
+  const usual = sum(1) / sum(2), longest = Math.max(...steps);
+  return { usual, longest, lag, sent: steps.length / 45, all: pace.count - missed };
 }"""
 
 
@@ -282,6 +294,15 @@ def test_on_a_quick_line_every_picture_is_sent_however_far_it_goes(sitter, addre
         for trip_s in (0.05, 1.5):
             found = page.evaluate(LINE, [fps, 1e6, trip_s, 2.5])
             assert found["sent"] == pytest.approx(fps, rel=0.05), (fps, trip_s)
+    page.close()
+
+
+def test_a_machine_that_was_busy_for_a_moment_costs_no_picture(sitter, address):
+    page = visit(sitter, address)
+    for stall_s, lost in ((0.4, 0), (0.9, 0), (2.0, 150)):
+        found = page.evaluate(LINE, [30, 60, 0.05, stall_s])
+        assert 90 * 30 - found["all"] <= lost, stall_s
+        assert (found["all"] < 90 * 30) == (lost > 0)
     page.close()
 
 

@@ -70,6 +70,7 @@ ARMS: Mapping[str, Arm] = {
     "+ where it looks": Arm(replace(NOTHING, attention=FULL.attention)),
     "+ its features": Arm(replace(NOTHING, traits=FULL.traits)),
     "all": Arm(FULL),
+    "all but DILATE": Arm(replace(FULL, dilate=0.0)),
     "all, to the end": Arm(replace(FULL, until=None)),
     "all, larger student": Arm(FULL, LARGER),
     "labels alone, mistimed": Arm(mistime_s=MISTIMED_S),

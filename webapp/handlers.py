@@ -24,6 +24,7 @@ from webapp.costs import Costs, costs_of
 Measurements = Mapping[str, Measurement]
 logger = logging.getLogger(__name__)
 
+TOAST_S = 10  # that a sentence stays which stands in the way of nothing
 PLOT_CONFIG = {"displaylogo": False, "displayModeBar": False, "doubleClick": "reset"}
 
 
@@ -73,7 +74,10 @@ class Chosen:
         if self.video is None or Path(self.video) == video:
             return True
         shown = Path(self.video)
-        return shown.name == video.name and shown.stat().st_size == video.stat().st_size
+        try:
+            return shown.name == video.name and shown.stat().st_size == video.stat().st_size
+        except FileNotFoundError:  # what was shown long ago is not kept
+            return False
 
 
 def on_video(video: str | None, chosen: Chosen) -> tuple[Any, ...]:
@@ -219,13 +223,13 @@ def _costs(found: Measurements) -> dict[str, Costs]:
 
 def _path(video: str | None) -> Path:
     if video is None:
-        raise gr.Error(texts.NO_VIDEO, duration=None, print_exception=False)
+        raise gr.Error(texts.NO_VIDEO, duration=TOAST_S, print_exception=False)
     return Path(video)
 
 
 def _still_there(found: Measurements | None) -> Measurements:
     if found is None:
-        raise gr.Error(texts.GONE, duration=None, print_exception=False)
+        raise gr.Error(texts.GONE, duration=TOAST_S, print_exception=False)
     return found
 
 

@@ -337,11 +337,27 @@ async def _first_words(socket: WebSocket) -> Hello:
 
 async def _serve(socket: WebSocket, visits: Visits, visit: Visit, turn: int) -> None:
     """Answer what comes, for as long as the visit is this socket's."""
+    comparing: asyncio.Task[None] | None = None
     while True:
         said = await _receive(socket)
         if visit.turn != turn:
             raise RefusedError(texts.LIVE_TWICE)
-        await _answer(socket, visits, visit, said)
+        if isinstance(said, str) and read_text(said) == "compare":
+            if comparing is None or comparing.done():  # else an answer is on its way
+                comparing = asyncio.create_task(_compare(socket, visits, visit))
+        else:
+            await _answer(socket, visits, visit, said)
+
+
+async def _compare(socket: WebSocket, visits: Visits, visit: Visit) -> None:
+    """Compare beside the pictures, which are not to wait for the teacher."""
+    try:
+        await _say(socket, await visits.work(visit.compare))
+    except WebSocketDisconnect:
+        logger.debug("a visitor left before hearing of a comparison")
+    except Exception:
+        logger.exception("a comparison failed")
+        await _close(socket, BROKEN, texts.LIVE_BROKEN)
 
 
 async def _answer(socket: WebSocket, visits: Visits, visit: Visit, said: str | bytes) -> None:
@@ -353,9 +369,7 @@ async def _answer(socket: WebSocket, visits: Visits, visit: Visit, said: str | b
         await _say(socket, await visits.work(visit.take, shots))
         return
     asked = read_text(said)
-    if asked == "compare":
-        await _say(socket, await visits.work(visit.compare))
-    elif asked == "restart":
+    if asked == "restart":
         await visits.work(visit.restart, await visits.work(visits.new_meter))
         await _say(socket, {"restarted": True, "view": _place(visit.view)})
     elif asked == "leave":

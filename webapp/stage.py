@@ -3,6 +3,9 @@
 import json
 from html import escape
 
+from kdphys.classical import ELLIPSE_CENTRE, ELLIPSE_RADII
+from kdphys.runtime import FPS
+from kdphys.view import SEARCH_PX
 from webapp import texts
 from webapp.cards import HEART, title
 
@@ -17,11 +20,16 @@ def stage() -> str:
             "record": texts.LIVE_RECORD,
             "recording": texts.LIVE_RECORDING,
             "recorded": texts.LIVE_RECORDED,
+            "nothing_recorded": texts.LIVE_NOTHING_RECORDED,
+            "spoken": texts.LIVE_SPOKEN,
             "sent": texts.LIVE_SENT,
             "kept": texts.LIVE_PRIVATE_NOTE,
+            "fps": FPS,
+            "search_px": SEARCH_PX,
+            "oval": [ELLIPSE_CENTRE, ELLIPSE_RADII],
         }
     )
-    return f"""<div id="kd-live-view" data-state="idle" data-reading="no">
+    return f"""<div id="kd-live-view" data-state="idle" data-reading="no" data-files="no">
   <div data-live="texts" hidden>{escape(words)}</div>
   <div class="kd-live-top">
     <section class="kd-card kd-scene">
@@ -44,6 +52,7 @@ def stage() -> str:
     </section>
     <section class="kd-card kd-hero kd-now">
       <p class="kd-status" data-live="status" role="status" aria-live="polite"></p>
+      <p class="kd-spoken" data-live="spoken" role="status" aria-live="polite"></p>
       <p class="kd-rate">{HEART}<span data-live="bpm">{texts.NOTHING}</span>
         <small>{texts.BPM}</small></p>
       <div class="kd-confidence"><div class="kd-meter"><i data-live="confidence"></i></div>

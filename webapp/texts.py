@@ -1,4 +1,4 @@
-"""Every word on the page, in one place."""
+"""The words on the page, in one place."""
 
 from types import MappingProxyType
 
@@ -77,11 +77,10 @@ TRACE_NOTE = (
 SPECTRUM = "Spectrum"
 SPECTRUM_NOTE = "How strongly each rate is present. One clear peak is a pulse."
 HISTORY = "Heart rate over time"
-HISTORY_NOTE = "Windows of 10 s. Below: the confidence of each."
+HISTORY_NOTE = "Windows of up to 10 s. Below: the confidence of each."
 HISTORY_NONE = "No window gives a reading"
 
 COMPARISON = "Teacher versus student on this clip"
-OVERLAY_NOTE = "Both waves scaled to the same height, from one pass over the video."
 ARITHMETIC = ("Student's arithmetic", "less", "more")
 SPEED = ("Student's speed", "faster", "slower")
 THAN = "than the teacher"
@@ -171,6 +170,7 @@ WORTH_NAMES = MappingProxyType(
         "+ where it looks": "Labels and where the teacher looks",
         "+ its features": "Labels and the teacher's features",
         "all": "Labels and all of it, fading",
+        "all but DILATE": "Labels and all of it but DILATE, fading",
         "all, to the end": "Labels and all of it, to the end",
         "all, larger student": "All of it, a larger student",
         "labels alone, mistimed": "Labels out of time",
@@ -239,7 +239,9 @@ LIVE_START = "Start camera"
 LIVE_STOP = "Stop"
 LIVE_RECORD = "Record"
 LIVE_RECORDING = "Stop recording"
-LIVE_RECORDED = "Recording ended after {seconds} s; it can be downloaded below."
+LIVE_RECORDED = "{seconds} s are recorded; download them below, as .npz, or record anew."
+LIVE_NOTHING_RECORDED = "Nothing was recorded, as no face was in view."
+LIVE_SPOKEN = "{bpm} beats per minute"
 LIVE_COMPARE = "Compare now"
 LIVE_CAMERA = "Camera"
 LIVE_SENT = (
@@ -262,7 +264,8 @@ LIVE_HISTORY_NOTE = (
 LIVE_LATENCY = "Teacher versus student"
 LIVE_LATENCY_NOTE = "The student reads every picture as it comes. The teacher needs a whole clip."
 LIVE_VERDICT = (
-    "Last {seconds} s: student {student} a frame; teacher {teacher} a frame, {times} times as long."
+    "Last {seconds} s, whole clip at once: student {student} a frame; teacher {teacher} a frame, "
+    "{times} times as long."
 )
 LIVE_NOT_COMPARED = "The comparison failed in your browser ({why}). Try again."
 LIVE_TOO_SOON = "Too few seconds of a face to compare: wait for a reading."

@@ -9,7 +9,7 @@ const PAD = 6;
 const LEAST_HEIGHT = 0.3; // noise of a wave without a pulse stays small
 const EASE = 0.08; // share of the way to a new height in each picture
 const TIMES_PX = 14; // below the history, for the times
-const TIMES_S = [10, 30, 60, 120, 300]; // that may lie between two of them
+const TIMES_S = [10, 30, 60, 120, 300, 600, 1800]; // that may lie between two of them
 const MOST_TIMES = 5;
 
 export class Trace {
@@ -110,7 +110,8 @@ export class Trace {
 export function drawHistory(canvas, readings) {
   const { pen, wide, high, style } = fitted(canvas);
   pen.clearRect(0, 0, wide, high);
-  const shown = readings.slice(-180);
+  const every = Math.ceil(readings.length / Math.max(wide, 1)); // no more than there are pixels
+  const shown = readings.filter((_, at) => (readings.length - 1 - at) % every === 0);
   const rates = shown.map(({ value }) => value).filter(Boolean);
   if (!rates.length) return;
   const low = Math.floor((Math.min(...rates) - 4) / 10) * 10;

@@ -18,14 +18,15 @@ const DIAL_S = 15; // until the server lets a visitor in
 const ASLEEP_S = 1; // without a screen to draw on, when nothing could be heard
 const PAUSE_S = 0.5; // between pictures, beyond which none were to come
 const MOST_RECORDED_S = 180;
-const RETRIES_S = [0.5, 1, 2, 4, 8];
-const STEP_S = 1 / 30;
-const SEARCH_PX = 160;
+const RETRIES_S = [0.5, 1, 2, 4, 8, 8, 8]; // as long as the server keeps a visit
 const LEAST_STEP_S = 1 / 65; // between pictures, where the browser does not tell which are new
 const STALE_S = 3; // without an answer, after which the rate that is shown is no one's
 const HINT_S = 1; // that a hint stays, so that it can be read
 const PRIVATE = "kdphys-private"; // where the browser remembers that choice
-const PHONE = "(max-width: 720px)"; // where the rate stands below the picture
+const PHONE = "(max-width: 720px), (max-height: 500px)"; // where the rate stands below the picture
+const STILL = "(prefers-reduced-motion: reduce)";
+const ON_AIR = "● "; // before the page's title, in whatever tab of it one is
+const SPOKEN_EVERY_S = 15; // between rates that are read out to those who don't see them
 const TILES = ["rmssd", "sdnn", "respiration"];
 
 class Live {
@@ -33,6 +34,7 @@ class Live {
     this.root = root;
     this.part = (name) => root.querySelector(`[data-live="${name}"]`);
     this.texts = JSON.parse(this.part("texts").textContent);
+    this.stepS = 1 / this.texts.fps;
     this.notes = Object.fromEntries(TILES.map((name) => [name, this.part(`${name}-why`).textContent]));
     this.video = this.part("video");
     this.averager = new Averager();
@@ -59,8 +61,16 @@ class Live {
       if (this.root.dataset.state === "live") this.pause(document.hidden);
     });
     addEventListener("pagehide", () => this.stream && this.stop());
+    const redraw = () => this.redraw();
+    new ResizeObserver(redraw).observe(this.part("trace")); // a tab shown again, a phone turned round
+    new MutationObserver(redraw).observe(document.body, { attributeFilter: ["class"] }); // another theme
     this.setState("idle");
     this.say("idle");
+  }
+
+  redraw() {
+    this.trace.draw();
+    drawHistory(this.part("history"), this.readings);
   }
 
   reset() {
@@ -76,6 +86,7 @@ class Live {
     this.open = []; // when each batch was sent that was not answered yet
     this.newLine();
     this.late = this.stepsBefore = this.heardS = 0;
+    this.spokenS = -Infinity;
     this.stats = { filmed: 0, sent: 0, lost: 0, lagsMs: [], stamps: [], arrivals: [] };
     this.trace.clear();
     this.forgetRate();
@@ -97,15 +108,27 @@ class Live {
     this.bpm = null;
     this.root.dataset.reading = "no";
     for (const name of ["bpm", "percent"]) this.part(name).textContent = "–";
+    this.part("spoken").textContent = "";
     for (const name of TILES) this.showTile(name, { value: null, reason: null });
     this.part("reason").textContent = "";
     this.part("confidence").style.width = "0";
   }
 
   setState(state) {
+    const isOn = state === "starting" || state === "live";
+    const hadFocus = this.part(isOn ? "start" : "stop") === document.activeElement;
     this.root.dataset.state = state;
-    for (const name of ["stop", "record", "compare"]) this.part(name).disabled = state !== "live";
-    this.part("start").disabled = state === "starting" || state === "live";
+    for (const name of ["record", "compare"]) this.part(name).disabled = state !== "live";
+    this.part("start").disabled = isOn;
+    this.part("stop").disabled = !isOn;
+    if (hadFocus) this.part(isOn ? "stop" : "start").focus({ preventScroll: true });
+    document.title = (state === "live" ? ON_AIR : "") + document.title.replace(ON_AIR, "");
+    this.offerFiles();
+  }
+
+  // Nothing is offered where there is nothing to take away.
+  offerFiles() {
+    this.root.dataset.files = this.samples.length || this.recording?.shots.length ? "yes" : "no";
   }
 
   // Say what to do; null says what the server last hinted at.
@@ -125,13 +148,17 @@ class Live {
   async start() {
     this.halt();
     this.reset();
+    const session = (this.session = {});
     this.setState("starting");
     this.say("starting");
     if (!navigator.mediaDevices?.getUserMedia) return this.fail("insecure");
     if (this.isPrivate && !isAble()) return this.fail("unable");
     try {
-      this.stream = await this.openCamera();
+      const stream = await this.openCamera();
+      if (session !== this.session) return stopTracks(stream); // stopped meanwhile
+      this.stream = stream;
     } catch (error) {
+      if (session !== this.session) return;
       if (error.name in this.texts.status) return this.fail(error.name);
       return this.failCamera(error);
     }
@@ -146,10 +173,15 @@ class Live {
     }
     if (stream !== this.stream) return; // stopped meanwhile
     this.setState("live");
-    if (matchMedia(PHONE).matches) this.video.scrollIntoView({ behavior: "smooth", block: "start" });
+    if (matchMedia(PHONE).matches) this.scrollTo("video", "start");
     this.pause(document.hidden);
     this.film();
     this.show();
+  }
+
+  scrollTo(name, block) {
+    const behavior = matchMedia(STILL).matches ? "auto" : "smooth";
+    this.part(name).scrollIntoView({ behavior, block });
   }
 
   // The chosen camera; any, where that one is gone and there is nothing to choose.
@@ -237,6 +269,7 @@ class Live {
     this.forgetRate();
     this.setState("failed");
     this.say(name, text);
+    this.scrollTo("status", "nearest"); // on a phone it stands below the picture
   }
 
   failCamera(error) {
@@ -245,8 +278,8 @@ class Live {
 
   halt() {
     this.leave();
-    this.stream?.getTracks().forEach((track) => track.stop());
-    this.stream = null;
+    if (this.stream) stopTracks(this.stream);
+    this.stream = this.session = null;
     this.held = false;
     this.hint = this.bpm = null;
     this.hangUp(1000);
@@ -337,6 +370,7 @@ class Live {
     this.box = said.box;
     this.heardS = now / 1000;
     const step = said.step + this.stepsBefore;
+    if (!this.samples.length && said.wave.length) queueMicrotask(() => this.offerFiles());
     said.wave.forEach((value, index) => this.samples.push([step + index, value]));
     this.trace.push(step, said.wave);
     this.hint = said.hint === "sparse" && this.pace.every > 1 ? "slow line" : said.hint;
@@ -348,7 +382,7 @@ class Live {
   settle({ resumed }) {
     if (!resumed && this.samples.length) {
       const missedS = Math.max(0, performance.now() / 1000 - this.heardS);
-      this.stepsBefore = this.samples.at(-1)[0] + 1 + Math.round(missedS / STEP_S);
+      this.stepsBefore = this.samples.at(-1)[0] + 1 + Math.round(missedS / this.stepS);
       this.late = 0;
     }
     this.part("compare").disabled = false;
@@ -369,7 +403,7 @@ class Live {
       if (stream !== this.stream || !stream) return;
       if (!frame && now / 1000 - this.lastS < LEAST_STEP_S) return again(); // a fast screen
       const timeMs = frame?.captureTime ?? now;
-      this.part("clock").hidden = frame?.captureTime !== undefined;
+      if (frame) this.part("clock").hidden = frame.captureTime !== undefined;
       this.see(timeMs / 1000);
       again();
     };
@@ -389,7 +423,7 @@ class Live {
       this.connect(0);
     }
     if (!this.view || this.socket?.readyState !== WebSocket.OPEN) return;
-    const searching = this.view[3] === SEARCH_PX;
+    const searching = this.view[3] === this.texts.search_px;
     if (searching && timeS - this.searchedS < SEARCH_EVERY_S) return;
     this.searchedS = timeS;
     this.stats.filmed += 1;
@@ -400,7 +434,7 @@ class Live {
     const shot = { timeS, view: this.view, rgb: this.averager.average(this.video, this.view) };
     this.firstS ??= timeS;
     this.shots.push(shot);
-    this.stats.stamps.push(timeS);
+    if (!searching) this.stats.stamps.push(timeS);
     if (this.recording?.open && !searching) this.keep(shot);
     if (searching || this.pace.every > 1 || this.shots.length >= BATCH) this.send();
   }
@@ -442,7 +476,9 @@ class Live {
       pen.globalAlpha = 0.55;
       pen.setLineDash([6, 6]);
       pen.beginPath(); // the oval whose mean colour the classical methods take
-      pen.ellipse((x0 + x1) / 2, (y0 + y1) / 2, 0.38 * (x1 - x0), 0.46 * (y1 - y0), 0, 0, 7);
+      const [[midX, midY], [wideX, highY]] = this.texts.oval;
+      const at = (share, low, high) => low + share * (high - low);
+      pen.ellipse(at(midX, x0, x1), at(midY, y0, y1), wideX * (x1 - x0), highY * (y1 - y0), 0, 0, 7);
       pen.stroke();
       pen.setLineDash([]);
       pen.globalAlpha = 1;
@@ -460,6 +496,7 @@ class Live {
       if (!this.saying) this.say(null);
     }
     const isBlind = Number.isFinite(this.lastS) && nowS - this.lastS > STALE_S;
+    if (isBlind) this.box = null;
     if (isBlind && !this.saying) this.say("blind");
     else if (!isBlind && this.saying?.name === "blind") this.say(null);
   }
@@ -496,11 +533,21 @@ class Live {
     if (seenS.length) this.part("filmed").textContent = `${fps.toFixed(0)} fps`;
     if (networkMs) this.part("network").textContent = `${networkMs.toFixed(2)} ms`;
     drawHistory(this.part("history"), this.readings);
+    this.speak(performance.now() / 1000);
+  }
+
+  // Now and then, for those who hear the page.
+  speak(nowS) {
+    if (!this.bpm || nowS - this.spokenS < SPOKEN_EVERY_S) return;
+    this.spokenS = nowS;
+    this.part("spoken").textContent = this.texts.spoken.replace("{bpm}", this.bpm.toFixed(0));
   }
 
   showTile(name, { value, unit, reason }) {
-    this.part(name).closest("div").classList.toggle("kd-missing", !value);
-    this.part(name).textContent = value ? `${value.toFixed(0)} ${unit}` : "–";
+    this.part(name)
+      .closest("div")
+      .classList.toggle("kd-missing", value === null);
+    this.part(name).textContent = value === null ? "–" : `${value.toFixed(0)} ${unit}`;
     this.part(`${name}-why`).textContent = reason ?? this.notes[name];
   }
 
@@ -522,7 +569,10 @@ class Live {
   // Recording
 
   record() {
-    if (this.recording?.open) return this.endRecording();
+    if (this.recording?.open) {
+      this.endRecording();
+      return this.sayRecorded();
+    }
     this.recording = { open: true, shots: [] };
     this.part("recorded").textContent = "";
     this.showRecording();
@@ -531,34 +581,56 @@ class Live {
   showRecording() {
     const on = Boolean(this.recording?.open);
     this.part("record").setAttribute("aria-pressed", on);
-    this.part("record").textContent = on ? this.texts.recording : this.texts.record;
+    const text = on ? `${this.texts.recording} (${this.recordedS.toFixed(0)} s)` : this.texts.record;
+    if (text !== this.part("record").textContent) this.part("record").textContent = text;
+  }
+
+  get recordedS() {
+    const shots = this.recording?.shots ?? [];
+    return shots.length ? shots.at(-1).timeS - shots[0].timeS : 0;
+  }
+
+  sayRecorded() {
+    const said = this.recording.shots.length ? this.texts.recorded : this.texts.nothing_recorded;
+    this.part("recorded").textContent = said.replace("{seconds}", this.recordedS.toFixed(0));
   }
 
   endRecording() {
     if (this.recording) this.recording.open = false;
     this.showRecording();
     this.part("npz").disabled = !this.recording?.shots.length;
+    this.offerFiles();
   }
 
   keep(shot) {
     this.recording.shots.push(shot);
-    if (shot.timeS - this.recording.shots[0].timeS > MOST_RECORDED_S) {
-      this.endRecording();
-      this.part("recorded").textContent = this.texts.recorded.replace("{seconds}", MOST_RECORDED_S);
-    }
+    this.showRecording();
+    if (this.recordedS < MOST_RECORDED_S) return;
+    this.endRecording();
+    this.sayRecorded();
   }
 
   saveCsv() {
-    const lines = this.samples.map(([step, value]) => `${(step * STEP_S).toFixed(4)},${value ?? ""}`);
+    const { first, values } = this.wave;
+    const lines = values.map((value, at) => `${((first + at) * this.stepS).toFixed(4)},${value ?? ""}`);
     save(new Blob([`time_s,wave\n${lines.join("\n")}\n`], { type: "text/csv" }), "kdphys-live.csv");
   }
 
-  saveJson() {
+  // All samples, null where there are none.
+  get wave() {
     const first = this.samples[0]?.[0] ?? 0;
     const values = Array((this.samples.at(-1)?.[0] ?? first - 1) + 1 - first).fill(null);
     for (const [step, value] of this.samples) values[step - first] = value;
-    const wave = { fps: Math.round(1 / STEP_S), values };
-    const text = JSON.stringify({ schema: 1, wave, readings: this.readings });
+    return { first, values };
+  }
+
+  saveJson() {
+    const wave = { fps: this.texts.fps, values: this.wave.values };
+    const readings = this.readings.map(({ timeS, ...rest }) => ({
+      time_s: Number(timeS.toFixed(3)),
+      ...rest,
+    }));
+    const text = JSON.stringify({ schema: 1, wave, readings });
     save(new Blob([text], { type: "application/json" }), "kdphys-live.json");
   }
 
@@ -581,6 +653,10 @@ class Live {
     };
     save(npz(arrays), "kdphys-live.npz");
   }
+}
+
+function stopTracks(stream) {
+  for (const track of stream.getTracks()) track.stop();
 }
 
 // Nobody can guess the name of a visit, under which a lost socket goes on.

@@ -7,6 +7,7 @@ const PILED_UP_S = 0.5; // that answers come later than they can: fewer pictures
 const HIGH_UP_S = 1.5; // and fewer than tell a pulse
 const IN_TIME_S = 0.15; // later than they can: more may be tried
 const HOPELESS_S = 2; // later than they can: none is sent until the line has recovered
+const BRIEF_S = 1; // that they may come so late: a machine that was busy for a moment catches up
 const SETTLE_S = 1; // until it shows what was changed
 const FIRST_TRY_S = 3; // of answers in time, until more pictures are tried;
 const LAST_TRY_S = 60; // twice as long after each try that failed, up to this,
@@ -18,7 +19,7 @@ export class Pace {
     this.every = 1; // picture that is sent
     this.cameraS = 1 / 30; // between pictures of the camera
     this.pausedS = FIRST_TRY_S;
-    this.latestS = this.changedS = this.triedS = -Infinity;
+    this.latestS = this.inTimeS = this.changedS = this.triedS = -Infinity;
     this.count = 0;
   }
 
@@ -30,7 +31,9 @@ export class Pace {
     this.latestS = timeS;
     const sinceS = timeS - this.changedS;
     const tooLateS = this.every < this.most ? PILED_UP_S : HIGH_UP_S;
-    if (lateS > tooLateS && sinceS > SETTLE_S + lateS) this.slow(timeS);
+    if (lateS <= tooLateS) this.inTimeS = timeS;
+    const piledUp = timeS - this.inTimeS > (this.every > 1 ? 0 : BRIEF_S);
+    if (piledUp && sinceS > SETTLE_S + lateS) this.slow(timeS);
     else if (lateS < IN_TIME_S && this.every > 1 && sinceS > this.pausedS) this.quicken(timeS);
     this.count += 1;
     return lateS < HOPELESS_S && this.count % this.every === 0;
