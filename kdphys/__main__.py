@@ -37,7 +37,8 @@ class MeasureCommand:
     videos: tyro.conf.Positional[tuple[Path, ...]]
     """Video files, .npz files, or folders of them."""
     model: Literal["student", "teacher", "pos", "chrom", "green"] | str = "student"
-    """How the pulse is read; OWNER/NAME is a network on the Hugging Face Hub, with --revision."""
+    """How the pulse is read; FOLDER holds an exported network, and OWNER/NAME is one on the Hugging
+    Face Hub, with --revision."""
     revision: str | None = None
     """Full hash of the commit on the Hub to take the network from."""
     speed: float = 1.0
