@@ -9,8 +9,6 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from itertools import pairwise
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,27 +16,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdphys.ahead import ahead
-from kdphys.cadence import STILL, Stillness
 from kdphys.classical import skin_mean
-from kdphys.clip import MAX_GAP_S
-from kdphys.errors import NoFaceError, TooShortError, VideoError
-from kdphys.repeats import Repeats
+from kdphys.errors import NoFaceError
+from kdphys.noticed import LEAST_SECONDS, Noticed
 from kdphys.runtime import FPS, Model, open_model
-from kdphys.sparse import LEAST_FPS, SPARSE_FPS, PictureSteps
 from kdphys.stream import FaceCrops, FaceStream
 from kdphys.threads import one_thread
 from kdphys.video import Frame, probe, read_frames
-from kdphys.vitals import LEAST_SECONDS as LEAST_STRETCH_S
 from kdphys.vitals import Vitals, measure_vitals
 
 MODELS = ("student", "teacher", "pos", "chrom", "green")
-LEAST_SECONDS = 6.0
-CLOCK_S = 1e-3  # by which the clocks of files are rounded
 CHUNK = 64  # grid crops that are handed to the networks at once
 SHOWN_CROPS = 8
 STRETCH = 300  # crops in a row that are kept, to show where the networks look
-OTHER_BPM = 8.0  # between faces that were found one after the other, beyond which they are two
-DARK = 12.0  # mean grey level below which a picture is called black
+SAID_EVERY = 30  # frames, between two words on how far it is
 
 Progress = Callable[[str, float], None]
 Samples = TypeVar("Samples", bound=NDArray[np.floating])
@@ -169,21 +160,22 @@ def compare(
             for wave in waves.values():
                 wave.take(piece)
     watch.check()
+    noticed = watch.noticed
     for wave in waves.values():
         wave.end()
     shared_s = time.perf_counter() - began - sum(wave.seconds for wave in waves.values())
     say("Reading the pulse", 0.95)
     results = {}
     for name, wave in waves.items():
-        values, few = watch.without_sparse(wave.joined(watch.steps))
+        values, few = noticed.without_sparse(wave.joined(noticed.steps))
         signal_began = time.perf_counter()
         vitals = measure_vitals(
             values.astype(np.float64),
             FPS,
             calibration=opened[name].calibration,
-            key_times_s=watch.key_times(),
+            key_times_s=noticed.key_times_s,
             colours=watch.colours(),
-            distrust=watch.distrust or few or watch.other_face(values, opened[name]),
+            distrust=noticed.distrust or few or noticed.other_face(values, opened[name]),
         )
         signal_s = time.perf_counter() - signal_began
         own_s = wave.seconds + signal_s
@@ -207,27 +199,16 @@ class _Piece:
 
 
 class _Watch:
-    """The eyes: frames to crops on the even grid, and what was noticed on the way."""
+    """The eyes: frames to crops on the even grid."""
 
     def __init__(
         self, path: Path, speed: float, say: Progress, frames: Iterator[Frame] | None
     ) -> None:
         if not (speed > 0 and math.isfinite(speed)):
             raise ValueError(f"speed={speed} must be above 0")
-        self.path, self.say = path, say
+        self.noticed, self.say = Noticed(path.name), say
         self.decode_s = self.face_s = 0.0
-        self.frames = self.with_face = self.steps = 0
-        self.last_s = self._missing_s = 0.0
-        self._gaps = 0
-        self._pictures = PictureSteps()
-        self._sparse_s = 0.0
-        self._found_again: list[int] = []
-        self._keys: list[float] = []
-        self._has_codec = False
-        self._stillness = Stillness()
-        self._repeats = Repeats()
         self._colours: list[tuple[int, NDArray[np.float64]]] = []
-        self._brightness = 0.0
         self._shown: list[NDArray[np.uint8]] = []
         self._shown_every = 1
         self._row: list[NDArray[np.uint8]] = []
@@ -254,22 +235,15 @@ class _Watch:
             yield self._piece(waiting, first, opens=opens)
 
     def _face_of(self, frame: Frame) -> FaceCrops | None:
-        """Follow the face into a frame, noting what is to be known of it."""
+        """Follow the face into a frame."""
         began = time.perf_counter()
         crops = self._faces.push(frame.rgb, frame.time_s, frame.view)
         self.face_s += time.perf_counter() - began
         if crops is None:
             return None
-        if self._faces.box and self._faces.is_seen:
-            self.with_face += 1
+        self.noticed.face(frame, crops, self._faces)
+        if self._faces.is_seen:
             self._keep_to_show(crops.crop)
-            self._repeats.push(frame.rgb, frame.time_s, self._faces.box, frame.view)
-        if frame.key_frame is not None:
-            self._stillness.push(crops.crop, key_frame=frame.key_frame, opens=crops.opens)
-        if crops.step_s:
-            self._pictures.push(crops.time_s, crops.step_s)
-        if crops.is_another:
-            self._found_again.append(crops.first_step)
         return crops
 
     def _piece(self, crops: list[NDArray[np.uint8]], first: int, *, opens: bool) -> _Piece:
@@ -281,34 +255,25 @@ class _Watch:
 
     def colours(self) -> NDArray[np.float64]:
         """Mean colour of the face on the grid, NaN where there is none. Shape (steps, 3)."""
-        return _on_grid(self._colours, np.full((self.steps, 3), np.nan))
+        return _on_grid(self._colours, np.full((self.noticed.steps, 3), np.nan))
 
     def _timed_frames(self) -> Iterator[Frame]:
-        """Frames of the recording, noting how long decoding took and where key frames are."""
+        """Frames of the recording, noting how long decoding took."""
         while True:
             began = time.perf_counter()
             frame = next(self._source, None)
             self.decode_s += time.perf_counter() - began
             if frame is None:
                 break
-            self.frames += 1
-            if (step_s := frame.time_s - self.last_s) > MAX_GAP_S:
-                self._missing_s += step_s
-                self._gaps += 1
-            self.last_s = frame.time_s
-            self._has_codec |= frame.key_frame is not None
-            if frame.key_frame:
-                self._keys.append(frame.time_s)
-            if self.frames % 30 == 1:
-                self._brightness = max(self._brightness, float(frame.rgb[::8, ::8].mean()))
+            self.noticed.frame(frame)
+            if self.noticed.frames % SAID_EVERY == 1:
                 share = min(frame.time_s / self._expected_s, 1.0) if self._expected_s else 0.0
                 self.say("Watching the face", 0.95 * share)
             yield frame
-        self.steps = int(self.last_s * FPS) + 1
 
     def _keep_to_show(self, crop: NDArray[np.uint8]) -> None:
         """Keep a few crops, evenly spread however long the recording is."""
-        if (self.with_face - 1) % self._shown_every == 0:
+        if (self.noticed.with_face - 1) % self._shown_every == 0:
             self._shown.append(crop)
         if len(self._shown) == 2 * SHOWN_CROPS:
             self._shown = self._shown[::2]
@@ -322,81 +287,20 @@ class _Watch:
         if len(self._row) > len(self._longest_row):
             self._longest_row = self._row
 
-    def key_times(self) -> NDArray[np.float64] | None:
-        """Times of the key frames; None where there is no codec."""
-        return np.array(self._keys) if self._has_codec else None
-
-    @cached_property
-    def distrust(self) -> str | None:
-        """What speaks against reading these pictures at all, in words."""
-        return STILL if self._stillness.is_still else self._repeats.why
-
-    def without_sparse(self, wave: NDArray[np.float32]) -> tuple[NDArray[np.float32], str | None]:
-        """Leave out of a wave what too few pictures tell; say why, if nothing else is left."""
-        whole = wave.astype(np.float64)
-        kept, why = self._pictures.without_sparse(whole, self.steps, FPS, LEAST_STRETCH_S)
-        self._sparse_s = float(np.isfinite(wave).sum() - np.isfinite(kept).sum()) / FPS
-        return kept.astype(np.float32), why
-
-    def other_face(self, wave: NDArray[np.float32], model: Model) -> str | None:
-        """Say that a face which was found again is another person's, by its rate; None if not."""
-        edges = [0, *self._found_again, len(wave)]
-        stretches = [wave[start:stop].astype(np.float64) for start, stop in pairwise(edges)]
-        if len(stretches) < 2:
-            return None
-        read = (measure_vitals(each, FPS, calibration=model.calibration) for each in stretches)
-        rates = [found.heart_rate.value for found in read if found.heart_rate.value is not None]
-        if not rates or max(rates) - min(rates) <= OTHER_BPM:
-            return None
-        told = " and ".join(f"{rate:.0f}" for rate in (min(rates), max(rates)))
-        return (
-            f"A face was lost and one was found again, and between them are rates of {told} bpm: "
-            "they may be two people. Film one at a time."
-        )
-
     def check(self) -> None:
         """Refuse what can't hold a pulse.
 
         Raises:
             VideoError: The pictures are black, or too few a second.
-            NoFaceError: There was no face at all.
+            NoFaceError: There was no face at all, or for a moment only.
             TooShortError: The recording is too short.
         """
-        name = self.path.name
-        if self._brightness < DARK:
-            raise VideoError(
-                f"The pictures in {name} are black or nearly so; record with light on the face."
-            )
-        lasts_s = self.last_s + (1 / self.fps if self.fps else 0.0)  # the last picture is seen too
-        if lasts_s < LEAST_SECONDS - CLOCK_S:
-            lasts_s = math.floor(10 * lasts_s) / 10
-            raise TooShortError(
-                f"{name} is {lasts_s:.1f} s long; a heart rate needs {LEAST_SECONDS:.0f} s. "
-                "Record for longer, and keep the face in view."
-            )
-        if self.fps < SPARSE_FPS:
-            raise VideoError(
-                f"{name} has {self.fps:.1f} pictures a second; a pulse needs at least "
-                f"{LEAST_FPS:.0f}. Record with a higher frame rate (times are in seconds)."
-            )
-        if not self.with_face:
-            raise NoFaceError(
-                f"No face was found in {name}; film a face from the front, well lit and at least "
-                "a tenth of the picture wide."
-            )
+        self.noticed.check()
         if not self._longest_row:
             raise NoFaceError(
-                f"The face in {name} is seen for a moment only; keep it in view for "
+                f"The face in {self.noticed.name} is seen for a moment only; keep it in view for "
                 f"{LEAST_SECONDS:.0f} s."
             )
-
-    @property
-    def fps(self) -> float:
-        """Mean frame rate of the source outside its gaps in Hz."""
-        steps, seen_s = self.frames - 1 - self._gaps, self.last_s - self._missing_s
-        if steps <= 0:
-            steps, seen_s = self.frames - 1, self.last_s
-        return steps / seen_s if seen_s else 0.0
 
     def measurement(
         self,
@@ -411,48 +315,18 @@ class _Watch:
         return Measurement(
             model=name,
             weights=model.facts.weights,
-            duration_s=self.last_s,
-            fps=self.fps,
-            frames=self.frames,
-            face_fraction=self.with_face / self.frames,
+            duration_s=self.noticed.last_s,
+            fps=self.noticed.fps,
+            frames=self.noticed.frames,
+            face_fraction=self.noticed.face_fraction,
             wave=wave,
             wave_fps=FPS,
             vitals=vitals,
             seconds=seconds,
-            notes=self._notes(),
+            notes=self.noticed.notes(),
             crops=np.stack([self._shown[round(place)] for place in chosen]),
             stretch=np.stack(self._longest_row),
         )
-
-    def _notes(self) -> tuple[str, ...]:
-        notes = []
-        if self._faces.faces_seen > 1:
-            notes.append(
-                f"There are {self._faces.faces_seen} faces in view; the one that was the largest "
-                "at first was followed."
-            )
-        if self._found_again:
-            notes.append(
-                "A face was lost and one was found again; if that was another person, this reading "
-                "is of both."
-            )
-        lost = 1 - self.with_face / self.frames
-        if lost > 0.02:
-            notes.append(f"The face was out of view for {100 * lost:.0f} % of the time.")
-        if self._missing_s:
-            notes.append(
-                f"The recording has gaps of {self._missing_s:.1f} s in all, which were not read."
-            )
-        if self._sparse_s:
-            notes.append(
-                f"For {self._sparse_s:.1f} s pictures came too seldom, which was not read; a pulse "
-                f"needs {LEAST_FPS:.0f} a second, pauses counted."
-            )
-        if self.fps < 14:
-            notes.append(
-                f"The video has {self.fps:.0f} pictures a second; fast pulses need 15 or more."
-            )
-        return tuple(notes)
 
 
 class _Wave:
