@@ -509,9 +509,9 @@ class Live {
   }
 
   take({ vitals, network_ms: networkMs, time_s: timeS }) {
-    const { heart_rate: heart, rmssd, sdnn, respiration } = vitals;
+    const { heart_rate: heart, ...others } = vitals;
     this.bpm = heart.value;
-    this.readings.push({ timeS: timeS - this.firstS, ...heart, rmssd, sdnn, respiration });
+    this.readings.push({ timeS: timeS - this.firstS, ...heart, ...others });
     this.stats.arrivals.push([timeS - this.firstS, heart.value, heart.quality]);
     if (heart.value) this.holdSteady();
     this.part("bpm").textContent = heart.value ? heart.value.toFixed(0) : "–";
@@ -522,8 +522,7 @@ class Live {
     this.part("confidence").style.width = `${percent}%`;
     this.part("percent").textContent = `${percent} %`;
     // Without a heart rate the reason stands once, and what to do in the status.
-    for (const [name, reading] of Object.entries({ rmssd, sdnn, respiration }))
-      this.showTile(name, heart.value ? reading : { value: null, reason: null });
+    for (const name of TILES) this.showTile(name, heart.value ? others[name] : { value: null, reason: null });
     const lags = this.stats.lagsMs.slice(-100).sort((one, other) => one - other);
     this.part("lag").textContent = `${Math.round(lags[lags.length >> 1])} ms`;
     const taken = this.stats.stamps.slice(-60);
