@@ -52,6 +52,7 @@ train: .venv/.train
 	$(PYTHON) train/synthetic.py --out data/train --clips 1600 --config.seconds 12 $(WORLD)
 	$(PYTHON) train/synthetic.py --out data/second --clips 2400 --seed 1600 --config.seconds 12 $(WORLD)
 	$(PYTHON) train/synthetic.py --out data/third --clips 2400 --seed 4000 --config.seconds 12 $(WORLD)
+	$(PYTHON) train/synthetic.py --out data/fourth --clips 2400 --seed 6400 --config.seconds 12 $(WORLD)
 	$(PYTHON) train/synthetic.py --out data/check --clips 96 --seed 900000 $(WORLD)
 	$(PYTHON) train/teacher.py --out runs/teacher --schedule.steps 2500
 	distill() { $(PYTHON) train/distill.py --teacher runs/teacher "$$@"; }
@@ -61,7 +62,12 @@ train: .venv/.train
 	    distill --out runs/third-$$seed --start runs/second --data data/second data/third \
 	        --schedule.steps 5000 --schedule.seed $$seed
 	done
-	$(PYTHON) train/soup.py --runs runs/third-3 runs/third-4 --out runs/student
+	$(PYTHON) train/soup.py --runs runs/third-3 runs/third-4 --out runs/third
+	for seed in 5 6; do
+	    distill --out runs/fourth-$$seed --start runs/third --data data/third data/fourth \
+	        --distill.dilate 0 --schedule.steps 5000 --schedule.seed $$seed
+	done
+	$(PYTHON) train/soup.py --runs runs/fourth-5 runs/fourth-6 --out runs/student
 	$(PYTHON) train/export.py --model teacher --run runs/teacher --out weights/teacher $(TELL)
 	$(PYTHON) train/export.py --model student --run runs/student --out weights/student $(TELL)
 	$(PYTHON) train/confidence.py $(LENT)

@@ -24,7 +24,6 @@ same face in real time. Figures, all in one run:
 import argparse
 import asyncio
 import json
-import math
 import os
 import platform
 import sys
@@ -175,9 +174,9 @@ def judge(page: Page, seconds: float) -> dict[str, float | None]:
     arrivals = [(at, bpm) for at, bpm, _ in stats["arrivals"] if bpm is not None]
     half = seconds * FPS / 2
     steps = 1 + int((played - FOLLOWED_S * FPS) / half)  # with time to follow the last one
-    steps_s = [start + slope * half * step - first_s for step in range(1, steps)]
+    steps_s = [start + slope * half * step - first_s for step in range(1, steps + 1)]
     wrong, firsts = 0, []
-    for step, (since_s, until_s) in enumerate(pairwise([0.0, *steps_s, math.inf])):
+    for step, (since_s, until_s) in enumerate(pairwise([0.0, *steps_s])):
         true = RATES[step % 2]
         read = [
             (at, abs(bpm - true) <= NEAR_BPM) for at, bpm in arrivals if since_s <= at < until_s
