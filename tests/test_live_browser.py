@@ -69,8 +69,10 @@ def sitter(start: Callable[..., Browser], face: Path) -> Browser:
     return start(*FAKE_CAMERA, f"--use-file-for-fake-video-capture={face}")
 
 
-def visit(chromium: Browser, address: str, size: ViewportSize = DESKTOP) -> Page:
+def visit(chromium: Browser, address: str, size: ViewportSize = DESKTOP, first: str = "") -> Page:
+    """Open the page; what is to run before its scripts comes `first`."""
     page = chromium.new_page(viewport=size, accept_downloads=True)
+    page.add_init_script(first)
     page.on("pageerror", lambda error: pytest.fail(str(error)))
     page.goto(address)
     page.wait_for_function("window.kdphysLive", timeout=READY_MS)
@@ -255,6 +257,16 @@ HIDE = """(hidden) => {
   Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
   document.dispatchEvent(new Event("visibilitychange"));
 }"""
+
+
+def test_a_browser_that_does_not_tell_when_a_picture_was_taken_reads_and_says_so(sitter, address):
+    no_callback = "delete HTMLVideoElement.prototype.requestVideoFrameCallback"
+    page = visit(sitter, address, first=no_callback)
+    part(page, "start").click()
+    assert wait_for_a_reading(page) == true_bpm(page)
+    expect(part(page, "clock")).to_have_text(texts.LIVE_CLOCK)
+    expect(part(page, "clock")).to_be_visible()
+    page.close()
 
 
 # What becomes of 90 s of pictures on a line that takes so many a second, one after the other, whose

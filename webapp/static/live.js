@@ -403,7 +403,7 @@ class Live {
       if (stream !== this.stream || !stream) return;
       if (!frame && now / 1000 - this.lastS < LEAST_STEP_S) return again(); // a fast screen
       const timeMs = frame?.captureTime ?? now;
-      if (frame) this.part("clock").hidden = frame.captureTime !== undefined;
+      if (this.firstS === null) this.part("clock").hidden = frame?.captureTime !== undefined;
       this.see(timeMs / 1000);
       again();
     };
