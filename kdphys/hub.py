@@ -76,6 +76,24 @@ def load_weights(
         raise
 
 
+def load_named(name: str) -> Weights:
+    """Find the weights of a network by the name that it is measured with, and check them.
+
+    Args:
+        name: "student" or "teacher", a folder, or a repository on the Hub at a commit,
+            "owner/name@commit".
+
+    Returns:
+        The checked files.
+
+    Raises:
+        WeightsError: As for `load_weights`.
+    """
+    repository, at, commit = name.partition("@")
+    is_on_hub = at and not Path(name).is_dir()
+    return load_weights(repository, commit) if is_on_hub else load_weights(name)
+
+
 def sha256(path: Path) -> str:
     """Digest of a file, in hexadecimal."""
     with path.open("rb") as file:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from kdphys import classical
 from kdphys.errors import WeightsError
-from kdphys.hub import Weights, load_weights
+from kdphys.hub import Weights, load_named
 from kdphys.vitals import DEFAULT, Calibration
 
 Pixels = NDArray[np.uint8]
@@ -99,19 +99,13 @@ def open_model(name: str, threads: int = 1) -> Model:
     """
     if name in CLASSICAL:
         return ClassicalModel(name)
-    if name in NETWORKS:
-        return _open_network(name, name, load_weights(name), threads)
-    repository, at, commit = name.partition("@")
-    if Path(name).is_dir():
-        weights = load_weights(name)
-    elif at:
-        weights = load_weights(repository, commit)
-    else:
+    if name not in NETWORKS and "@" not in name and not Path(name).is_dir():
         raise ValueError(
             f"name={name!r} must be student, teacher, pos, chrom, green, owner/name@commit or a "
             "folder of weights"
         )
-    kind = str(weights.manifest.get("model"))
+    weights = load_named(name)
+    kind = name if name in NETWORKS else str(weights.manifest.get("model"))
     if kind not in NETWORKS:
         raise WeightsError(f"{name} is neither a student nor a teacher of KDPhys, but {kind}.")
     return _open_network(name, kind, weights, threads)

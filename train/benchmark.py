@@ -28,7 +28,7 @@ import numpy as np
 from scipy import linalg, signal
 
 from kdphys.errors import KDPhysError, VideoError
-from kdphys.hub import load_weights
+from kdphys.hub import load_named
 from kdphys.metrics import mae, mape, pearson, rmse, wave_snr_db, within
 from kdphys.pipeline import Measurement, compare
 from kdphys.pulse import runs
@@ -201,8 +201,7 @@ def _manifest(model: str) -> Mapping[str, object]:
     """What stands beside a network's weights; nothing for a classical method."""
     if model in CLASSICAL:
         return {}
-    repository, _, commit = model.partition("@")
-    return load_weights(repository, commit or None).manifest
+    return load_named(model).manifest
 
 
 def _recipes_behind(model: str) -> list[dict[str, dict[str, object]]]:

@@ -342,11 +342,11 @@ async def _serve(socket: WebSocket, visits: Visits, visit: Visit, turn: int) -> 
         said = await _receive(socket)
         if visit.turn != turn:
             raise RefusedError(texts.LIVE_TWICE)
-        if isinstance(said, str) and read_text(said) == "compare":
-            if comparing is None or comparing.done():  # else an answer is on its way
-                comparing = asyncio.create_task(_compare(socket, visits, visit))
-        else:
-            await _answer(socket, visits, visit, said)
+        asked = said if isinstance(said, bytes) else read_text(said)
+        if asked != "compare":
+            await _answer(socket, visits, visit, asked)
+        elif comparing is None or comparing.done():  # else an answer is on its way
+            comparing = asyncio.create_task(_compare(socket, visits, visit))
 
 
 async def _compare(socket: WebSocket, visits: Visits, visit: Visit) -> None:
@@ -360,15 +360,16 @@ async def _compare(socket: WebSocket, visits: Visits, visit: Visit) -> None:
         await _close(socket, BROKEN, texts.LIVE_BROKEN)
 
 
-async def _answer(socket: WebSocket, visits: Visits, visit: Visit, said: str | bytes) -> None:
-    """Answer a message."""
-    if isinstance(said, bytes):
-        shots = read_batch(said)
+async def _answer(
+    socket: WebSocket, visits: Visits, visit: Visit, asked: bytes | str | Hello
+) -> None:
+    """Answer a batch of pictures, or what was asked in words."""
+    if isinstance(asked, bytes):
+        shots = read_batch(asked)
         if visit.floods(len(shots), time.monotonic()):
             raise WireError(texts.LIVE_FLOOD.format(fps=MOST_FPS))
         await _say(socket, await visits.work(visit.take, shots))
         return
-    asked = read_text(said)
     if asked == "restart":
         await visits.work(visit.restart, await visits.work(visits.new_meter))
         await _say(socket, {"restarted": True, "view": _place(visit.view)})

@@ -1,7 +1,6 @@
 // The pulse trace and the history of the rate, drawn on canvases at the screen's own pace.
 
 const SHOWN_S = 8;
-const FPS = 30;
 const KEPT = 3600; // samples
 const BEHIND = 3; // samples by which the trace trails what has come, so that it scrolls evenly
 const CATCH_UP = 0.05; // share of its distance that it makes good in each picture
@@ -13,8 +12,10 @@ const TIMES_S = [10, 30, 60, 120, 300, 600, 1800]; // that may lie between two o
 const MOST_TIMES = 5;
 
 export class Trace {
-  constructor(canvas) {
+  // `fps` samples of the wave a second.
+  constructor(canvas, fps) {
     this.canvas = canvas;
+    this.fps = fps;
     this.clear();
   }
 
@@ -40,7 +41,7 @@ export class Trace {
     const passedS = this.drawnMs === null ? 0 : (nowMs - this.drawnMs) / 1000;
     this.drawnMs = nowMs;
     if (this.head !== null) {
-      this.head += passedS * FPS;
+      this.head += passedS * this.fps;
       this.head += CATCH_UP * (this.latest - BEHIND - this.head);
       this.head = Math.min(this.head, this.latest);
     }
@@ -51,7 +52,8 @@ export class Trace {
   }
 
   line(pen, wide, high, style, head) {
-    const first = head - SHOWN_S * FPS;
+    const shown = SHOWN_S * this.fps;
+    const first = head - shown;
     let [low, top] = [Infinity, -Infinity];
     for (let step = Math.ceil(first); step <= head; step++) {
       const value = this.values.get(step) ?? NaN;
@@ -73,7 +75,7 @@ export class Trace {
         drawing = false;
         continue;
       }
-      const x = ((step - first) / (SHOWN_S * FPS)) * wide;
+      const x = ((step - first) / shown) * wide;
       const y = high / 2 - ((value - this.middle) / this.height) * (high / 2 - PAD);
       if (drawing) pen.lineTo(x, y);
       else pen.moveTo(x, y);

@@ -38,7 +38,7 @@ class Live {
     this.notes = Object.fromEntries(TILES.map((name) => [name, this.part(`${name}-why`).textContent]));
     this.video = this.part("video");
     this.averager = new Averager();
-    this.trace = new Trace(this.part("trace"));
+    this.trace = new Trace(this.part("trace"), this.texts.fps);
     this.recording = null; // outlives the session, until another one begins
     this.reset();
     for (const [name, act] of Object.entries({
@@ -370,8 +370,9 @@ class Live {
     this.box = said.box;
     this.heardS = now / 1000;
     const step = said.step + this.stepsBefore;
-    if (!this.samples.length && said.wave.length) queueMicrotask(() => this.offerFiles());
+    const isFirst = !this.samples.length;
     said.wave.forEach((value, index) => this.samples.push([step + index, value]));
+    if (isFirst) this.offerFiles();
     this.trace.push(step, said.wave);
     this.hint = said.hint === "sparse" && this.pace.every > 1 ? "slow line" : said.hint;
     if (said.vitals) this.take(said);

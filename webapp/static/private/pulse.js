@@ -149,15 +149,15 @@ function rightOctave(spectra, floor, path, low, high) {
   };
 
   const middle = median(path);
-  const isDoubled = middle / 2 < low && isOvertone(path);
-  if (middle / 2 >= low && isOvertone(path) && isSlowPulse(path, LOCKED)) {
+  const [doubled, tooSlow] = [isOvertone(path), middle / 2 < low];
+  if (doubled && !tooSlow && isSlowPulse(path, LOCKED)) {
     return [path.map((rate) => Math.max(Math.floor(rate / 2), low)), false];
   }
   if (middle * 2 <= high && excesses(double)[1] > excesses(path)[1]) {
     const movement = looks > FEW_LOOKS && !isSlowPulse(double, ADRIFT);
     if (movement || !isOvertone(double)) return [double.map((rate) => Math.min(rate, high)), false];
   }
-  return [path, isDoubled];
+  return [path, doubled && tooSlow];
 }
 
 // How steady the phase of an overtone is to that of its fundamental along a path, from 0 to 1.
