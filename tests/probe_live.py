@@ -9,7 +9,10 @@ same face in real time. Figures, all in one run:
 
 * frames_per_s, lost_fraction: pictures that reached the network, of those that the camera played
   from the first picture of a followed face on.
-* stamp_error_ms: 95th percentile of how far stamps are from an even clock of the film's numbers.
+* stamp_error_ms: 95th percentile of how far a picture's stamp is from the moment at which, by
+  Chromium's own trace, its camera gave that picture out.
+* uneven_ms: 95th percentile of how far those moments are from an even clock, which is how Chromium
+  plays its film.
 * snr_db: power of the modulation in the green that is sent, over what else lies at 0.7 to 4 Hz.
 * lag_p95_ms: from a picture's capture to the answer to it in the page. The network looks ahead by
   another 400 ms.
@@ -28,7 +31,8 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -37,7 +41,7 @@ from threading import Thread
 import numpy as np
 import psutil
 from numpy.typing import NDArray
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Page
 from websockets.asyncio.client import connect
 
 from kdphys.view import View
@@ -54,6 +58,9 @@ READY_MS = 60_000
 NEAR_BPM = 3.0
 FOLLOWED_S = 8.0  # after a step, within which it is to be followed
 BATCH = 3
+GIVEN = "VideoCaptureDeviceClient::OnIncomingCapturedData"  # a picture, in Chromium's trace
+TRACED = ["disabled-by-default-video_and_image_capture", "blink.user_timing"]
+MARK = "kdphys-probe"
 WATCH = """() => {
   const live = window.kdphysLive;
   const keep = live.averager.average.bind(live.averager);
@@ -153,7 +160,33 @@ def watch(page: Page, seconds: float, server: psutil.Process, *, private: bool) 
     return {"rss_mb": memory[1], "rss_growth_mb": memory[1] - memory[0]}
 
 
-def judge(page: Page, seconds: float) -> dict[str, float | None]:
+@contextmanager
+def traced(chromium: Browser, page: Page) -> Iterator[list[float]]:
+    """Note when, by the page's clock, the camera gives out pictures; filled in at the end, in s."""
+    chromium.start_tracing(categories=TRACED)
+    marked_ms = page.evaluate(f"performance.mark('{MARK}').startTime")
+    given_s: list[float] = []
+    yield given_s
+    events = json.loads(chromium.stop_tracing())["traceEvents"]
+    marked_us = next(event["ts"] for event in events if event["name"] == MARK)
+    given_us = sorted(e["ts"] for e in events if e["name"] == GIVEN and e["ph"] == "X")
+    given_s += [(at - marked_us) / 1e6 + marked_ms / 1e3 for at in given_us]
+
+
+def judge_stamps(stamps: Array, numbers: Array, given_s: Array) -> dict[str, float]:
+    """Compare the stamps of numbered pictures, and an even clock, with when they were given out."""
+    nearest = np.searchsorted(given_s, stamps + 0.5 / FPS) - 1
+    chosen = numbers.astype(int) + round(np.median(nearest - numbers))
+    is_traced = (chosen >= 0) & (chosen < len(given_s))
+    stamps, chosen = stamps[is_traced], chosen[is_traced]
+    even_s = np.polyval(np.polyfit(chosen, given_s[chosen], 1), chosen)
+    return {
+        "stamp_error_ms": float(np.percentile(1000 * np.abs(stamps - given_s[chosen]), 95)),
+        "uneven_ms": float(np.percentile(1000 * np.abs(even_s - given_s[chosen]), 95)),
+    }
+
+
+def judge(page: Page, seconds: float, given_s: Array) -> dict[str, float | None]:
     """Work out the figures of what the page saw and showed."""
     seen = np.array(page.evaluate("window.probe"))
     stats = page.evaluate("kdphysLive.stats")
@@ -162,12 +195,11 @@ def judge(page: Page, seconds: float) -> dict[str, float | None]:
     numbers = np.unwrap(followed[:, 1], period=length)
     played = numbers[-1] - numbers[0] + 1
     slope, start = np.polyfit(numbers, followed[:, 0], 1)
-    away_ms = 1000 * np.abs(followed[:, 0] - (start + slope * numbers))
     first_s = seen[0, 0]
     figures = {
         "frames_per_s": (len(numbers) - 1) / (followed[-1, 0] - followed[0, 0]),
         "lost_fraction": 1 - (len(np.unique(numbers)) - stats["lost"]) / played,
-        "stamp_error_ms": float(np.percentile(away_ms, 95)),
+        **judge_stamps(followed[:, 0], numbers, given_s),
         "snr_db": snr_db(followed, numbers, seconds),
         "lag_p95_ms": float(np.percentile(stats["lagsMs"], 95)),
     }
@@ -239,9 +271,10 @@ def main(words: Sequence[str]) -> int:
                     )
                 )
                 others.start()
-                memory = watch(page, given.seconds, server, private=given.private)
+                with traced(chromium, page) as given_s:
+                    memory = watch(page, given.seconds, server, private=given.private)
                 others.join()
-                found = judge(page, film_s)
+                found = judge(page, film_s, np.array(given_s))
     figures: dict[str, object] = {
         name: value if value is None else round(float(value), 3)
         for name, value in (found | memory).items()
