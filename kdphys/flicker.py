@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from kdphys.pulse import TINY, WINDOW_S, reading_window_s, runs, window_starts
+from kdphys.pulse import TINY, WINDOW_S
+from kdphys.rhythm import swings_at, windows_of
 
 GREY = 0.05  # power of red minus green and of blue minus green over that of green; a pulse: 0.2
 LEAST_S = 5.0  # of a face without a gap
@@ -24,7 +25,6 @@ LEAST_STANDING = 5.0  # power at the rhythm over that of its surroundings, where
 CLEAR_STANDING = 20.0  # with less, movement may tint a pulse: 11 of 1,089 drawn faces, then 1
 MOST_RED, MOST_BLUE = 0.8, 1.2  # of green's, as shares: a pulse has 0.3 to 0.5, and 0.1 to 0.75
 CALM_SHARE = 0.25  # of the usual unrest around the rhythm, above which a window counts for less
-ASIDE_BPM = (-24.0, -20.0, -16.0, 16.0, 20.0, 24.0)  # where the surroundings are looked at
 ANY_LIGHT = (
     "No pulse was found: the face brightens and darkens in colours of light that flickers or of a "
     "shadow that moves, not of blood. Film in steady light."
@@ -45,14 +45,7 @@ def is_light(colours: Array, fps: float, bpm: float) -> bool:
         True where a rhythm of that rate and of no colour of blood stands out; False too where
         nothing can be told.
     """
-    seen = np.full(len(colours), np.nan)
-    for run in runs(colours.sum(1), fps, LEAST_S):
-        seen[run] = 0.0
-    if np.isnan(seen).all():
-        return False
-    length = round(reading_window_s(seen, fps) * fps)
-    starts = window_starts(seen, fps, length)
-    windows = np.lib.stride_tricks.sliding_window_view(colours, length, axis=0)[starts]
+    windows = windows_of(colours, fps, LEAST_S)
     level = windows.mean(2, keepdims=True)  #                                (N, 3, length)
     lit = (level > 0).all((1, 2))
     if not lit.any():
@@ -131,12 +124,7 @@ def _rhythm(change: Array, fps: float, bpm: float) -> _Rhythm:
         fps: Samples a second.
         bpm: The rhythm.
     """
-    length = change.shape[2]
-    ramp = np.linspace(-1, 1, length)
-    change = change - (change @ ramp)[..., None] / (ramp @ ramp) * ramp
-    turns = np.outer(np.arange(length) / fps, bpm + np.array([0.0, *ASIDE_BPM])) / 60
-    taper = np.hanning(length)[:, None]
-    swing = change @ (2 * np.exp(-2j * np.pi * turns) * taper / taper.sum())  # (N, 3, 1 + K)
+    swing = swings_at(change, fps, bpm)  #                                 (N, 3, 1 + K)
     around = np.median(np.abs(swing[:, 1, 1:]) ** 2, axis=1)
     weights = 1 / (around + CALM_SHARE * np.median(around) + TINY)
     weights /= weights.sum()

@@ -175,6 +175,7 @@ def compare(
             calibration=opened[name].calibration,
             key_times_s=noticed.key_times_s,
             colours=watch.colours(),
+            places=watch.places(),
             distrust=noticed.distrust or few or noticed.other_face(values, opened[name]),
         )
         signal_s = time.perf_counter() - signal_began
@@ -209,6 +210,7 @@ class _Watch:
         self.noticed, self.say = Noticed(path.name), say
         self.decode_s = self.face_s = 0.0
         self._colours: list[tuple[int, NDArray[np.float64]]] = []
+        self._places: list[tuple[int, NDArray[np.float64]]] = []
         self._shown: list[NDArray[np.uint8]] = []
         self._shown_every = 1
         self._row: list[NDArray[np.uint8]] = []
@@ -231,6 +233,7 @@ class _Watch:
             if crops.opens:
                 first, opens = crops.first_step, True
             waiting.extend(crops.pixels)
+            self._places.append((crops.first_step, crops.places))
         if waiting:
             yield self._piece(waiting, first, opens=opens)
 
@@ -256,6 +259,10 @@ class _Watch:
     def colours(self) -> NDArray[np.float64]:
         """Mean colour of the face on the grid, NaN where there is none. Shape (steps, 3)."""
         return _on_grid(self._colours, np.full((self.noticed.steps, 3), np.nan))
+
+    def places(self) -> NDArray[np.float64]:
+        """Where the face is on the grid, as `kdphys.sway` takes it. Shape (steps, 3)."""
+        return _on_grid(self._places, np.full((self.noticed.steps, 3), np.nan))
 
     def _timed_frames(self) -> Iterator[Frame]:
         """Frames of the recording, noting how long decoding took."""

@@ -53,6 +53,8 @@ class FaceCrops:
 
     pixels: NDArray[np.uint8]
     """RGB in 0..255. Shape (n, S, S, 3), n >= 0."""
+    places: NDArray[np.float64]
+    """Where the face was in each, as `kdphys.sway` takes it. Shape (n, 3)."""
     first_step: int
     """Grid step of the first, counted from the first frame of the recording."""
     opens: bool
@@ -81,6 +83,7 @@ class FaceStream:
         self._first_s: float | None = None
         self._step = 0
         self._new_s = -math.inf
+        self._place = -math.inf, (0.0, 0.0, 0.0)
         self._seen: NDArray[np.uint8] | None = None
         self._view: View | None = None
         self.box: FaceBox | None = None
@@ -125,12 +128,15 @@ class FaceStream:
         if self._grid.split:
             self._step = round((self._grid.start_s - self._first_s) * FPS)
         first, self._step = self._step, self._step + len(pixels)
+        steps_s = self._first_s + (first + np.arange(len(pixels))) / FPS
+        places = self._go_to(self.box or box, time_s, steps_s)
         is_step = not (self._grid.split or repeats)
         step_s = time_s - self._new_s if is_step else None
         if not repeats or self._grid.split:
             self._new_s = time_s
         return FaceCrops(
             pixels,
+            places,
             first,
             self._grid.split,
             self._tracker.changed,
@@ -142,6 +148,15 @@ class FaceStream:
     def step_at(self, time_s: float) -> int:
         """Grid step before a time."""
         return 0 if self._first_s is None else math.floor((time_s - self._first_s) * FPS)
+
+    def _go_to(
+        self, box: FaceBox, time_s: float, steps_s: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Note where the face is now; give where it was at steps before. Shape (n, 3)."""
+        before_s, before = self._place
+        self._place = time_s, (*box.centre, box.width)
+        ways = zip(before, self._place[1], strict=True)
+        return np.stack([np.interp(steps_s, (before_s, time_s), ends) for ends in ways], 1)
 
     def _repeats(self, rgb: NDArray[np.uint8], view: View | None) -> bool:
         """Tell whether a picture is the one before again."""
@@ -184,6 +199,7 @@ def compare_crops(
     crops: NDArray[np.uint8],
     models: Sequence[str] = ("student", "teacher"),
     distrust: str | None = None,
+    places: NDArray[np.float64] | None = None,
 ) -> dict[str, Compared]:
     """Show the same crops to several models, one after the other.
 
@@ -191,6 +207,7 @@ def compare_crops(
         crops: RGB crops at 30 Hz, 0..255, from `LiveMeter.recent_crops`. Shape (T, S, S, 3).
         models: Their names.
         distrust: What speaks against any reading, in words, as `LiveMeter.distrust` has it.
+        places: Where the face was in each, as `LiveMeter.recent_places` has it. Shape (T, 3).
 
     Returns:
         What came of it, by name.
@@ -201,7 +218,12 @@ def compare_crops(
         session = model.start()
         wave = np.concatenate([session.push(crops), session.finish()]).astype(np.float64)
         vitals = measure_vitals(
-            wave, FPS, calibration=model.calibration, colours=colours, distrust=distrust
+            wave,
+            FPS,
+            calibration=model.calibration,
+            colours=colours,
+            places=places,
+            distrust=distrust,
         )
         ms = 1000 * session.seconds / max(len(crops), 1)
         rows[name] = Compared(vitals.heart_rate, ms, model.facts)
@@ -248,6 +270,7 @@ class LiveMeter:
         self._window = round(window_s * FPS)
         self._wave = np.full(max(self._window, round(MEMORY_S * FPS)), np.nan, np.float32)
         self._colours = np.full((len(self._wave), 3), np.nan)
+        self._ways = np.full((len(self._wave), 3), np.nan)
         self._end_step = self._taken_step = 0
         self._next_s: float | None = None
         self._longer: Vitals | None = None
@@ -302,6 +325,10 @@ class LiveMeter:
         """The latest crops of the open segment at 30 Hz, up to 10 s. Shape (T, S, S, 3)."""
         return np.stack(self._recent) if self._recent else np.empty((0, SIZE, SIZE, 3), np.uint8)
 
+    def recent_places(self) -> NDArray[np.float64]:
+        """Where the face was in each of these, as `kdphys.sway` takes it. Shape (T, 3)."""
+        return self._ways[len(self._ways) - len(self._recent) :].copy()
+
     def take(self) -> Samples:
         """Give the samples of the wave since the last call, as far as they are remembered."""
         new = min(self._end_step - self._taken_step, len(self._wave))
@@ -346,25 +373,28 @@ class LiveMeter:
             self._session = self._model.start()
             self._recent.clear()
             self._advance_to(crops.first_step)
-        self._watch(crops.pixels)
+        self._watch(crops)
 
     def _forget(self) -> None:
         """Begin anew with a face that came back: it may be another person's."""
         self._wave = np.full_like(self._wave, np.nan)
         self._colours = np.full_like(self._colours, np.nan)
+        self._ways = np.full_like(self._ways, np.nan)
         self._longer, self._flickers, self._sparse = None, False, False
         self._pictures.clear()
         while len(self._places) > 1:  # where this one is stays
             self._places.popleft()
 
-    def _watch(self, pixels: NDArray[np.uint8]) -> None:
+    def _watch(self, crops: FaceCrops) -> None:
         """Show the network the next crops."""
+        pixels = crops.pixels
         if not len(pixels):
             return
         before_s = self._session.seconds
         self._append(self._session.push(pixels))
         self._network_ms.append(1000 * (self._session.seconds - before_s) / len(pixels))
         self._colours = _last(self._colours, skin_mean(pixels))
+        self._ways = _last(self._ways, crops.places)
         self._recent.extend(pixels)
 
     def _read(self) -> Vitals:
@@ -377,12 +407,12 @@ class LiveMeter:
         known = int(np.isfinite(wave).sum())
         context = self._longer.context if self._longer and known > self._window else None
         latest_s = LATEST * self._window / FPS
-        now = self._read_wave(wave[-self._window :], colours, latest_s, context)
+        now = self._read_wave(wave[-self._window :], latest_s, context)
         self._flickers = now.heart_rate.value is None and flickers(colours, FPS)
         if self._window == len(wave):
             return now
         if self._longer is None or self._is_behind(now):
-            self._longer = self._read_wave(wave, self._colours)
+            self._longer = self._read_wave(wave)
             self._longer_step, self._longer_s = self._end_step, known / FPS
         longer = self._longer
         return replace(now, rmssd=longer.rmssd, sdnn=longer.sdnn, respiration=longer.respiration)
@@ -395,7 +425,6 @@ class LiveMeter:
     def _read_wave(
         self,
         wave: NDArray[np.float64],
-        colours: NDArray[np.float64],
         latest_s: float | None = None,
         context: Context | None = None,
     ) -> Vitals:
@@ -405,7 +434,8 @@ class LiveMeter:
             kept,
             fps=FPS,
             calibration=self._model.calibration,
-            colours=colours,
+            colours=self._colours[-len(wave) :],
+            places=self._ways[-len(wave) :],
             distrust=distrust,
             latest_s=latest_s,
             context=context,
@@ -426,6 +456,7 @@ class LiveMeter:
         missing = min(max(step - self._end_step, 0), len(self._wave))
         self._append(np.full(missing, np.nan, np.float32))
         self._colours = _last(self._colours, np.full((missing, 3), np.nan))
+        self._ways = _last(self._ways, np.full((missing, 3), np.nan))
         self._end_step = step
 
     def _append(self, wave: NDArray[np.float32]) -> None:

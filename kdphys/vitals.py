@@ -41,6 +41,7 @@ from kdphys.pulse import (
     track_rate,
     window_spectra,
 )
+from kdphys.sway import SWAYS, sways
 
 LEAST_QUALITY = 0.5
 LEAST_SECONDS = 5.0
@@ -248,6 +249,7 @@ def measure_vitals(  # noqa: PLR0913  (each is known to another stage)
     calibration: Calibration = DEFAULT,
     key_times_s: Array | None = None,
     colours: Array | None = None,
+    places: Array | None = None,
     distrust: str | None = None,
     latest_s: float | None = None,
     context: Context | None = None,
@@ -261,6 +263,8 @@ def measure_vitals(  # noqa: PLR0913  (each is known to another stage)
         key_times_s: Times of the video's key frames, on the axis of the wave. Shape (K,).
         colours: Mean red, green and blue of the face at the same rate, NaN where there is none; a
             rhythm in colours that blood has not is that of the light. Shape (N, 3).
+        places: Where the face is, as `kdphys.sway` takes it; a rhythm in which the head moves may
+            be that of steps. Shape (N, 3).
         distrust: What else speaks against any reading, in words for a person.
         latest_s: Count beats of so many seconds at the end only, for a rate as it is now; the mean
             of the whole wave unless given.
@@ -283,7 +287,7 @@ def measure_vitals(  # noqa: PLR0913  (each is known to another stage)
     if context:
         rate = _in_context(rate, context)
     if not distrust and rate.quality >= LEAST_QUALITY:
-        distrust = _no_heart(rate, fps, colours)
+        distrust = _no_heart(rate, fps, colours, places)
     if distrust:
         rate = replace(rate, quality=rate.quality / DISTRUST, qualities=rate.qualities / DISTRUST)
         blame = distrust
@@ -311,10 +315,12 @@ def measure_vitals(  # noqa: PLR0913  (each is known to another stage)
     )
 
 
-def _no_heart(rate: "Rate", fps: float, colours: Array | None) -> str | None:
+def _no_heart(rate: "Rate", fps: float, colours: Array | None, places: Array | None) -> str | None:
     """Why what has this rate is not a heart that beats so, or None."""
     if rate.track.is_doubled:
         return TOO_SLOW.format(slowest=60 * HEART_BAND_HZ[0])
+    if places is not None and sways(places, fps, rate.bpm):
+        return SWAYS.format(bpm=rate.bpm)
     if colours is None:
         return None
     lit = any(is_light(colours, fps, order * rate.bpm) for order in LIGHT_ORDERS)

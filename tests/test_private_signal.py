@@ -17,6 +17,7 @@ from kdphys.pulse import (
     window_spectra,
 )
 from kdphys.sparse import PictureSteps
+from kdphys.sway import sways
 from kdphys.vitals import (
     DEFAULT,
     LEAST_SECONDS,
@@ -356,3 +357,30 @@ def test_nothing_is_told_of_colours_that_are_not_there(private: Scripts, lost):
         flat = seen.ravel()
         assert private.ask("flicker", "isLight", flat, FPS, 120) == is_light(seen, FPS, 120)
         assert private.ask("flicker", "flickers", flat, FPS) == flickers(seen, FPS)
+
+
+def test_a_head_that_moves_in_the_rhythm_is_told_alike(private: Scripts):
+    rng = np.random.default_rng(0)
+    told = []
+    for seed in range(30):
+        count = (150, 300, 450, 900)[seed % 4]
+        steps = rng.uniform(0.002, 0.03) * np.sin(2 * np.pi * 97 / 60 * np.arange(count) / FPS)
+        places = rng.uniform(0, 0.004) * np.cumsum(rng.standard_normal((count, 3)), axis=0)
+        places[:, seed % 3] += steps
+        places = 120 * (np.array([3.0, 2.0, 1.0]) + places)
+        if seed % 5 == 4:
+            places[60:90] = np.nan
+        told.append(sways(places, FPS, 97))
+        assert private.ask("sway", "sways", places.ravel(), FPS, 97) == told[-1], seed
+    assert 8 <= sum(told) <= 22
+
+
+def test_a_rate_at_which_the_head_moves_is_refused_alike(private: Scripts):
+    wave = WAVES["72 bpm"]
+    steps = 0.02 * np.sin(2 * np.pi * 72 / 60 * np.arange(len(wave)) / FPS)
+    places = 120 * np.stack([3 + 0 * steps, 2 + steps, 1 + 0 * steps], 1)
+    vitals = measure_vitals(wave, FPS, places=places)
+    asked = {"places": places.ravel().tolist()}
+    found = private.ask("vitals", "measureVitals", wave, FPS, asdict(DEFAULT), asked)
+    assert_alike(found, vitals)
+    assert "the head moves" in str(vitals.heart_rate.reason)

@@ -159,6 +159,7 @@ class Visit:
             return self._compared[1]
         with self._busy:
             crops, distrust = self.meter.recent_crops(), self.meter.distrust
+            places = self.meter.recent_places()
         if len(crops) < COMPARED_S * FPS:
             return {"compared": None, "reason": texts.LIVE_TOO_SOON}
         rows = {
@@ -168,7 +169,7 @@ class Visit:
                 "parameters": row.facts.parameters,
                 **_reading(row.heart_rate),
             }
-            for name, row in compare_crops(crops, distrust=distrust).items()
+            for name, row in compare_crops(crops, distrust=distrust, places=places).items()
         }
         said: dict[str, object] = {"compared": rows, "seconds": round(len(crops) / FPS, 1)}
         self._compared = now_s, said

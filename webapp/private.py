@@ -20,9 +20,11 @@ from kdphys import (
     face,
     flicker,
     pulse,
+    rhythm,
     runtime,
     sparse,
     stream,
+    sway,
     view,
     vitals,
 )
@@ -33,8 +35,8 @@ from webapp import live, texts
 Plain = str | int | float | list["Plain"] | dict[str, "Plain"]
 
 MODULES = (
-    beats, classical, clip, crop, face, flicker, live, pulse, runtime, sparse, stream, texts, view,
-    vitals,
+    beats, classical, clip, crop, face, flicker, live, pulse, rhythm, runtime, sparse, stream, sway,
+    texts, view, vitals,
 )  # fmt: skip
 router = APIRouter(prefix="/private")
 

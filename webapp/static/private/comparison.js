@@ -11,13 +11,13 @@ let loaded = null;
 self.onmessage = async ({ data }) => {
   try {
     loaded ??= await loadBoth();
-    self.postMessage(await compared(data.crops, data.distrust));
+    self.postMessage(await compared(data));
   } catch (error) {
     self.postMessage({ failed: error.message });
   }
 };
 
-async function compared(crops, distrust) {
+async function compared({ crops, places, distrust }) {
   const { FPS } = K.runtime;
   const colours = Float64Array.from(crops.flatMap(skinMean));
   const rows = {};
@@ -26,7 +26,8 @@ async function compared(crops, distrust) {
     const began = performance.now();
     const found = Float64Array.from(await wave(crops));
     const ms = (performance.now() - began) / crops.length;
-    const { heart_rate: heart } = measureVitals(found, FPS, K[name].calibration, { colours, distrust });
+    const seen = { colours, places, distrust };
+    const { heart_rate: heart } = measureVitals(found, FPS, K[name].calibration, seen);
     rows[name] = { ms, ...heart };
   }
   return { compared: rows, seconds: Math.round((10 * crops.length) / FPS) / 10 };

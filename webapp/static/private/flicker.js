@@ -1,23 +1,16 @@
 // Whether a rhythm is that of the light, by the rules of kdphys/flicker.py: light brightens and darkens
 // all colours alike or in colours of its own, blood does not.
 //
-// `colours` is a Float64Array of red, green and blue of the first sample, of the second and so on; NaN
-// where there is no face.
+// `colours` are samples as rhythm.js has them, of red, green and blue.
 
 import { K } from "./constants.js";
-import { readingWindowS, runs, windowStarts } from "./filters.js";
+import { runs } from "./filters.js";
 import { argmax, hann, mean, median, sum } from "./maths.js";
+import { changes, channels, squared, swing, swingsAt, tapered, together, windowsOf } from "./rhythm.js";
 
 // Whether a rhythm of `bpm` in no colour of blood stands out; false too where nothing can be told.
 export function isLight(colours, fps, bpm) {
-  const samples = Math.floor(colours.length / 3);
-  const seen = new Float64Array(samples).fill(NaN);
-  for (const [start, stop] of runs(together(colours), fps, K.flicker.LEAST_S)) seen.fill(0, start, stop);
-  if (seen.every(Number.isNaN)) return false;
-  const length = Math.round(readingWindowS(seen, fps) * fps);
-  const windows = windowStarts(seen, fps, length)
-    .map((start) => channels(colours, start, start + length))
-    .filter((window) => window.every(isLit));
+  const windows = windowsOf(colours, fps, K.flicker.LEAST_S).filter((window) => window.every(isLit));
   if (!windows.length) return false;
   const asShares = windows.map((window) => window.map((channel) => changes(channel, mean(channel))));
   const asGlare = windows.map((window) => window.map((channel) => changes(channel, mean(window[1]))));
@@ -68,21 +61,14 @@ function stands({ power, standing }, least) {
 // How colours swing at a rate, over windows of which restless ones count for less; `change` has three
 // colours for each window. { power, standing, unlike, red, blue } as in kdphys/flicker.py.
 function rhythm(change, fps, bpm) {
-  const { ASIDE_BPM, CALM_SHARE, TINY } = K.flicker;
-  const { length } = change[0][0];
-  const taper = hann(length, length - 1);
-  const scale = 2 / (length * mean(taper));
-  const level = change.map((window) => window.map(withoutSlope));
-  const waves = [0, ...ASIDE_BPM].map((aside) =>
-    tapered(taper, (at) => (2 * Math.PI * at * (bpm + aside)) / (60 * fps), scale),
-  );
-  const swings = level.map((window) => window.map((colour) => waves.map((wave) => swing(colour, wave))));
+  const { CALM_SHARE, TINY } = K.flicker;
+  const swings = swingsAt(change, fps, bpm);
   const around = swings.map(([, [, ...aside]]) => median(aside.map(squared)));
   const calm = CALM_SHARE * median(around) + TINY;
   const weights = around.map((each) => 1 / (each + calm));
   const over = (values) => sum(values.map((value, window) => weights[window] * value)) / sum(weights);
   const power = [0, 1, 2].map((colour) =>
-    waves.map((_, wave) => over(swings.map((window) => squared(window[colour][wave])))),
+    swings[0][colour].map((_, rate) => over(swings.map((window) => squared(window[colour][rate])))),
   );
   const offGreen = [0, 2].map((colour) =>
     over(swings.map((window) => squared(minus(window[colour][0], window[1][0])))),
@@ -98,62 +84,11 @@ function rhythm(change, fps, bpm) {
   };
 }
 
-// Red, green and blue of each sample added, NaN where one is missing.
-function together(colours) {
-  return Float64Array.from({ length: Math.floor(colours.length / 3) }, (_, at) =>
-    colours.slice(3 * at, 3 * at + 3).reduce((sum, value) => sum + value, 0),
-  );
-}
-
-// Red, green and blue from sample `start` to `stop`, each a Float64Array.
-function channels(colours, start, stop) {
-  return [0, 1, 2].map((colour) =>
-    Float64Array.from({ length: stop - start }, (_, at) => colours[3 * (start + at) + colour]),
-  );
-}
-
 function isLit(channel) {
   const level = mean(channel);
   return Number.isFinite(level) && level > 0;
 }
 
-// How far a colour is off its mean, over `level`.
-function changes(channel, level) {
-  const own = mean(channel);
-  return channel.map((value) => (value - own) / level);
-}
-
-// Take out a ramp from one end to the other.
-function withoutSlope(change) {
-  const ramp = change.map((_, at) => (2 * at) / (change.length - 1) - 1);
-  const along = ramp.reduce((sum, value, at) => sum + value * change[at], 0);
-  const share = along / ramp.reduce((sum, value) => sum + value * value, 0);
-  return change.map((value, at) => value - share * ramp[at]);
-}
-
-// Cosine and sine of an angle at each sample, tapered and scaled.
-function tapered(taper, angle, scale) {
-  return {
-    cos: taper.map((value, at) => scale * value * Math.cos(angle(at))),
-    sin: taper.map((value, at) => scale * value * Math.sin(angle(at))),
-  };
-}
-
-// How much of such a wave a change holds: real and imaginary part.
-function swing(change, { cos, sin }) {
-  let re = 0;
-  let im = 0;
-  for (let at = 0; at < change.length; at++) {
-    re += change[at] * cos[at];
-    im -= change[at] * sin[at];
-  }
-  return [re, im];
-}
-
 function minus([re, im], [otherRe, otherIm]) {
   return [re - otherRe, im - otherIm];
-}
-
-function squared([re, im]) {
-  return re * re + im * im;
 }

@@ -6,7 +6,7 @@ import { K } from "./constants.js";
 import { centreOf, cropFace, widthOf } from "./crop.js";
 import { FaceTracker } from "./face.js";
 import { flickers } from "./flicker.js";
-import { median, rounded } from "./maths.js";
+import { clip, median, rounded } from "./maths.js";
 import { skinMean } from "./skin.js";
 import { PictureSteps } from "./sparse.js";
 import { inCamera, moved } from "./view.js";
@@ -19,6 +19,7 @@ class FaceStream {
     this.firstS = null;
     this.step = 0;
     this.newS = -Infinity;
+    this.place = [-Infinity, [0, 0, 0]]; // when and where the face was last
     this.seen = null;
     this.view = null;
     this.box = null; // in the latest picture of the camera
@@ -40,9 +41,22 @@ class FaceStream {
     if (this.grid.split) this.step = rounded((this.grid.startS - this.firstS) * K.runtime.FPS);
     const firstStep = this.step;
     this.step += crops.length;
+    const places = this.goTo(this.box, timeS, firstStep, crops.length);
     const stepS = this.grid.split || repeats ? null : timeS - this.newS; // since the last other picture
     if (!repeats || this.grid.split) this.newS = timeS;
-    return { crops, firstStep, opens: this.grid.split, crop, timeS: timeS - this.firstS, stepS };
+    return { crops, places, firstStep, opens: this.grid.split, crop, timeS: timeS - this.firstS, stepS };
+  }
+
+  // Note where the face is now; give where it was in the steps before, as samples for sway.js.
+  goTo(box, timeS, firstStep, count) {
+    const [beforeS, before] = this.place;
+    const now = [...centreOf(box), widthOf(box)];
+    this.place = [timeS, now];
+    return Array.from({ length: count }, (_, at) => {
+      const stepS = this.firstS + (firstStep + at) / K.runtime.FPS;
+      const share = clip((stepS - beforeS) / (timeS - beforeS), 0, 1);
+      return before.map((value, way) => value + share * (now[way] - value));
+    }).flat();
   }
 
   // Whether a picture is the one before again, as where a slow source is shown fast.
@@ -70,6 +84,7 @@ export class Meter {
     const length = Math.max(this.window, Math.round(K.stream.MEMORY_S * K.runtime.FPS));
     this.wave = new Float64Array(length).fill(NaN);
     this.colours = new Float64Array(3 * length).fill(NaN);
+    this.ways = new Float64Array(3 * length).fill(NaN);
     this.endStep = this.takenStep = 0;
     this.nextS = null;
     this.longer = null;
@@ -94,7 +109,7 @@ export class Meter {
         this.recent = [];
         this.advanceTo(found.firstStep);
       }
-      if (found.crops.length) await this.watch(found.crops);
+      if (found.crops.length) await this.watch(found);
     } else {
       const step = this.faces.stepAt(timeS);
       if (step > this.endStep) this.advanceTo(step);
@@ -110,6 +125,7 @@ export class Meter {
   forget() {
     this.wave.fill(NaN);
     this.colours.fill(NaN);
+    this.ways.fill(NaN);
     this.longer = null;
     this.flickers = false;
     this.sparse = false;
@@ -147,13 +163,14 @@ export class Meter {
     return this.times.length ? median(this.times) : null;
   }
 
-  async watch(crops) {
+  async watch({ crops, places }) {
     const began = performance.now();
     const wave = await this.session.push(crops);
     this.times.push((performance.now() - began) / crops.length);
     if (this.times.length > K.stream.TIMED) this.times.shift();
     this.append(wave);
     shift(this.colours, crops.flatMap(skinMean));
+    shift(this.ways, places);
     this.recent = [...this.recent, ...crops].slice(-K.stream.RECENT_CROPS_S * K.runtime.FPS);
   }
 
@@ -167,11 +184,11 @@ export class Meter {
     const known = wave.filter(Number.isFinite).length;
     const context = known > this.window && this.longer ? this.longer.context : null;
     const latestS = (K.stream.LATEST * this.window) / FPS;
-    const { heart_rate } = this.readWave(wave.slice(-this.window), { colours, latestS, context });
+    const { heart_rate } = this.readWave(wave.slice(-this.window), { latestS, context });
     this.flickers = heart_rate.value === null && flickers(colours, FPS);
     const begins = heart_rate.value !== null && this.longerS < K.vitals.LEAST_SECONDS;
     if (!this.longer || begins || this.endStep - this.longerStep >= K.stream.LONGER_EVERY_S * FPS) {
-      this.longer = this.readWave(wave, { colours: this.colours });
+      this.longer = this.readWave(wave);
       [this.longerStep, this.longerS] = [this.endStep, known / FPS];
     }
     const { rmssd, sdnn, respiration } = this.longer;
@@ -182,14 +199,18 @@ export class Meter {
   readWave(wave, asked) {
     const { FPS } = K.runtime;
     const [kept, distrust] = this.pictures.withoutSparse(wave, this.endStep, FPS, K.vitals.LEAST_SECONDS);
-    return measureVitals(kept, FPS, K.student.calibration, { ...asked, distrust });
+    const [colours, places] = [this.colours, this.ways].map((samples) => samples.slice(-3 * wave.length));
+    return measureVitals(kept, FPS, K.student.calibration, { ...asked, colours, places, distrust });
   }
 
-  // What speaks against reading the recent crops, in words; null where nothing does.
-  get distrust() {
+  // The recent crops, where the face was in each, and what speaks against reading them, in words or null.
+  get lately() {
     const { FPS } = K.runtime;
-    const recent = new Float64Array(this.recent.length);
-    return this.pictures.withoutSparse(recent, this.endStep, FPS, recent.length / FPS)[1];
+    const { length } = this.recent;
+    const places = this.ways.slice(this.ways.length - 3 * length);
+    const empty = new Float64Array(length);
+    const [, distrust] = this.pictures.withoutSparse(empty, this.endStep, FPS, length / FPS);
+    return { crops: this.recent, places, distrust };
   }
 
   // Remember what the hint needs, and how the pictures came.
@@ -206,6 +227,7 @@ export class Meter {
     const missing = Math.min(Math.max(step - this.endStep, 0), this.wave.length);
     shift(this.wave, Array(missing).fill(NaN));
     shift(this.colours, Array(3 * missing).fill(NaN));
+    shift(this.ways, Array(3 * missing).fill(NaN));
     this.endStep = step;
   }
 

@@ -7,20 +7,21 @@ import { bandpassRuns, longestRunS, lookedAtS, readingWindowS } from "./filters.
 import { isLight } from "./flicker.js";
 import { clip, mean, spread } from "./maths.js";
 import { trackRate, windowSpectra } from "./pulse.js";
+import { sways } from "./sway.js";
 
 // { heart_rate, rmssd, sdnn, respiration } of a pulse wave (Float64Array, NaN where there is no face),
 // each { value, unit, quality, reason } with a null for what there is not; and the `context` for a
 // reading of its end, { bpm, quality } or null.
 //
-// `calibration` is the network's; `colours` (Float64Array, 3 a sample: see flicker.js) tell the light;
-// `distrust` is what else speaks against any reading, in words; `latestS` are the seconds at the end in
+// `calibration` is the network's; `colours` tell the light and `places` how the head moves (see flicker.js
+// and sway.js); `distrust` is what else speaks against any reading, in words; `latestS` are the seconds at the end in
 // which beats are counted, for a rate as it is now; `context` is that of a longer wave with this one at
 // its end.
 export function measureVitals(
   wave,
   fps,
   calibration,
-  { colours = null, distrust = null, latestS = null, context = null } = {},
+  { colours = null, places = null, distrust = null, latestS = null, context = null } = {},
 ) {
   const { LEAST_SECONDS, LEAST_QUALITY, DISTRUST } = K.vitals;
   const heard = wave.map((value) => (Number.isFinite(value) ? value : NaN));
@@ -29,7 +30,7 @@ export function measureVitals(
   const kept = bandpassRuns(heard, fps, K.pulse.WAVE_BAND_HZ, LEAST_SECONDS);
   const rate = readRate(kept, fps, calibration, latestS);
   if (context) rate.quality = qualityInContext(rate, context);
-  const noHeart = !distrust && rate.quality >= LEAST_QUALITY ? whyNoHeart(rate, fps, colours) : null;
+  const noHeart = !distrust && rate.quality >= LEAST_QUALITY ? whyNoHeart(rate, fps, colours, places) : null;
   const own = { bpm: mean(rate.rates.slice(-K.vitals.CONTEXT_WINDOWS)), quality: rate.quality };
   const blame = distrust ?? noHeart;
   if (blame) rate.quality /= DISTRUST;
@@ -38,8 +39,9 @@ export function measureVitals(
 }
 
 // Why what has this rate is not a heart that beats so, or null.
-function whyNoHeart(rate, fps, colours) {
+function whyNoHeart(rate, fps, colours, places) {
   if (rate.isDoubled) return fill(K.vitals.TOO_SLOW, { slowest: 60 * K.pulse.HEART_BAND_HZ[0] });
+  if (places && sways(places, fps, rate.bpm)) return fill(K.sway.SWAYS, { bpm: rate.bpm });
   const isLit = (order) => isLight(colours, fps, order * rate.bpm);
   return colours && K.vitals.LIGHT_ORDERS.some(isLit) ? K.flicker.ANY_LIGHT : null;
 }

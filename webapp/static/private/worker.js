@@ -17,7 +17,7 @@ async function answer(said) {
   if (said instanceof ArrayBuffer) {
     if (visit) self.postMessage(await visit.take(said));
   } else if (said.ask === "compare") {
-    compare(visit?.meter.recent ?? [], visit?.meter.distrust);
+    compare(visit?.meter.lately ?? { crops: [] });
   } else {
     loaded ??= await load();
     const resumed = visit?.name === said.visit && visit.wide === said.width && visit.high === said.height;
@@ -26,15 +26,15 @@ async function answer(said) {
   }
 }
 
-function compare(crops, distrust) {
-  if (crops.length < K.live.COMPARED_S * K.runtime.FPS) {
+function compare(lately) {
+  if (lately.crops.length < K.live.COMPARED_S * K.runtime.FPS) {
     self.postMessage({ compared: null, reason: K.texts.LIVE_TOO_SOON });
     return;
   }
   comparing ??= new Worker(new URL("./comparison.js", import.meta.url), { type: "module" });
   comparing.onmessage = ({ data }) => ("failed" in data ? giveUp(data.failed) : self.postMessage(data));
   comparing.onerror = ({ message }) => giveUp(message || "a script could not be loaded");
-  comparing.postMessage({ crops, distrust });
+  comparing.postMessage(lately);
 }
 
 // The next comparison begins anew: what has failed once in ONNX Runtime stays failed in its thread.

@@ -1,0 +1,45 @@
+"""Heads that move in the rhythm that was read, as of people who walk or nod.
+
+Light and shade go over a face that moves, and a network may take that for blood. The heart moves a
+head too (Balakrishnan et al. 2013, doi 10.1109/CVPR.2013.440), but by far less.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdphys.rhythm import swings_at, windows_of
+
+LEAST_S = 5.0  # of a face without a gap
+LEAST_SWAY = 0.005  # of a face's width, to either side: about 1 mm
+STANDING = (
+    250.0  # power at the rhythm over that of its surroundings, which noise has up to 20 times,
+)
+# and wrong readings of drawn people who walk 700 and more
+SWAYS = (
+    "No pulse was found: the head moves in the rhythm of what was found, {bpm:.0f} times a minute, "
+    "which may be that of steps or of music. Keep the head still."
+)
+
+Array = NDArray[np.float64]
+
+
+def sways(places: Array, fps: float, bpm: float) -> bool:
+    """Tell whether a head moves in a rhythm.
+
+    Args:
+        places: Centre of the face across and down, and its width, in pixels of the camera; NaN
+            where there is no face. Shape (T, 3).
+        fps: Samples a second.
+        bpm: The rhythm.
+
+    Returns:
+        True where a movement of that rate stands out; False too where nothing can be told.
+    """
+    windows = windows_of(places, fps, LEAST_S)
+    if not len(windows):
+        return False
+    level = windows.mean(2, keepdims=True)
+    power = np.abs(swings_at((windows - level) / level[:, 2:], fps, bpm)) ** 2
+    usual = np.median(power, axis=0)  #                                    (3, 1 + K)
+    around = np.median(usual[:, 1:], axis=1)
+    return bool(np.any((usual[:, 0] > LEAST_SWAY**2) & (usual[:, 0] > STANDING * around)))

@@ -1,0 +1,81 @@
+// How much of a rhythm there is in what is seen beside a pulse, by the rules of kdphys/rhythm.py.
+//
+// Samples are a Float64Array of three values of the first sample, of the second and so on; NaN where
+// there is no face.
+
+import { K } from "./constants.js";
+import { readingWindowS, runs, windowStarts } from "./filters.js";
+import { hann, mean } from "./maths.js";
+
+// Samples in windows as a reading has them, each three Float64Arrays.
+export function windowsOf(samples, fps, leastS) {
+  const seen = new Float64Array(Math.floor(samples.length / 3)).fill(NaN);
+  for (const [start, stop] of runs(together(samples), fps, leastS)) seen.fill(0, start, stop);
+  if (seen.every(Number.isNaN)) return [];
+  const length = Math.round(readingWindowS(seen, fps) * fps);
+  return windowStarts(seen, fps, length).map((start) => channels(samples, start, start + length));
+}
+
+// How much windows swing at a rate and around it: [real, imaginary] by window, channel and rate.
+export function swingsAt(change, fps, bpm) {
+  const { length } = change[0][0];
+  const taper = hann(length, length - 1);
+  const scale = 2 / (length * mean(taper));
+  const waves = [0, ...K.rhythm.ASIDE_BPM].map((aside) =>
+    tapered(taper, (at) => (2 * Math.PI * at * (bpm + aside)) / (60 * fps), scale),
+  );
+  return change.map((window) =>
+    window.map(withoutSlope).map((channel) => waves.map((wave) => swing(channel, wave))),
+  );
+}
+
+// The three values of each sample added, NaN where one is missing.
+export function together(samples) {
+  return Float64Array.from({ length: Math.floor(samples.length / 3) }, (_, at) =>
+    samples.slice(3 * at, 3 * at + 3).reduce((sum, value) => sum + value, 0),
+  );
+}
+
+// The three values from sample `start` to `stop`, each a Float64Array.
+export function channels(samples, start, stop) {
+  return [0, 1, 2].map((channel) =>
+    Float64Array.from({ length: stop - start }, (_, at) => samples[3 * (start + at) + channel]),
+  );
+}
+
+// How far a channel is off its mean, over `level`.
+export function changes(channel, level) {
+  const own = mean(channel);
+  return channel.map((value) => (value - own) / level);
+}
+
+// Cosine and sine of an angle at each sample, tapered and scaled.
+export function tapered(taper, angle, scale) {
+  return {
+    cos: taper.map((value, at) => scale * value * Math.cos(angle(at))),
+    sin: taper.map((value, at) => scale * value * Math.sin(angle(at))),
+  };
+}
+
+// How much of such a wave a change holds: real and imaginary part.
+export function swing(change, { cos, sin }) {
+  let re = 0;
+  let im = 0;
+  for (let at = 0; at < change.length; at++) {
+    re += change[at] * cos[at];
+    im -= change[at] * sin[at];
+  }
+  return [re, im];
+}
+
+export function squared([re, im]) {
+  return re * re + im * im;
+}
+
+// Take out a ramp from one end to the other.
+function withoutSlope(change) {
+  const ramp = change.map((_, at) => (2 * at) / (change.length - 1) - 1);
+  const along = ramp.reduce((sum, value, at) => sum + value * change[at], 0);
+  const share = along / ramp.reduce((sum, value) => sum + value * value, 0);
+  return change.map((value, at) => value - share * ramp[at]);
+}

@@ -1,0 +1,22 @@
+// Heads that move in the rhythm that was read, by the rules of kdphys/sway.py.
+
+import { K } from "./constants.js";
+import { mean, median } from "./maths.js";
+import { changes, squared, swingsAt, windowsOf } from "./rhythm.js";
+
+// Whether a head moves in a rhythm of `bpm`; false too where nothing can be told. `places` are samples
+// as rhythm.js has them: the face's centre across and down, and its width, in pixels of the camera.
+export function sways(places, fps, bpm) {
+  const { LEAST_S, LEAST_SWAY, STANDING } = K.sway;
+  const windows = windowsOf(places, fps, LEAST_S);
+  if (!windows.length) return false;
+  const swings = swingsAt(
+    windows.map((window) => window.map((channel) => changes(channel, mean(window[2])))),
+    fps,
+    bpm,
+  );
+  return [0, 1, 2].some((way) => {
+    const usual = swings[0][way].map((_, rate) => median(swings.map((window) => squared(window[way][rate]))));
+    return usual[0] > LEAST_SWAY ** 2 && usual[0] > STANDING * median(usual.slice(1));
+  });
+}
