@@ -12,9 +12,10 @@ from kdphys.rhythm import swings_at, windows_of
 LEAST_S = 5.0  # of a face without a gap
 LEAST_SWAY = 0.005  # of a face's width, to either side: about 1 mm
 STANDING = (
-    250.0  # power at the rhythm over that of its surroundings, which noise has up to 20 times,
+    100.0  # power at the rhythm over that around it; noise has 20, and wrong readings of drawn
 )
-# and wrong readings of drawn people who walk 700 and more
+# people who walk 118 and more
+NEAR_BPM = 4.0  # from there it is to be less: a heart may be a little off the rhythm of one's steps
 SWAYS = (
     "No pulse was found: the head moves in the rhythm of what was found, {bpm:.0f} times a minute, "
     "which may be that of steps or of music. Keep the head still."
@@ -39,7 +40,15 @@ def sways(places: Array, fps: float, bpm: float) -> bool:
     if not len(windows):
         return False
     level = windows.mean(2, keepdims=True)
-    power = np.abs(swings_at((windows - level) / level[:, 2:], fps, bpm)) ** 2
-    usual = np.median(power, axis=0)  #                                    (3, 1 + K)
-    around = np.median(usual[:, 1:], axis=1)
-    return bool(np.any((usual[:, 0] > LEAST_SWAY**2) & (usual[:, 0] > STANDING * around)))
+    change = (windows - level) / level[:, 2:]
+    (slower, _), (power, around), (faster, _) = (
+        _usual_power(change, fps, bpm + beside) for beside in (-NEAR_BPM, 0.0, NEAR_BPM)
+    )
+    stands = (power > LEAST_SWAY**2) & (power > STANDING * around)
+    return bool(np.any(stands & (power > slower) & (power > faster)))
+
+
+def _usual_power(change: Array, fps: float, bpm: float) -> tuple[Array, Array]:
+    """Power of the middle one of windows at a rate, and around it. Shape (3,) each."""
+    power = np.median(np.abs(swings_at(change, fps, bpm)) ** 2, axis=0)
+    return power[:, 0], np.median(power[:, 1:], axis=1)

@@ -7,16 +7,26 @@ import { changes, squared, swingsAt, windowsOf } from "./rhythm.js";
 // Whether a head moves in a rhythm of `bpm`; false too where nothing can be told. `places` are samples
 // as rhythm.js has them: the face's centre across and down, and its width, in pixels of the camera.
 export function sways(places, fps, bpm) {
-  const { LEAST_S, LEAST_SWAY, STANDING } = K.sway;
+  const { LEAST_S, LEAST_SWAY, NEAR_BPM, STANDING } = K.sway;
   const windows = windowsOf(places, fps, LEAST_S);
   if (!windows.length) return false;
-  const swings = swingsAt(
-    windows.map((window) => window.map((channel) => changes(channel, mean(window[2])))),
-    fps,
-    bpm,
+  const change = windows.map((window) => window.map((channel) => changes(channel, mean(window[2]))));
+  const [slower, here, faster] = [-NEAR_BPM, 0, NEAR_BPM].map((beside) =>
+    usualPower(change, fps, bpm + beside),
   );
-  return [0, 1, 2].some((way) => {
-    const usual = swings[0][way].map((_, rate) => median(swings.map((window) => squared(window[way][rate]))));
-    return usual[0] > LEAST_SWAY ** 2 && usual[0] > STANDING * median(usual.slice(1));
+  return here.some(({ power, around }, way) => {
+    const stands = power > LEAST_SWAY ** 2 && power > STANDING * around;
+    return stands && power > slower[way].power && power > faster[way].power;
+  });
+}
+
+// Power of the middle one of windows at a rate and around it, for each of the three.
+function usualPower(change, fps, bpm) {
+  const swings = swingsAt(change, fps, bpm);
+  return [0, 1, 2].map((way) => {
+    const [power, ...around] = swings[0][way].map((_, rate) =>
+      median(swings.map((window) => squared(window[way][rate]))),
+    );
+    return { power, around: median(around) };
   });
 }
