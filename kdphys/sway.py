@@ -11,10 +11,8 @@ from kdphys.rhythm import swings_at, windows_of
 
 LEAST_S = 5.0  # of a face without a gap
 LEAST_SWAY = 0.005  # of a face's width, to either side: about 1 mm
-STANDING = (
-    100.0  # power at the rhythm over that around it; noise has 20, and wrong readings of drawn
-)
-# people who walk 118 and more
+STANDING = 100.0  # power at the rhythm over that around it: noise has 20, and wrong readings of
+# drawn people who walk 118 and more
 NEAR_BPM = 4.0  # from there it is to be less: a heart may be a little off the rhythm of one's steps
 SWAYS = (
     "No pulse was found: the head moves in the rhythm of what was found, {bpm:.0f} times a minute, "
