@@ -51,6 +51,22 @@ def served(log: Path, folder: Path = ROOT, **more: str) -> Iterator[str]:
             server.wait(20)
 
 
+def changed_app(folder: Path, changes: str) -> Path:
+    """Write an `app.py` that changes something before it does what the real one does.
+
+    Args:
+        folder: Where it is written; it must be there.
+        changes: Lines of Python.
+
+    Returns:
+        The folder, for `served`.
+    """
+    start = f"import runpy, sys\nsys.path.insert(0, {str(ROOT)!r})\n{changes}\n"
+    start += f"runpy.run_path({str(ROOT / 'app.py')!r}, run_name='__main__')\n"
+    (folder / "app.py").write_text(start)
+    return folder
+
+
 FAKE_CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
 
 

@@ -1,31 +1,94 @@
-"""Requests of a visitor's own making: no file of the server is read but uploads and examples."""
+"""Requests of a visitor's own making: they reach uploads and examples, and nothing else."""
 
+import json
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import pytest
 from httpx import Client, Response
 
 from tests._films import write_video
-from tests._page import served
+from tests._page import changed_app, served
+from webapp import texts
 from webapp.ui import EXAMPLES
 
 pytestmark = pytest.mark.slow
+
+# Gradio asks no private address by itself; here this machine counts as a part of the web.
+EVERYWHERE = """
+import safehttpx
+async def everywhere(host): return "127.0.0.1"
+safehttpx.async_validate_url = everywhere
+"""
 
 
 @pytest.fixture(scope="module")
 def visitor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     """Someone who talks to the page without a browser."""
-    log = tmp_path_factory.mktemp("server") / "log.txt"  # uploads are kept beside it
-    with served(log) as address, Client(base_url=address, timeout=60) as client:
+    folder = tmp_path_factory.mktemp("server")  # uploads are kept in it
+    app = changed_app(tmp_path_factory.mktemp("app"), EVERYWHERE)
+    with (
+        served(folder / "log.txt", app) as address,
+        Client(base_url=address, timeout=60) as client,
+    ):
         yield client
 
 
-def ask(visitor: Client, function: str, *given: object) -> Response:
-    """Call a function of the page."""
+class Elsewhere(BaseHTTPRequestHandler):
+    """A web server that says yes to everything."""
+
+    asked: list[str]
+
+    def do_GET(self) -> None:
+        self.asked.append(self.path)
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"hello")
+
+    do_HEAD = do_GET  # noqa: N815  (the names are those of the standard library)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Keep quiet."""
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[tuple[str, list[str]]]:
+    """The address of another web server, and what it was asked."""
+    handler = type("Asked", (Elsewhere,), {"asked": []})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}", handler.asked
+        server.shutdown()
+
+
+def named(path: str) -> dict[str, object]:
+    """A file as a request names it."""
+    return {"path": path, "meta": {"_type": "gradio.FileData"}}
+
+
+def request(visitor: Client, function: str, *given: object) -> dict[str, object]:
+    """What a function of the page is asked with."""
     functions = visitor.get("/config").json()["dependencies"]
     number = next(one["id"] for one in functions if one["api_name"] == function)
-    asked = {"data": given, "fn_index": number, "session_hash": "abc"}
-    return visitor.post("/gradio_api/run/predict", json=asked)
+    return {"data": given, "fn_index": number, "session_hash": "abc"}
+
+
+def ask(visitor: Client, function: str, *given: object) -> Response:
+    """Ask a function of the page that answers at once."""
+    return visitor.post("/gradio_api/run/predict", json=request(visitor, function, *given))
+
+
+def wait(visitor: Client, function: str, *given: object) -> dict[str, Any]:
+    """Ask a function of the page that answers in its turn: what it gives, or its error."""
+    visitor.post("/gradio_api/queue/join", json=request(visitor, function, *given))
+    with visitor.stream("GET", "/gradio_api/queue/data?session_hash=abc") as lines:
+        for line in lines.iter_lines():
+            said = json.loads(line.removeprefix("data: ") or "{}")
+            if said.get("msg") == "process_completed":
+                return said["output"]
+    raise AssertionError("no answer came")
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".txt"])
@@ -42,21 +105,52 @@ def test_a_request_can_t_name_a_file_of_the_server(visitor, tmp_path, function, 
     """It could be read: a refusal named where a copy of it lay, and a preview showed it."""
     secret = tmp_path / f"secret-{tmp_path.name}{suffix}"
     secret.write_text("nobody is to read this")
-    file = {"path": str(secret), "meta": {"_type": "gradio.FileData"}}
-    answer = ask(visitor, function, *(file if each == "{file}" else each for each in given))
-    assert "secret" not in answer.text
+    for path in (str(secret), f"http://127.0.0.1/gradio_api/file={secret}"):
+        asked = [named(path) if each == "{file}" else each for each in given]
+        answer = (
+            ask(visitor, function, *asked).text
+            if function == "on_video"
+            else str(wait(visitor, function, *asked))
+        )
+        assert "secret" not in answer
+        assert "error" in answer
     assert list(tmp_path.parent.rglob(secret.name)) == [secret]
     assert not visitor.get(f"/gradio_api/file={secret}").is_success
 
 
+@pytest.mark.parametrize(
+    ("function", "given"),
+    [
+        ("measure", ("{file}", "pos")),
+        ("measure", (None, "{file}")),
+        ("compare", ("{file}",)),
+        ("on_measure", ("{file}", "pos", None)),
+    ],
+)
+def test_a_request_can_t_make_the_server_fetch_anything(visitor, elsewhere, function, given):
+    address, asked = elsewhere
+    file = named(f"{address}/face.mp4")
+    said = wait(visitor, function, *(file if each == "{file}" else each for each in given))
+    assert said["error"] == texts.NOT_FETCHED
+    assert texts.NOT_FETCHED in ask(visitor, "on_video", {"path": "in", "face": file}, None).text
+    for path in (f"file={address}/face.mp4", f"file/{address}/face.mp4"):
+        answer = visitor.get(f"/gradio_api/{path}")
+        assert (answer.status_code, answer.text) == (403, texts.NOT_FETCHED)
+    assert asked == []
+
+
+def test_nobody_is_measured_before_those_who_wait(visitor):
+    example = str(next(EXAMPLES.glob("*.mp4")))
+    assert ask(visitor, "measure", named(example), "pos").status_code == 404
+
+
 def test_an_upload_and_an_example_are_measured_by_the_same_requests(visitor, tmp_path, recording):
-    video = write_video(tmp_path / "face.mp4", recording.pictures, recording.time_s)
+    video = write_video(tmp_path / "face ä.mp4", recording.pictures, recording.time_s)
     (kept,) = visitor.post(
         "/gradio_api/upload", files={"files": (video.name, video.read_bytes())}
     ).json()
-    example = str(next(EXAMPLES.glob("*.mp4")))
-    for path in (kept, example):
-        file = {"path": path, "meta": {"_type": "gradio.FileData"}}
-        answer = ask(visitor, "measure", file, "pos")
-        assert answer.is_success, answer.text
-        assert answer.json()["data"][0]["schema"] == 1
+    shown = str(visitor.base_url.join(f"/gradio_api/file={kept}"))  # as programs may name it
+    assert visitor.get(shown).is_success
+    for path in (kept, shown, str(next(EXAMPLES.glob("*.mp4")))):
+        answer = wait(visitor, "measure", named(path), "pos")
+        assert answer["data"][0]["schema"] == 1, answer

@@ -5,37 +5,55 @@ import asyncio
 import base64
 from pathlib import Path
 
+import httpx
 import pytest
 from mcp import ClientSession
 from mcp.client.streamable_http import streamable_http_client
-from mcp.types import TextContent
+from mcp.types import CallToolResult, TextContent
 
 from tests._page import ROOT, served
+from webapp import texts
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
 
 EXAMPLE = ROOT / "docs" / "examples" / "synthetic_face_72bpm.mp4"
 
 
-async def ask(address: str) -> tuple[list[str], dict]:
-    """Names of the tools, and what one of them says of an example."""
+async def ask(address: str, *videos: str) -> tuple[list[str], list[CallToolResult]]:
+    """Names of the tools, and what one of them says of each video."""
     async with (
         streamable_http_client(f"{address}/gradio_api/mcp/") as (read, write, _),
         ClientSession(read, write) as session,
     ):
         await session.initialize()
         tools = await session.list_tools()
-        video = "data:video/mp4;base64," + base64.b64encode(EXAMPLE.read_bytes()).decode()
-        answer = await session.call_tool("measure_video", {"video": video, "model": "student"})
-    assert not answer.isError, answer.content
+        answers = [
+            await session.call_tool("measure_video", {"video": video, "model": "student"})
+            for video in videos
+        ]
+    return [tool.name for tool in tools.tools], answers
+
+
+def text_of(answer: CallToolResult) -> str:
     (content,) = answer.content
     assert isinstance(content, TextContent)
-    record = ast.literal_eval(content.text)  # Gradio writes a dictionary as Python does
-    return [tool.name for tool in tools.tools], record
+    return content.text
+
+
+def data_address(video: Path) -> str:
+    return "data:video/mp4;base64," + base64.b64encode(video.read_bytes()).decode()
 
 
 def test_a_program_finds_the_tools_and_measures_a_video(tmp_path: Path):
     with served(tmp_path / "log.txt", GRADIO_MCP_SERVER="true") as address:
-        tools, record = asyncio.run(ask(address))
+        file = (EXAMPLE.name, EXAMPLE.read_bytes())
+        sent = httpx.post(f"{address}/gradio_api/upload", files={"files": file})
+        uploaded = f"{address}/gradio_api/file={sent.json()[0]}"  # as `gradio upload-mcp` says it
+        videos = (data_address(EXAMPLE), uploaded, "https://example.com/face.mp4")
+        tools, (by_data, by_upload, elsewhere) = asyncio.run(ask(address, *videos))
     assert sorted(tools) == ["compare_video", "measure_video"]
-    assert record["heart_rate_bpm"] == pytest.approx(72, abs=3)  # as the project promises
+    for answer in (by_data, by_upload):
+        record = ast.literal_eval(text_of(answer))  # Gradio writes a dictionary as Python does
+        assert record["heart_rate_bpm"] == pytest.approx(72, abs=3)  # as the project promises
+    assert elsewhere.isError
+    assert texts.NOT_FETCHED in text_of(elsewhere)

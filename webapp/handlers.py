@@ -165,7 +165,8 @@ def measure_video(video: str | None, model: str | None) -> dict[str, Any]:
     It gives the heart rate in beats a minute with its confidence, or why there is no reading.
 
     Args:
-        video: A video of a face: mp4, mov, webm, avi or mkv, at least 6 seconds long.
+        video: A video of a face: mp4, mov, webm, avi or mkv, at least 6 seconds long, uploaded to
+            this server or given as a data address; nothing is fetched from elsewhere.
         model: "student" (the default), "teacher", "pos", "chrom" or "green".
     """
     with _said_in_a_toast():
@@ -176,7 +177,8 @@ def compare_video(video: str | None) -> dict[str, Any]:
     """Measure the pulse of the face in a video with every model, and say what each network costs.
 
     Args:
-        video: A video of a face: mp4, mov, webm, avi or mkv, at least 6 seconds long.
+        video: A video of a face: mp4, mov, webm, avi or mkv, at least 6 seconds long, uploaded to
+            this server or given as a data address; nothing is fetched from elsewhere.
     """
     with _said_in_a_toast():
         found = compare(_path(video), MODELS)

@@ -184,6 +184,11 @@ RESULTS_GONE = "The results of this version are not at hand: docs/results is mis
 
 NO_VIDEO = "No video is chosen. Drop a video of a face here, or pick an example."
 FAILED = "The server failed to measure this video. Try another one; if it stays so, tell its owner."
+NOT_FETCHED = (
+    "A web address came, and this server fetches nothing from the web: upload the file, or give a "
+    "tool its data address."
+)
+NOT_CUT = "This server measures videos of faces, and cuts no recordings."
 GONE = "This reading has expired from the server. Measure the video again."
 
 ABOUT = """

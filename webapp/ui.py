@@ -20,7 +20,7 @@ from gradio.components import Component
 
 from kdphys.pipeline import MODELS
 from kdphys.runtime import model_facts
-from webapp import cards, distillation, handlers, private, texts
+from webapp import cards, distillation, doors, handlers, private, texts
 from webapp.live import Visits, serve_socket
 from webapp.stage import stage
 
@@ -96,6 +96,7 @@ def build_app() -> FastAPI:
     app = FastAPI(title=texts.TITLE)
     app.mount("/live-files", StaticFiles(directory=HERE / "static"))
     app.include_router(private.router)
+    app.include_router(doors.router)
     app.state.visits = visits = Visits()
 
     @app.websocket("/live")
@@ -134,7 +135,7 @@ def _is_worth_saying(record: logging.LogRecord) -> bool:
 
 def build_page() -> gr.Blocks:
     """Everything a visitor sees."""
-    with gr.Blocks(
+    with doors.Page(
         title=texts.TITLE, analytics_enabled=False, delete_cache=(60, KEPT_S), fill_width=True
     ) as page:
         with gr.Row(elem_id="kd-top"):
@@ -154,7 +155,7 @@ def build_page() -> gr.Blocks:
     # Without it Gradio takes this page for one that is still being written, and lets a request name
     # any file of the server as an upload.
     page.has_launched = True
-    return page.queue(max_size=WAITING)
+    return page.queue(max_size=WAITING, api_open=False)  # nobody measures past the queue
 
 
 def _video_tab(looks: gr.HTML) -> None:
