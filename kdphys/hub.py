@@ -94,6 +94,20 @@ def load_named(name: str) -> Weights:
     return load_weights(repository, commit) if is_on_hub else load_weights(name)
 
 
+def check_against_manifest(path: Path) -> None:
+    """Check a file of weights against the manifest beside it; a run has none before its export.
+
+    Args:
+        path: The file.
+
+    Raises:
+        WeightsError: It is missing, or is not the one that the manifest names.
+    """
+    manifest, remedy = path.parent / "manifest.json", "export it again, or name another folder"
+    if manifest.exists():
+        _check(path, _digests(_read_json(manifest, remedy), manifest).get(path.name), remedy)
+
+
 def sha256(path: Path) -> str:
     """Digest of a file, in hexadecimal."""
     with path.open("rb") as file:
@@ -103,9 +117,7 @@ def sha256(path: Path) -> str:
 def _read(folder: Path, remedy: str) -> Weights:
     """Check the files in a folder; `remedy` says what to do about one that is wrong."""
     manifest = _read_json(folder / "manifest.json", remedy)
-    digests = manifest.get("sha256")
-    if not isinstance(digests, dict):
-        raise WeightsError(f"{folder / 'manifest.json'} names no sha256; export the model again.")
+    digests = _digests(manifest, folder / "manifest.json")
     for file in FILES:
         _check(folder / file, digests.get(file), remedy)
     config = _read_json(folder / "config.json", remedy)
@@ -226,6 +238,14 @@ def _read_json(path: Path, remedy: str) -> dict[str, object]:
     if not isinstance(found, dict):
         raise WeightsError(f"{path} holds no record; {remedy}.")
     return found
+
+
+def _digests(manifest: dict[str, object], path: Path) -> dict[str, object]:
+    """What a manifest says of each file; `path` is where it lies."""
+    digests = manifest.get("sha256")
+    if not isinstance(digests, dict):
+        raise WeightsError(f"{path} names no sha256; export the model again.")
+    return digests
 
 
 def _check(path: Path, wanted: object, remedy: str) -> None:

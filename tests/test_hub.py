@@ -4,13 +4,16 @@ import shutil
 import socket
 from pathlib import Path
 
+import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
 from kdphys.errors import HubUnreachableError, WeightsError
-from kdphys.hub import SHIPPED, load_weights, sha256
+from kdphys.hub import SHIPPED, check_against_manifest, load_weights, sha256
 from kdphys.runtime import StudentModel, open_model
+from train.distill import read_teacher
 from train.export import read_model
+from train.loop import read_weights
 
 COMMIT = "0123456789" * 4
 
@@ -111,10 +114,34 @@ def test_a_configuration_without_the_lag_is_refused(copied):
         StudentModel(load_weights(copied))
 
 
+@pytest.mark.parametrize("file", ["model.safetensors", "config.json"])
+@pytest.mark.parametrize("name", ["student", "teacher"])
+def test_training_refuses_files_that_the_manifest_beside_them_does_not_name(tmp_path, name, file):
+    copied = Path(shutil.copytree(SHIPPED / name, tmp_path / name))
+    with (copied / file).open("ab") as changed:
+        changed.write(b" ")
+    with pytest.raises(WeightsError, match=rf"{file} has sha256 .*; export it again, or name"):
+        read_model(copied, name)
+    if name == "teacher":
+        with pytest.raises(WeightsError, match=rf"{file} has sha256"):
+            read_teacher(copied)
+    (copied / "manifest.json").unlink()  # as in the folder of a run, which has none
+    check_against_manifest(copied / file)
+
+
+def test_weights_without_a_manifest_are_those_of_a_run(tmp_path):
+    save_file({"weight": np.zeros(1, np.float32)}, tmp_path / "model.safetensors")
+    assert list(read_weights(tmp_path)) == ["weight"]
+    (tmp_path / "manifest.json").write_text("{}")
+    with pytest.raises(WeightsError, match="names no sha256"):
+        read_weights(tmp_path)
+
+
 def test_weights_with_a_missing_tensor_are_refused(copied):
     tensors = load_file(copied / "model.safetensors")
     del tensors["head.weight"]
     save_file(tensors, copied / "model.safetensors")
+    sign_again(copied)
     with pytest.raises(RuntimeError, match=r"head\.weight"):
         read_model(copied, "student")
 

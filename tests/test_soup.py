@@ -54,7 +54,8 @@ def test_it_tells_of_each_run_and_counts_clips_once(tmp_path: Path):
     first.rename(shipped)
     record = json.loads((shipped / "run.json").read_text())
     (shipped / "run.json").unlink()
-    (shipped / "manifest.json").write_text(json.dumps({"run": record}))
+    digests = {"model.safetensors": sha256(shipped / "model.safetensors")}
+    (shipped / "manifest.json").write_text(json.dumps({"run": record, "sha256": digests}))
     main(SoupJob(runs=(shipped, again, other), out=tmp_path / "soup"))
     told = json.loads((tmp_path / "soup" / "run.json").read_text())
     assert told["clips"] == 30

@@ -14,6 +14,7 @@ from accelerate import Accelerator
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from kdphys.errors import WeightsError
 from kdphys.hub import load_weights, sha256
 from kdphys.models.student import Student
 from kdphys.models.teacher import Teacher
@@ -331,6 +332,15 @@ def test_a_run_can_begin_with_the_weights_of_another(tmp_path):
     save_file(cut, first)
     with pytest.raises(RuntimeError, match=r"head\.weight"):
         train_student(tmp_path / "third", start=tmp_path / "first")
+
+
+def test_a_run_does_not_begin_with_weights_that_are_not_those_of_their_manifest(tmp_path):
+    first = train_student(tmp_path / "first", schedule=replace(SHORT, steps=2))
+    manifest = {"sha256": {"model.safetensors": "0" * 64}, "run": {}}
+    (first.parent / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(WeightsError, match=r"model\.safetensors has sha256 .* or was replaced"):
+        train_student(tmp_path / "second", start=first.parent)
+    assert not (tmp_path / "second").exists()
 
 
 def test_another_seed_draws_other_batches(tmp_path):

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import torch
 import tyro
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from kdphys.losses import attention_transfer, dilate, negative_pearson, standardise
@@ -23,7 +22,16 @@ from kdphys.models.teacher import Teacher, TeacherConfig
 from train.aside import aside
 from train.datasets import Batch, mistimed, read_store, read_stores
 from train.hints import Hints, read_hints, work_out
-from train.loop import WEIGHTS, LabelWeights, Run, Schedule, aligned, label_loss, train
+from train.loop import (
+    WEIGHTS,
+    LabelWeights,
+    Run,
+    Schedule,
+    aligned,
+    label_loss,
+    read_weights,
+    train,
+)
 from train.processes import join
 from train.smoke import SMOKE_SCHEDULE, smoke_data
 from train.teacher import config_json, read_config
@@ -206,14 +214,15 @@ def read_teacher(folder: Path) -> Teacher:
 
     Raises:
         FileNotFoundError: The folder holds no weights.
+        WeightsError: A manifest beside them names others.
     """
-    if not (folder / "model.safetensors").exists():
+    if not (folder / WEIGHTS).exists():
         raise FileNotFoundError(
             f"{folder} holds no model.safetensors; train a teacher first with "
             f"python train/teacher.py --out {folder}, or pass --teacher None to use labels alone"
         )
     teacher = Teacher(read_config(TeacherConfig, folder))
-    teacher.load_state_dict(load_file(folder / "model.safetensors"), strict=True)
+    teacher.load_state_dict(read_weights(folder), strict=True)
     return teacher
 
 

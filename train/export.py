@@ -19,7 +19,7 @@ import onnx
 import onnxruntime
 import torch
 import tyro
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.export import Dim
 from torch.utils.flop_counter import FlopCounterMode
@@ -29,7 +29,7 @@ from kdphys.models.student import Student, StudentConfig, StudentState
 from kdphys.models.teacher import Teacher, TeacherConfig
 from train.aside import aside
 from train.card import model_card, training_of
-from train.loop import WEIGHTS, is_of_smoke, record_in
+from train.loop import WEIGHTS, is_of_smoke, read_weights, record_in
 from train.push import PushError, push
 from train.smoke import SMOKE_SCHEDULE
 from train.teacher import config_json, read_config
@@ -139,12 +139,16 @@ def export(job: ExportJob, out: Path) -> None:
 
 
 def read_model(run: Path, kind: str) -> Student | Teacher:
-    """Build a trained model from its run's folder."""
+    """Build a trained model from its run's folder.
+
+    Raises:
+        WeightsError: A manifest beside its weights names others.
+    """
     if kind == "student":
         model: Student | Teacher = Student(read_config(StudentConfig, run))
     else:
         model = Teacher(read_config(TeacherConfig, run))
-    model.load_state_dict(load_file(run / "model.safetensors"), strict=True)
+    model.load_state_dict(read_weights(run), strict=True)
     return model.eval()
 
 

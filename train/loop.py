@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from kdphys.hub import sha256
+from kdphys.hub import check_against_manifest, sha256
 from kdphys.losses import negative_pearson, spectral_cross_entropy, squared_error
 from train.card import all_recipes
 from train.datasets import FPS, Batch, ClipStore, draw_batch, whole_batch
@@ -191,7 +191,7 @@ def train(run: Run) -> None:
         optimizer, plan.rate, total_steps=plan.steps + 1, pct_start=0.15
     )
     if run.start:
-        run.model.load_state_dict(load_file(run.start / WEIGHTS), strict=True)
+        run.model.load_state_dict(read_weights(run.start), strict=True)
     share_batch_norms(learner)
     averaged = AveragedModel(run.model, accelerator.device, avg_fn=_mean, use_buffers=True)
     accelerator.register_for_checkpointing(averaged)
@@ -432,6 +432,16 @@ def describe_run(run: Run, processes: int) -> dict[str, object]:
         "device": device_name(),
     }
     return json.loads(json.dumps(facts, default=str))
+
+
+def read_weights(folder: Path) -> dict[str, Tensor]:
+    """Read the trained numbers in the folder of a run, or of exported weights.
+
+    Raises:
+        WeightsError: A manifest beside them names others.
+    """
+    check_against_manifest(folder / WEIGHTS)
+    return load_file(folder / WEIGHTS)
 
 
 def record_in(folder: Path) -> dict[str, object]:

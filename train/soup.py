@@ -14,12 +14,12 @@ from pathlib import Path
 
 import torch
 import tyro
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from kdphys.hub import sha256
 from train.card import all_learned, count_clips, recipes_of, taught_by
-from train.loop import WEIGHTS, record_in
+from train.loop import WEIGHTS, read_weights, record_in
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ def main(job: SoupJob) -> None:
     configs = {(run / "config.json").read_text() for run in job.runs}
     if len({json.dumps(json.loads(config), sort_keys=True) for config in configs}) > 1:
         raise SystemExit("The runs are of models with different configurations; name runs of one.")
-    averaged = mean_of([load_file(run / WEIGHTS) for run in job.runs])
+    averaged = mean_of([read_weights(run) for run in job.runs])
     job.out.mkdir(parents=True, exist_ok=True)
     save_file(averaged, job.out / WEIGHTS)
     (job.out / "config.json").write_text(configs.pop())

@@ -10,6 +10,7 @@ import torch
 import tyro
 from torch import nn
 
+from kdphys.hub import check_against_manifest
 from kdphys.models.teacher import Teacher, TeacherConfig
 from train.aside import aside
 from train.datasets import Batch, mistimed, read_store, read_stores
@@ -89,7 +90,12 @@ def config_json(model: "DataclassInstance") -> str:
 
 
 def read_config(kind: type[Config], folder: Path) -> Config:
-    """Read a model's configuration from its folder's config.json."""
+    """Read a model's configuration from its folder's config.json.
+
+    Raises:
+        WeightsError: A manifest beside it names another.
+    """
+    check_against_manifest(folder / "config.json")
     facts = json.loads((folder / "config.json").read_text())
     lists = {name: tuple(value) for name, value in facts.items() if isinstance(value, list)}
     return kind(**{**facts, **lists})
