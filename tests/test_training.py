@@ -4,7 +4,9 @@ import json
 import re
 import subprocess
 import sys
-from dataclasses import replace
+import time
+from contextlib import nullcontext
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from kdphys.errors import WeightsError
-from kdphys.hub import load_weights, sha256
+from kdphys.hub import check_against_manifest, load_weights, sha256
 from kdphys.models.student import Student
 from kdphys.models.teacher import Teacher
 from kdphys.runtime import StudentModel, TeacherModel
@@ -25,7 +27,7 @@ from train.aside import aside
 from train.bench import BenchJob
 from train.card import model_card
 from train.confidence import ConfidenceJob
-from train.datasets import Batch, Cut, mistimed
+from train.datasets import Batch, Cut, mistimed, write_shard
 from train.distill import (
     Distillation,
     DistillRun,
@@ -35,8 +37,9 @@ from train.distill import (
     read_teacher,
     trust,
 )
+from train.distill import main as distill
 from train.evaluate import EvaluateJob
-from train.export import ExportJob, fitted, untrained_run
+from train.export import ExportJob, fitted, move_over, untrained_run
 from train.hints import read_hints, work_out
 from train.loop import LabelWeights, check, in_step, label_loss, without_folders
 from train.operators import OperatorsJob
@@ -216,6 +219,58 @@ def test_weights_exported_again_keep_the_confidence_that_was_fitted_to_them(tmp_
     assert fitted(tmp_path, tmp_path) == {}
 
 
+def exported_set(folder: Path, name: str) -> Path:
+    """Files of a model, each of which says whose it is, with their manifest."""
+    folder.mkdir()
+    for file in ("model.onnx", "model.safetensors", "config.json", "README.md"):
+        (folder / file).write_text(json.dumps({"model": name, "file": file}))
+    signed = ("model.onnx", "model.safetensors", "config.json")
+    manifest = {"model": name, "sha256": {file: sha256(folder / file) for file in signed}}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return folder
+
+
+@pytest.mark.parametrize("moves", range(6))
+def test_an_export_that_was_killed_leaves_the_old_model_the_new_one_or_none(
+    tmp_path, monkeypatch, moves
+):
+    new = exported_set(tmp_path / "new", "new")
+    out = exported_set(tmp_path / "out", "old")
+    replace_file, moved = Path.replace, []
+
+    def killed(self: Path, target: Path) -> Path:
+        if len(moved) == moves:
+            raise PlugPulledError
+        moved.append(self.name)
+        return replace_file(self, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", killed)
+        with pytest.raises(PlugPulledError) if moves < 5 else nullcontext():
+            move_over(new, out)
+    whose = {json.loads(path.read_text())["model"] for path in out.iterdir()}
+    if moves in (0, 5):
+        assert whose == {"old" if moves == 0 else "new"}
+        assert load_weights(out).config["model"] in whose
+        return
+    assert whose == {"old", "new"}
+    with pytest.raises(WeightsError, match=r"model\.onnx has sha256 .* damaged or was replaced"):
+        load_weights(out)
+    for file in set(moved) & {"model.safetensors", "config.json"}:  # what training reads
+        with pytest.raises(WeightsError, match=f"{file} has sha256"):
+            check_against_manifest(out / file)
+
+
+def test_a_first_export_that_was_killed_is_no_model(tmp_path):
+    new = exported_set(tmp_path / "new", "new")
+    (new / "manifest.json").unlink()
+    (tmp_path / "out").mkdir()
+    with pytest.raises(FileNotFoundError):
+        move_over(new, tmp_path / "out")
+    with pytest.raises(WeightsError, match=r"manifest\.json is missing"):
+        load_weights(tmp_path / "out")
+
+
 def test_an_untrained_model_is_not_published():
     with pytest.raises(ValueError, match="smoke=True must come without push"):
         ExportJob(smoke=True, push="owner/name")
@@ -265,6 +320,55 @@ def test_a_run_that_was_killed_within_a_checkpoint_goes_on_from_the_one_before(
     for name, tensor in load_file(whole).items():
         assert torch.equal(tensor, resumed[name]), name
     assert [path.name for path in out.glob("checkpoint*")] == ["checkpoint-4"]
+
+
+def test_a_run_that_was_killed_while_its_weights_were_written_writes_them_again(
+    tmp_path, monkeypatch
+):
+    whole = train_student(tmp_path / "whole")
+    out = tmp_path / "killed"
+
+    def killed(_weights: dict[str, Tensor], path: Path) -> None:
+        path.write_bytes(whole.read_bytes()[:1000])
+        raise PlugPulledError
+
+    with monkeypatch.context() as patched:
+        patched.setattr("train.loop.save_file", killed)
+        with pytest.raises(PlugPulledError):
+            train_student(out)
+    assert not (out / "model.safetensors").exists()
+    assert train_student(out).read_bytes() == whole.read_bytes()
+    assert not list(out.glob("*.part"))
+
+
+@pytest.mark.slow
+def test_a_distillation_that_was_killed_goes_on_to_the_very_same_weights(tmp_path):
+    """By SIGKILL, which nothing can catch, at whatever it was doing after its first checkpoint."""
+    data, teacher = tmp_path / "data", tmp_path / "teacher"
+    data.mkdir()
+    truths = [dict(truth) for truth in STORE.truths]
+    write_shard(data / "0000.npz", list(STORE.pixels[0].numpy()), list(STORE.waves), truths)
+    untrained_run(ExportJob(run=teacher, model="teacher"))
+    plan = replace(SHORT, steps=24, rate=3e-3)
+    job = DistillRun((data,), check=data, teacher=teacher, out=tmp_path / "killed", schedule=plan)
+    folders = {"data": data, "check": data, "teacher": teacher, "out": job.out}
+    given = folders | {f"schedule.{name}": value for name, value in asdict(plan).items()}
+    words = [str(word) for name, value in given.items() for word in (f"--{name}", value)]
+    command = [sys.executable, "train/distill.py", *words]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE) as running:
+        deadline = time.monotonic() + BOUND_S
+        while not (job.out / "progress.json").exists():
+            assert running.poll() is None, running.stderr and running.stderr.read()[-2000:]
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        running.kill()
+    assert not (job.out / "model.safetensors").exists()
+    assert json.loads((job.out / "progress.json").read_text())["step"] < plan.steps
+    whole = replace(job, out=tmp_path / "whole")
+    for one in (job, whole):
+        distill(one)
+    found = (job.out / "model.safetensors").read_bytes()
+    assert found == (whole.out / "model.safetensors").read_bytes()
 
 
 def test_finished_weights_are_not_trained_over(tmp_path):

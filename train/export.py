@@ -19,7 +19,6 @@ import onnx
 import onnxruntime
 import torch
 import tyro
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.export import Dim
 from torch.utils.flop_counter import FlopCounterMode
@@ -29,7 +28,7 @@ from kdphys.models.student import Student, StudentConfig, StudentState
 from kdphys.models.teacher import Teacher, TeacherConfig
 from train.aside import aside
 from train.card import model_card, training_of
-from train.loop import WEIGHTS, is_of_smoke, read_weights, record_in
+from train.loop import WEIGHTS, is_of_smoke, read_weights, record_in, write_weights
 from train.push import PushError, push
 from train.smoke import SMOKE_SCHEDULE
 from train.teacher import config_json, read_config
@@ -38,6 +37,7 @@ logger = logging.getLogger(__name__)
 
 AGREE = 1e-4  # largest difference between torch and ONNX that is accepted
 COUNTED_FRAMES = 60
+FILES = ("model.onnx", WEIGHTS, "config.json", "README.md", "manifest.json")  # as they are moved
 
 
 @dataclass(frozen=True)
@@ -125,17 +125,25 @@ def export(job: ExportJob, out: Path) -> None:
         made = Path(folder)
         worst = export_onnx(model, made / "model.onnx")
         logger.info("torch and ONNX differ by %.1e at most", worst)
-        shutil.copy(job.run / "model.safetensors", made)
+        shutil.copy(job.run / WEIGHTS, made)
         (made / "config.json").write_text(config_json(model.config))
         manifest = describe(model, job, record, made) | fitted(out, made)
         if "calibration" not in manifest:
             logger.info("its confidence is not fitted yet: run train/confidence.py")
         (made / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
         (made / "README.md").write_text(model_card(manifest))
-        _made(out)
-        for file in sorted(made.iterdir(), key=lambda path: path.name == "manifest.json"):
-            file.replace(out / file.name)
+        move_over(made, _made(out))
     logger.info("wrote %s", out)
+
+
+def move_over(made: Path, out: Path) -> None:
+    """Move a model's files over those of another.
+
+    The network comes first and the manifest last, so that what a kill leaves is the old model, the
+    new one, or files that the old manifest does not name and that are refused.
+    """
+    for name in FILES:
+        (made / name).replace(out / name)
 
 
 def read_model(run: Path, kind: str) -> Student | Teacher:
@@ -261,7 +269,7 @@ def untrained_run(job: ExportJob) -> None:
         raise ValueError(f"{job.run} holds trained weights; give another folder as --run")
     model = Student() if job.model == "student" else Teacher()
     _made(job.run)
-    save_file(model.state_dict(), job.run / "model.safetensors")
+    write_weights(model.state_dict(), job.run)
     (job.run / "config.json").write_text(config_json(model.config))
     record = {"config": {"schedule": str(SMOKE_SCHEDULE), "smoke": True}, "clips": 0}
     (job.run / "run.json").write_text(json.dumps(record))

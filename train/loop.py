@@ -223,7 +223,7 @@ def train(run: Run) -> None:
         if last or (step + 1) % plan.save_every == 0:
             _save(run, accelerator, step + 1)
     if accelerator.is_main_process:
-        save_file(averaged.module.state_dict(), run.out / WEIGHTS)
+        write_weights(averaged.module.state_dict(), run.out)
 
 
 def _check_length(store: ClipStore, plan: Schedule) -> None:
@@ -442,6 +442,13 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
     """
     check_against_manifest(folder / WEIGHTS)
     return load_file(folder / WEIGHTS)
+
+
+def write_weights(weights: dict[str, Tensor], folder: Path) -> None:
+    """Write trained numbers to a folder; they are there whole or not at all."""
+    unfinished = folder / f"{WEIGHTS}.part"
+    save_file(weights, unfinished)
+    unfinished.replace(folder / WEIGHTS)
 
 
 def record_in(folder: Path) -> dict[str, object]:

@@ -14,12 +14,11 @@ from pathlib import Path
 
 import torch
 import tyro
-from safetensors.torch import save_file
 from torch import Tensor
 
 from kdphys.hub import sha256
 from train.card import all_learned, count_clips, recipes_of, taught_by
-from train.loop import WEIGHTS, read_weights, record_in
+from train.loop import WEIGHTS, read_weights, record_in, write_weights
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +46,7 @@ def main(job: SoupJob) -> None:
         raise SystemExit("The runs are of models with different configurations; name runs of one.")
     averaged = mean_of([read_weights(run) for run in job.runs])
     job.out.mkdir(parents=True, exist_ok=True)
-    save_file(averaged, job.out / WEIGHTS)
+    write_weights(averaged, job.out)
     (job.out / "config.json").write_text(configs.pop())
     (job.out / "run.json").write_text(json.dumps(record_of(job.runs), indent=1) + "\n")
     logger.info("wrote %s, the mean of %d runs", job.out, len(job.runs))
