@@ -18,7 +18,7 @@ from torch import Tensor
 
 from kdphys.errors import WeightsError
 from kdphys.hub import check_against_manifest, load_weights, sha256
-from kdphys.models.student import Student
+from kdphys.models.student import Student, StudentConfig
 from kdphys.models.teacher import Teacher
 from kdphys.runtime import StudentModel, TeacherModel
 from tests._tiny_run import SHORT, STORE, PlugPulledError, train_student
@@ -39,7 +39,7 @@ from train.distill import (
 )
 from train.distill import main as distill
 from train.evaluate import EvaluateJob
-from train.export import ExportJob, fitted, move_over, untrained_run
+from train.export import ExportJob, fitted, move_over, read_model, untrained_run
 from train.hints import read_hints, work_out
 from train.loop import LabelWeights, check, in_step, label_loss, without_folders
 from train.operators import OperatorsJob
@@ -48,7 +48,7 @@ from train.recordings import RecordingsJob
 from train.soup import SoupJob
 from train.soup import main as average
 from train.synthetic import SyntheticJob
-from train.teacher import TeacherRun
+from train.teacher import TeacherRun, read_config
 
 ROOT = Path(__file__).parent.parent
 SCRIPTS = (
@@ -341,13 +341,31 @@ def test_a_run_that_was_killed_while_its_weights_were_written_writes_them_again(
     assert not list(out.glob("*.part"))
 
 
+def small_data(folder: Path) -> Path:
+    """Clips as train/synthetic.py writes them."""
+    folder.mkdir()
+    truths = [dict(truth) for truth in STORE.truths]
+    write_shard(folder / "0000.npz", list(STORE.pixels[0].numpy()), list(STORE.waves), truths)
+    return folder
+
+
+def test_a_student_can_go_on_with_another_look_ahead(tmp_path):
+    data, start = small_data(tmp_path / "data"), tmp_path / "start"
+    untrained_run(ExportJob(run=start))
+    job = DistillRun(
+        (data,), data, None, tmp_path / "run", start, look_ahead=7, schedule=replace(SHORT, steps=1)
+    )
+    distill(job)
+    assert read_config(StudentConfig, start).lag == 12
+    assert read_config(StudentConfig, job.out).lag == 7
+    said = read_model(job.out, "student")(torch.rand(1, 90, 3, 36, 36))
+    assert said.shape == (1, 90)
+
+
 @pytest.mark.slow
 def test_a_distillation_that_was_killed_goes_on_to_the_very_same_weights(tmp_path):
     """By SIGKILL, which nothing can catch, at whatever it was doing after its first checkpoint."""
-    data, teacher = tmp_path / "data", tmp_path / "teacher"
-    data.mkdir()
-    truths = [dict(truth) for truth in STORE.truths]
-    write_shard(data / "0000.npz", list(STORE.pixels[0].numpy()), list(STORE.waves), truths)
+    data, teacher = small_data(tmp_path / "data"), tmp_path / "teacher"
     untrained_run(ExportJob(run=teacher, model="teacher"))
     plan = replace(SHORT, steps=24, rate=3e-3)
     job = DistillRun((data,), check=data, teacher=teacher, out=tmp_path / "killed", schedule=plan)

@@ -86,6 +86,8 @@ class DistillRun:
     """Folder of the run; a stopped run in it is resumed."""
     start: Path | None = None
     """Folder of a finished run, or of weights, to go on from with its model's configuration."""
+    look_ahead: int | None = None
+    """Frames by which the wave is to come late, where not as many as `model` or `start` has."""
     most: int | None = None
     """Use no more than this many clips."""
     mistime_s: float = 0.0
@@ -239,6 +241,8 @@ def main(config: DistillRun) -> None:
         )
     if config.start:
         config = replace(config, model=read_config(StudentConfig, config.start))
+    if config.look_ahead is not None:
+        config = replace(config, model=replace(config.model, lag=config.look_ahead))
     store = read_stores(config.data, config.most)
     hints = None
     if config.smoke:
