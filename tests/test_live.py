@@ -4,6 +4,7 @@ import json
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
 
@@ -330,6 +331,43 @@ def test_a_flood_of_pictures_ends_the_visit(client, monkeypatch):
             batches += 1
         assert "which no camera gives" in said["closed"]
         assert batches == 6
+
+
+def test_more_requests_than_a_hand_makes_end_the_visit(client, monkeypatch):
+    monkeypatch.setattr(live, "MOST_ASKS", 3)
+    with client.websocket_connect("/live") as socket:
+        greet(socket, "asks-often")
+        for _ in range(3):
+            socket.send_text('{"ask": "restart"}')
+            assert socket.receive_json()["restarted"]
+        socket.send_text('{"ask": "compare"}')
+        assert "3 requests in 10 s" in socket.receive_json()["closed"]
+
+
+def test_what_came_long_ago_no_longer_counts():
+    lately = live.Lately(within_s=10.0)
+    assert [lately.add(2, now_s) for now_s in (0.0, 5.0, 10.0, 16.0, 30.0)] == [2, 4, 6, 4, 2]
+
+
+@pytest.mark.parametrize(("in_all", "of_one", "others"), [(9, 2, True), (2, 9, False)])
+def test_few_sockets_may_be_open_without_a_greeting(client, monkeypatch, in_all, of_one, others):
+    monkeypatch.setattr(live, "MOST_STRANGERS", in_all)
+    monkeypatch.setattr(live, "MOST_OF_ONE", of_one)
+    other = TestClient(client.app, client=("elsewhere", 1))
+
+    def is_let_in(who: TestClient) -> bool:
+        with suppress(WebSocketDisconnect), who.websocket_connect("/live"):
+            return True
+        return False
+
+    with client.websocket_connect("/live"), client.websocket_connect("/live") as two:
+        with pytest.raises(WebSocketDisconnect) as closed, client.websocket_connect("/live"):
+            pass
+        assert (closed.value.code, closed.value.reason) == (1013, texts.LIVE_CROWDED)
+        assert is_let_in(other) is others
+        greet(two, "greets-now")
+        assert is_let_in(client)
+        assert is_let_in(other)
 
 
 def test_a_browser_that_says_nothing_is_let_go(client, monkeypatch):

@@ -8,11 +8,14 @@ from typing import Any
 
 import pytest
 from httpx import Client, Response
+from websockets import ConnectionClosed
+from websockets.sync.client import connect
 
 from tests._films import write_video
 from tests._page import changed_app, served
 from webapp import texts
 from webapp.ui import EXAMPLES
+from webapp.wire import MOST_BYTES
 
 pytestmark = pytest.mark.slow
 
@@ -154,3 +157,14 @@ def test_an_upload_and_an_example_are_measured_by_the_same_requests(visitor, tmp
     for path in (kept, shown, str(next(EXAMPLES.glob("*.mp4")))):
         answer = wait(visitor, "measure", named(path), "pos")
         assert answer["data"][0]["schema"] == 1, answer
+
+
+def test_a_message_that_is_too_large_is_not_even_held(visitor):
+    address = str(visitor.base_url.join("/live")).replace("http", "ws", 1)
+    with connect(address) as socket:
+        socket.send(bytes(MOST_BYTES))
+        assert "camera's size" in str(socket.recv())
+    with connect(address) as socket:
+        socket.send(bytes(MOST_BYTES + 1))
+        with pytest.raises(ConnectionClosed, match="1009"):
+            socket.recv()

@@ -8,8 +8,9 @@ import asyncio
 import json
 import logging
 import time
-from collections import deque
-from collections.abc import Callable
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import RLock
 from typing import TypeVar, TypeVarTuple
@@ -42,7 +43,9 @@ KEPT_S = 30.0  # a visit whose socket was lost is kept for this long
 SILENT_S = 20.0  # a browser that says nothing for this long is gone
 SEAT_S = 10.0  # and has its place among the visitors for this long
 MOST_KEPT = 3  # visits that are kept, for each visitor that there may be
+MOST_STRANGERS, MOST_OF_ONE = 64, 16  # sockets that have not greeted, in all and of one address
 MOST_FPS, BURST_S = 90.0, 4.0  # more pictures a second, for this long, are a flood
+MOST_ASKS, ASKS_S = 50, 10.0  # more requests in words, in this time, no hand makes
 AHEAD_S = 4.0  # by which stamps may run ahead of the server's clock
 LEAST_STEP_S = 1e-3  # between two stamps; cameras leave ten times as much
 COMPARE_S, COMPARED_S = 3.0, 5.0  # between two comparisons; of crops that one needs
@@ -70,6 +73,21 @@ class SharedFinder(FaceFinder):
 
 
 @dataclass
+class Lately:
+    """How much came in the last seconds."""
+
+    within_s: float
+    _came: deque[tuple[float, int]] = field(default_factory=deque)
+
+    def add(self, count: int, now_s: float) -> int:
+        """Note that so many came; tell how many did lately, with these."""
+        self._came.append((now_s, count))
+        while self._came[0][0] < now_s - self.within_s:
+            self._came.popleft()
+        return sum(count for _, count in self._came)
+
+
+@dataclass
 class Visit:
     """What is known of one visitor."""
 
@@ -83,10 +101,11 @@ class Visit:
     clock, or they showed what had not been asked for lately."""
     turn: int = 0
     """How often a socket took it over; the latest one has it."""
+    pictures: Lately = field(default_factory=lambda: Lately(BURST_S))
+    asks: Lately = field(default_factory=lambda: Lately(ASKS_S))
     _asked: deque[View] = field(default_factory=lambda: deque(maxlen=16))
     _busy: RLock = field(default_factory=RLock)
     _latest_s: float = -np.inf
-    _arrivals: deque[tuple[float, int]] = field(default_factory=deque)
     _clock: tuple[float, float] | None = None
     _compared: tuple[float, dict[str, object]] | None = None
 
@@ -144,13 +163,6 @@ class Visit:
         self._clock = clock_s, now_s
         in_order = shot.time_s >= self._latest_s + LEAST_STEP_S
         return in_order and ahead_s <= clock_s + AHEAD_S and shot.view in self._asked
-
-    def floods(self, pictures: int, now_s: float) -> bool:
-        """Note that pictures came; tell whether they are more than any camera gives."""
-        self._arrivals.append((now_s, pictures))
-        while self._arrivals[0][0] < now_s - BURST_S:
-            self._arrivals.popleft()
-        return sum(count for _, count in self._arrivals) > MOST_FPS * BURST_S
 
     def compare(self) -> dict[str, object]:
         """Show the last seconds to student and teacher; say what each read and how long it took."""
@@ -210,6 +222,21 @@ class Visits:
         self._lock, self._loading = RLock(), RLock()
         self._turns = anyio.CapacityLimiter(AT_ONCE)
         self._waits: deque[float] = deque([0.0], maxlen=50)
+        self._strangers: Counter[str] = Counter()
+
+    def is_crowded(self, address: str) -> bool:
+        """Tell whether too many sockets have not greeted yet, in all or from one address."""
+        strangers = self._strangers
+        return strangers.total() >= MOST_STRANGERS or strangers[address] >= MOST_OF_ONE
+
+    @contextmanager
+    def stranger(self, address: str) -> Iterator[None]:
+        """Count a socket until it has greeted."""
+        self._strangers[address] += 1
+        try:
+            yield
+        finally:
+            self._strangers -= Counter([address])
 
     @property
     def open(self) -> int:
@@ -300,14 +327,16 @@ class Visits:
 
 async def serve_socket(socket: WebSocket, visits: Visits) -> None:
     """Serve one browser until it leaves, or says what it should not."""
-    if not _is_own_page(socket):
-        await socket.close(POLICY, texts.LIVE_ORIGIN)
+    address = socket.client.host if socket.client else ""
+    if refused := _refusal(socket, visits, address):
+        await socket.close(*refused)
         return
-    await socket.accept()
     visit: Visit | None = None
     turn = 0
     try:
-        hello = await _first_words(socket)
+        with visits.stranger(address):
+            await socket.accept()
+            hello = await _first_words(socket)
         visit, turn = await visits.work(visits.admit, hello)
         await _say(socket, {"welcome": True, "resumed": turn > 0, "view": _place(visit.view)})
         await _serve(socket, visits, visit, turn)
@@ -328,6 +357,13 @@ async def serve_socket(socket: WebSocket, visits: Visits) -> None:
             asyncio.get_running_loop().call_later(KEPT_S + 1, visits.forget)
 
 
+def _refusal(socket: WebSocket, visits: Visits, address: str) -> tuple[int, str] | None:
+    """Why a socket is not even opened: close code and reason."""
+    if not _is_own_page(socket):
+        return POLICY, texts.LIVE_ORIGIN
+    return (TRY_LATER, texts.LIVE_CROWDED) if visits.is_crowded(address) else None
+
+
 async def _first_words(socket: WebSocket) -> Hello:
     said = await _receive(socket)
     hello = read_text(said) if isinstance(said, str) else None
@@ -343,11 +379,22 @@ async def _serve(socket: WebSocket, visits: Visits, visit: Visit, turn: int) -> 
         said = await _receive(socket)
         if visit.turn != turn:
             raise RefusedError(texts.LIVE_TWICE)
-        asked = said if isinstance(said, bytes) else read_text(said)
+        asked = said if isinstance(said, bytes) else _asked(visit, said)
         if asked != "compare":
             await _answer(socket, visits, visit, asked)
         elif comparing is None or comparing.done():  # else an answer is on its way
             comparing = asyncio.create_task(_compare(socket, visits, visit))
+
+
+def _asked(visit: Visit, said: str) -> str | Hello:
+    """What a visitor asks for in words.
+
+    Raises:
+        WireError: It is nothing to ask for, or too much was asked.
+    """
+    if visit.asks.add(1, time.monotonic()) > MOST_ASKS:
+        raise WireError(texts.LIVE_ASKS.format(most=MOST_ASKS, seconds=ASKS_S))
+    return read_text(said)
 
 
 async def _compare(socket: WebSocket, visits: Visits, visit: Visit) -> None:
@@ -367,7 +414,7 @@ async def _answer(
     """Answer a batch of pictures, or what was asked in words."""
     if isinstance(asked, bytes):
         shots = read_batch(asked)
-        if visit.floods(len(shots), time.monotonic()):
+        if visit.pictures.add(len(shots), time.monotonic()) > MOST_FPS * BURST_S:
             raise WireError(texts.LIVE_FLOOD.format(fps=MOST_FPS))
         await _say(socket, await visits.work(visit.take, shots))
         return

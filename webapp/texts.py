@@ -234,6 +234,8 @@ LIVE_BUSY = (
 )
 LIVE_SILENT = "The browser sent nothing for {seconds:.0f} s, so the measurement ended."
 LIVE_FLOOD = "More than {fps:.0f} pictures a second came, which no camera gives."
+LIVE_ASKS = "More than {most} requests in {seconds:.0f} s came, which no hand makes."
+LIVE_CROWDED = "Too many connections are being made at once. Try again in a minute."
 LIVE_BROKEN = (
     "The server failed to read your pictures. Start again; if it stays so, tell its owner."
 )

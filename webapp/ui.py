@@ -23,6 +23,7 @@ from kdphys.runtime import model_facts
 from webapp import cards, distillation, doors, handlers, private, texts
 from webapp.live import Visits, serve_socket
 from webapp.stage import stage
+from webapp.wire import MOST_BYTES
 
 HERE = Path(__file__).parent
 EXAMPLES = HERE.parent / "docs" / "examples"
@@ -87,7 +88,14 @@ def serve(host: str, port: int) -> None:
         os.environ["GRADIO_TEMP_DIR"] = folder  # read by Gradio when components are made
         app = build_app()
         app.state.visits.new_meter()  # so that the first visitor need not wait for it
-        uvicorn.run(app, host=host, port=port, access_log=False, timeout_graceful_shutdown=3)
+        uvicorn.run(
+            app,
+            host=host,
+            port=port,
+            access_log=False,
+            timeout_graceful_shutdown=3,
+            ws_max_size=MOST_BYTES,  # of one message, the most that is held for a socket
+        )
 
 
 def build_app() -> FastAPI:
