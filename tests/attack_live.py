@@ -1,4 +1,4 @@
-"""What a visitor notices while others attack: `python tests/attack_live.py [--seconds S] [--out FILE]`.
+"""What a visitor notices while others attack: `python tests/attack_live.py [--out FILE]`.
 
 A real server is asked by one well-behaved visitor, who sends a face in real time, while another
 process does in turn:
@@ -116,7 +116,7 @@ def measure(name: str, address: str, seconds: float, server: psutil.Process) -> 
     enemy = multiprocessing.get_context("spawn").Process(target=attack, args=(name, address))
     enemy.start()
     try:
-        lags = asyncio.run(play_visitor(address, film, seconds, len(name)))
+        lags = asyncio.run(play_visitor(address, film, seconds, list(ATTACKS).index(name)))
     finally:
         enemy.kill()
         enemy.join()

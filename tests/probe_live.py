@@ -116,7 +116,10 @@ async def play_visitor(
     async with connect(f"{address.replace('http', 'ws')}/live", max_size=None) as socket:
         greeting = {"width": wide, "height": high, "visit": f"probe-visitor-{name}"}
         await socket.send(json.dumps(greeting))
-        view = View(*json.loads(await socket.recv())["view"])
+        welcome = json.loads(await socket.recv())
+        if "closed" in welcome:
+            raise RuntimeError(f"visitor {name} was not let in: {welcome['closed']}")
+        view = View(*welcome["view"])
         began, sent = time.monotonic(), {}
 
         async def listen() -> None:

@@ -18,7 +18,7 @@ from kdphys.view import FOLLOW_PX, SEARCH_PX, View, whole
 from tests._camera import shown
 from tests._films import Recording
 from webapp import live, texts
-from webapp.live import MOST_KEPT, RefusedError, Visits, serve_socket
+from webapp.live import MOST_KEPT, RefusedError, Visit, Visits, serve_socket
 from webapp.wire import Hello, Shot, write_batch
 
 SIDE = 160  # of the recording's pictures
@@ -54,6 +54,11 @@ def client(visits: Visits) -> Iterator[TestClient]:
 def greet(socket: WebSocketTestSession, visit: str, **camera: object) -> dict[str, Any]:
     socket.send_text(json.dumps({"width": SIDE, "height": SIDE, "visit": visit, **camera}))
     return socket.receive_json()
+
+
+def look_at_a_picture(visit: Visit) -> None:
+    pixels = visit.view.pixels
+    visit.take([Shot(0.0, visit.view, np.zeros((pixels, pixels, 3), np.uint8))])
 
 
 def send(socket: WebSocketTestSession, message: str | bytes) -> None:
@@ -216,6 +221,7 @@ def test_who_was_lost_a_moment_ago_keeps_the_place(monkeypatch):
     one, two = (Hello(SIDE, SIDE, f"seated-{name}") for name in "12")
     visit, turn = visits.admit(one)
     visits.admit(two)
+    look_at_a_picture(visit)
     visits.leave(visit, turn)
     with pytest.raises(RefusedError, match="busy: 2 people"):
         visits.admit(Hello(SIDE, SIDE, "too-late-3"))
@@ -226,8 +232,17 @@ def test_no_more_lost_visits_are_kept_than_some():
     visits = Visits(most=1)
     for number in range(9):
         visit, turn = visits.admit(Hello(SIDE, SIDE, f"passing-{number}"))
+        look_at_a_picture(visit)
         visits.leave(visit, turn)
-    assert visits.known <= 4
+    assert 2 <= visits.known <= 4
+
+
+def test_no_place_is_kept_for_who_sent_nothing(monkeypatch):
+    monkeypatch.setattr(live, "SEAT_S", 10.0)
+    visits = Visits(most=1)
+    visits.leave(*visits.admit(Hello(SIDE, SIDE, "knocks-only")))
+    assert visits.known == 0
+    assert visits.admit(Hello(SIDE, SIDE, "comes-next"))[1] == 0
 
 
 @pytest.mark.slow
@@ -376,9 +391,10 @@ def test_a_browser_that_says_nothing_is_let_go(client, monkeypatch):
         assert "sent nothing" in socket.receive_json()["closed"]
 
 
-def test_a_visit_that_does_not_come_back_is_forgotten(client, visits, monkeypatch):
+def test_a_visit_that_does_not_come_back_is_forgotten(client, visits, recording, monkeypatch):
     with client.websocket_connect("/live") as socket:
-        greet(socket, "goes-away")
+        view = View(*greet(socket, "goes-away")["view"])
+        play(socket, recording, view, 3)
     monkeypatch.setattr(live, "KEPT_S", -1.0)
     with client.websocket_connect("/live") as socket:
         greet(socket, "comes-later")

@@ -142,6 +142,15 @@ def test_a_request_can_t_make_the_server_fetch_anything(visitor, elsewhere, func
     assert asked == []
 
 
+def test_pictures_are_not_compressed_on_their_way(visitor):
+    """A flood of what swells from few bytes kept everyone waiting for seconds."""
+    with connect(f"{str(visitor.base_url).replace('http', 'ws', 1)}/live") as socket:
+        assert socket.response is not None
+        assert "Sec-WebSocket-Extensions" not in socket.response.headers
+        assert socket.request is not None
+        assert "permessage-deflate" in socket.request.headers["Sec-WebSocket-Extensions"]
+
+
 def test_nobody_is_measured_before_those_who_wait(visitor):
     example = str(next(EXAMPLES.glob("*.mp4")))
     assert ask(visitor, "measure", named(example), "pos").status_code == 404

@@ -109,6 +109,11 @@ class Visit:
     _clock: tuple[float, float] | None = None
     _compared: tuple[float, dict[str, object]] | None = None
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether a picture was looked at."""
+        return self._latest_s > -np.inf
+
     def take(self, shots: list[Shot]) -> dict[str, object]:
         """Look at pictures; say what came of it."""
         with self._busy:
@@ -300,6 +305,8 @@ class Visits:
         with self._lock:
             if visit.turn == turn:
                 visit.left_s = time.monotonic()
+                if not visit.has_begun:  # no place is kept for who only knocked
+                    self.end(visit)
 
     def end(self, visit: Visit) -> None:
         """Forget a visit: whoever it was has left for good."""

@@ -95,6 +95,8 @@ def serve(host: str, port: int) -> None:
             access_log=False,
             timeout_graceful_shutdown=3,
             ws_max_size=MOST_BYTES,  # of one message, the most that is held for a socket
+            # Pixels hardly shrink, and what swells from few bytes would keep all visitors waiting.
+            ws_per_message_deflate=False,
         )
 
 
