@@ -22,7 +22,7 @@ from kdphys.noticed import LEAST_SECONDS, Noticed
 from kdphys.runtime import FPS, Model, open_model
 from kdphys.stream import FaceCrops, FaceStream
 from kdphys.threads import one_thread
-from kdphys.video import Frame, probe, read_frames
+from kdphys.video import Frame, Limits, probe, read_frames
 from kdphys.vitals import Vitals, measure_vitals
 
 MODELS = ("student", "teacher", "pos", "chrom", "green")
@@ -107,6 +107,7 @@ def measure(
     *,
     speed: float = 1.0,
     progress: Progress | None = None,
+    limits: Limits | None = None,
 ) -> Measurement:
     """Measure the pulse in a recording.
 
@@ -114,17 +115,18 @@ def measure(
         path: A video file, or an .npz with frames (T, H, W, 3) uint8 and time_s (T,).
         model: "student", "teacher", "pos", "chrom" or "green", or "owner/name@commit" on the Hub.
         speed: Frame times are divided by this, as if the recording were played that much faster.
-        progress: Called with the stage and the share done, 0 to 1.
+        progress: Called with the stage and the share done, 0 to 1; what it raises ends the work.
+        limits: What it may take; None: 4 hours of recording, however long they take.
 
     Returns:
         The measurement; its heart rate is None, with a reason, where there is nothing to trust.
 
     Raises:
-        VideoError: The file can't be read as video.
+        VideoError: The file can't be read as video, or goes beyond the limits.
         NoFaceError: No face was found in it.
         TooShortError: There are fewer than 6 s of it.
     """
-    return compare(path, [model], speed=speed, progress=progress)[model]
+    return compare(path, [model], speed=speed, progress=progress, limits=limits)[model]
 
 
 def compare(
@@ -133,6 +135,7 @@ def compare(
     *,
     speed: float = 1.0,
     progress: Progress | None = None,
+    limits: Limits | None = None,
     frames: Iterator[Frame] | None = None,
 ) -> dict[str, Measurement]:
     """Measure the pulse with several models in one pass over a recording.
@@ -142,6 +145,7 @@ def compare(
         models: Names of the models.
         speed: As for `measure`.
         progress: As for `measure`.
+        limits: As for `measure`.
         frames: Frames of a recording that is no video file; `path` then only names it, and their
             times are taken as they are.
 
@@ -153,7 +157,7 @@ def compare(
     opened = {name: open_model(name) for name in models}
     say = progress or _say_nothing
     say("Opening the video", 0.0)
-    watch = _Watch(path, speed, say, frames)
+    watch = _Watch(path, speed, say, limits or Limits(), frames)
     waves = {name: _Wave(model) for name, model in opened.items()}
     with one_thread():
         for piece in watch.pieces():
@@ -203,11 +207,16 @@ class _Watch:
     """The eyes: frames to crops on the even grid."""
 
     def __init__(
-        self, path: Path, speed: float, say: Progress, frames: Iterator[Frame] | None
+        self,
+        path: Path,
+        speed: float,
+        say: Progress,
+        limits: Limits,
+        frames: Iterator[Frame] | None,
     ) -> None:
         if not (speed > 0 and math.isfinite(speed)):
             raise ValueError(f"speed={speed} must be above 0")
-        self.noticed, self.say = Noticed(path.name), say
+        self.noticed, self.say, self.limits = Noticed(path.name), say, limits
         self.decode_s = self.face_s = 0.0
         self._colours: list[tuple[int, NDArray[np.float64]]] = []
         self._places: list[tuple[int, NDArray[np.float64]]] = []
@@ -216,8 +225,8 @@ class _Watch:
         self._row: list[NDArray[np.uint8]] = []
         self._longest_row = self._row
         self._faces = FaceStream()
-        self._expected_s = 0.0 if frames else (probe(path).duration_s or 0.0) / speed
-        self._source = ahead(frames or read_frames(path, speed))
+        self._expected_s = 0.0 if frames else (probe(path, limits).duration_s or 0.0) / speed
+        self._source = ahead(frames or read_frames(path, speed, limits))
 
     def pieces(self) -> Iterator[_Piece]:
         """Decode the recording; yield its face in chunks of crops."""
@@ -272,6 +281,7 @@ class _Watch:
             self.decode_s += time.perf_counter() - began
             if frame is None:
                 break
+            self.limits.check_work(self.noticed.name)
             self.noticed.frame(frame)
             if self.noticed.frames % SAID_EVERY == 1:
                 share = min(frame.time_s / self._expected_s, 1.0) if self._expected_s else 0.0

@@ -8,12 +8,13 @@ CPU time a frame, turning it to RGB 7 to 12 more, and shrinking it on the way to
 import logging
 import math
 import struct
+import time
 import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import repeat
 from pathlib import Path
 from typing import IO
@@ -80,6 +81,46 @@ class VideoFacts:
     codec: str | None
 
 
+@dataclass(frozen=True)
+class Limits:
+    """What one recording may take. Make it when measuring begins: its clock runs from then."""
+
+    recording_s: float = MAX_DURATION_S
+    """Longest recording that is read, in seconds by its own stamps."""
+    work_s: float = math.inf
+    """Longest that measuring it may take, in seconds."""
+    began_s: float = field(default_factory=time.monotonic)
+    """Moment of `time.monotonic` from which that counts."""
+
+    def check_length(self, name: str, seconds: float) -> None:
+        """Refuse a recording that lasts too long.
+
+        Raises:
+            VideoError: It does.
+        """
+        if seconds > self.recording_s:
+            raise VideoError(
+                f"{name} lasts more than {_in_words(self.recording_s)} by its time stamps, which "
+                f"is the most that is read: cut it into shorter parts."
+            )
+
+    def check_work(self, name: str) -> None:
+        """End what has taken too long.
+
+        Raises:
+            VideoError: It has.
+        """
+        if time.monotonic() - self.began_s > self.work_s:
+            raise VideoError(
+                f"{name} was not measured within {_in_words(self.work_s)}, which is the most that "
+                f"one video may take: cut it into shorter parts, or make its pictures smaller."
+            )
+
+
+def _in_words(seconds: float) -> str:
+    return f"{seconds / 3600:g} hours" if seconds > 3600 else f"{seconds / 60:g} minutes"
+
+
 def find_videos(path: Path) -> list[Path]:
     """List the videos behind a path: the file itself, or those in a folder, sorted by name.
 
@@ -106,8 +147,12 @@ def find_videos(path: Path) -> list[Path]:
     return videos
 
 
-def probe(path: Path) -> VideoFacts:
+def probe(path: Path, limits: Limits | None = None) -> VideoFacts:
     """Say what a file holds, by its headers and its first picture.
+
+    Args:
+        path: As for `read_frames`.
+        limits: What it may take; None: 4 hours of recording, however long they take.
 
     Raises:
         VideoError: The file can't be read as video.
@@ -116,8 +161,9 @@ def probe(path: Path) -> VideoFacts:
     if path.suffix.lower() == ".npz":
         with _open_npz(path) as (_, (height, width), times, _):
             return VideoFacts(float(times[-1] - times[0]), len(times), width, height, None)
-    with _open_video(path) as (container, stream):
-        picture = next(_pictures(path, container, stream), None)
+    limits = limits or Limits()
+    with _open_video(path, limits) as (container, stream):
+        picture = next(_pictures(path, container, stream, limits), None)
         if picture is None:
             raise VideoError(_no_frames(path))
         sizes = picture.width, picture.height
@@ -126,7 +172,7 @@ def probe(path: Path) -> VideoFacts:
         return VideoFacts(duration_s, stream.frames or None, width, height, stream.codec.name)
 
 
-def read_frames(path: Path, speed: float = 1.0) -> Iterator[Frame]:
+def read_frames(path: Path, speed: float = 1.0, limits: Limits | None = None) -> Iterator[Frame]:
     """Read a recording frame by frame; no more than one frame is held in memory.
 
     Frames without a stamp, or with one that does not increase, are left out, as is what can't be
@@ -135,15 +181,18 @@ def read_frames(path: Path, speed: float = 1.0) -> Iterator[Frame]:
     Args:
         path: A video file, or an .npz with `frames` (T, H, W, 3) uint8 and `time_s` (T,).
         speed: Times are divided by this, as if the recording were played that much faster.
+        limits: As for `probe`.
 
     Raises:
-        VideoError: The file can't be read as video.
+        VideoError: The file can't be read as video, or goes beyond the limits.
     """
     if not (speed > 0 and math.isfinite(speed)):
         raise ValueError(f"speed={speed} must be above 0")
     _check_file(path)
-    frames = _read_npz(path) if path.suffix.lower() == ".npz" else _read_video(path)
+    limits = limits or Limits()
+    frames = _read_npz(path) if path.suffix.lower() == ".npz" else _read_video(path, limits)
     for frame in frames:
+        limits.check_length(path.name, frame.time_s)
         yield replace(frame, time_s=frame.time_s / speed)
 
 
@@ -164,13 +213,13 @@ def _check_file(path: Path) -> None:
 # Video files -----------------------------------------------------------------------------------
 
 
-def _read_video(path: Path) -> Iterator[Frame]:
+def _read_video(path: Path, limits: Limits) -> Iterator[Frame]:
     """Decode a video file, with times since its first frame."""
     first_s, latest_s, left_out = math.nan, -math.inf, 0
     is_mirrored: bool | None = None  # as all pictures of a stream are, or none
     to_rgb = VideoReformatter()  # one for all: what each picture would make for itself costs more
-    with _open_video(path) as (container, stream):
-        for picture in _pictures(path, container, stream):
+    with _open_video(path, limits) as (container, stream):
+        for picture in _pictures(path, container, stream, limits):
             _check_size(path, picture.width, picture.height)
             time_s = _stamp_s(container, picture)
             if time_s is None or not time_s > latest_s:
@@ -178,8 +227,6 @@ def _read_video(path: Path) -> Iterator[Frame]:
                 continue
             first_s = time_s if math.isnan(first_s) else first_s
             latest_s = time_s
-            if latest_s - first_s > MAX_DURATION_S:
-                raise VideoError(_too_long(path))
             if is_mirrored is None:
                 is_mirrored = _is_mirrored(picture)
             rgb = _upright_rgb(picture, to_rgb, is_mirrored=is_mirrored)
@@ -191,7 +238,7 @@ def _read_video(path: Path) -> Iterator[Frame]:
 
 
 @contextmanager
-def _open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
+def _open_video(path: Path, limits: Limits) -> Iterator[tuple[InputContainer, VideoStream]]:
     """Open the moving picture in a file."""
     try:
         # What a file says of itself need not be text. A name with a colon is no protocol. Lists of
@@ -209,8 +256,7 @@ def _open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
             )
         stream = _moving_picture(path, container)
         _check_size(path, stream.width, stream.height)
-        if (_seconds(container, stream) or 0) > MAX_DURATION_S:
-            raise VideoError(_too_long(path))
+        limits.check_length(path.name, _seconds(container, stream) or 0)
         stream.thread_type = "AUTO"
         stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}  # whatever the headers say
         yield container, stream
@@ -239,11 +285,17 @@ def _moving_picture(path: Path, container: InputContainer) -> VideoStream:
     raise VideoError(f"{path.name} holds {held}: give {READABLE} that shows a face.")
 
 
-def _pictures(path: Path, container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
-    """Decode what can be decoded, in the order of presentation."""
+def _pictures(
+    path: Path, container: InputContainer, stream: VideoStream, limits: Limits
+) -> Iterator[VideoFrame]:
+    """Decode what can be decoded, in the order of presentation.
+
+    The clock is looked at for each piece, as one that gives no picture may take long too.
+    """
     damaged = 0
     try:
         for packet in container.demux(stream):
+            limits.check_work(path.name)
             try:
                 for picture in packet.decode():
                     if picture.is_corrupt:
@@ -331,13 +383,6 @@ def _no_stamps(path: Path) -> str:
     return (
         f"The frames of {path.name} carry no time stamps, and the pulse is timed by them: "
         f"give {READABLE}."
-    )
-
-
-def _too_long(path: Path) -> str:
-    return (
-        f"{path.name} lasts more than {MAX_DURATION_S / 3600:.0f} hours by its time stamps, which "
-        f"is the most that is read: cut it into shorter parts."
     )
 
 
@@ -440,5 +485,5 @@ def _read_times(file: IO[bytes], frames: tuple[int, ...]) -> NDArray[np.float64]
     if not (np.diff(seconds) > 0).all():
         raise ValueError("time_s does not increase from frame to frame")
     if seconds[-1] - seconds[0] > MAX_DURATION_S:
-        raise ValueError(f"time_s spans more than {MAX_DURATION_S / 3600:.0f} hours")
+        raise ValueError(f"time_s spans more than {_in_words(MAX_DURATION_S)}")
     return seconds

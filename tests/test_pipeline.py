@@ -1,4 +1,6 @@
+import itertools
 import json
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from kdphys.pipeline import MODELS
 from kdphys.runtime import FPS, SIZE
 from kdphys.stream import compare_crops
 from kdphys.threads import one_thread
+from kdphys.video import Frame, Limits
 from kdphys.vitals import Context, measure_vitals
 from tests._films import Recording, easy_config, even_times, record, write_npz, write_video
 
@@ -153,6 +156,24 @@ def test_six_seconds_are_enough_and_a_picture_fewer_is_called_so(recording, tmp_
 def test_pos_reads_the_easy_face(found, recording):
     # 12 s of a clean synthetic pulse: its peak is known to better than 2 bpm.
     assert found.vitals.heart_rate.value == pytest.approx(recording.bpm, abs=2)
+
+
+def test_what_never_ends_is_ended():
+    pixels = np.zeros((64, 64, 3), np.uint8)
+    endless = (Frame(pixels, step / 30, None) for step in itertools.count())
+    with pytest.raises(VideoError, match="endless was not measured within"):
+        compare("endless", ["green"], frames=endless, limits=Limits(work_s=0.1))
+
+
+def test_who_is_told_of_progress_can_end_the_work(npz):
+    def stop(_stage: str, share: float) -> None:
+        if share > 0.3:
+            raise InterruptedError("enough")
+
+    before = threading.active_count()
+    with pytest.raises(InterruptedError, match="enough"):
+        measure(npz, "green", progress=stop)
+    assert threading.active_count() <= before
 
 
 def test_progress_never_runs_backwards(npz):

@@ -4,6 +4,7 @@ import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -37,6 +38,26 @@ def visitor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
         Client(base_url=address, timeout=60) as client,
     ):
         yield client
+
+
+# So small that examples and uploads of the tests go beyond them.
+NARROW = """
+from webapp import handlers, ui
+ui.MAX_FILE_MB = 8
+handlers.RECORDING_S, handlers.WORK_S = 15.0, 0.0
+"""
+
+
+@pytest.fixture(scope="module")
+def narrow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Client, Path]]:
+    """A visitor of a server that takes little, and its folder."""
+    folder = tmp_path_factory.mktemp("narrow")
+    app = changed_app(tmp_path_factory.mktemp("narrow-app"), NARROW)
+    with (
+        served(folder / "log.txt", app) as address,
+        Client(base_url=address, timeout=60) as client,
+    ):
+        yield client, folder
 
 
 class Elsewhere(BaseHTTPRequestHandler):
@@ -177,3 +198,34 @@ def test_a_message_that_is_too_large_is_not_even_held(visitor):
         socket.send(bytes(MOST_BYTES + 1))
         with pytest.raises(ConnectionClosed, match="1009"):
             socket.recv()
+
+
+@pytest.mark.parametrize(("megabytes", "status"), [(8, 200), (8 + 1e-6, 413)])
+def test_a_file_that_is_too_large_is_not_taken(narrow, megabytes, status):
+    visitor, folder = narrow
+    name = f"{status}.mp4"
+    content = bytes(round(megabytes * 2**20))
+    answer = visitor.post("/gradio_api/upload", files={"files": (name, content)})
+    assert answer.status_code == status, answer.text
+    kept = [path.name for path in folder.glob("kdphys-*/**/*") if path.stat().st_size > 2**22]
+    assert (name in kept) == (status == 200)
+    assert len(kept) <= 1
+
+
+@pytest.mark.parametrize(
+    ("function", "more"), [("measure", ("pos",)), ("compare", ()), ("on_measure", ("pos", None))]
+)
+def test_a_video_that_takes_too_much_is_refused_with_a_sentence(
+    narrow, tmp_path, recording, function, more
+):
+    visitor, _ = narrow
+    video = write_video(tmp_path / "face.mp4", recording.pictures, recording.time_s)
+    (kept,) = visitor.post(
+        "/gradio_api/upload", files={"files": (video.name, video.read_bytes())}
+    ).json()
+    for path, said in (
+        (str(next(EXAMPLES.glob("*.mp4"))), "lasts more than 0.25 minutes"),  # it lasts 20 s
+        (kept, "face.mp4 was not measured within 0 minutes"),
+    ):
+        assert said in wait(visitor, function, named(path), *more)["error"]
+    assert "8 MB and 0.25 minutes" in visitor.get("/").text

@@ -1,19 +1,22 @@
 """Videos are read upright, timed by their stamps, and refused in one clear sentence."""
 
 import gc
+import itertools
 import logging
 import os
 import zipfile
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import cv2
 import numpy as np
 import pytest
 
+from kdphys import video
 from kdphys.errors import VideoError
-from kdphys.video import find_videos, probe, read_frames
+from kdphys.video import Limits, find_videos, probe, read_frames
 from kdphys.view import View
 from tests._films import even_times
 from tests._films import write_video as write_film
@@ -304,6 +307,30 @@ def test_an_absurd_duration_is_refused(tmp_path):
     path = write_video(tmp_path / "a.mkv", flat_pictures(3), [0, 0.1, 100_000], "ffv1")
     with pytest.raises(VideoError, match="4 hours"):
         list(read_frames(path))
+
+
+def test_a_recording_is_refused_where_it_goes_beyond_a_lower_limit(tmp_path):
+    path = write_video(tmp_path / "a.mkv", flat_pictures(4), [0, 60, 119, 125], "ffv1")
+    limits = Limits(recording_s=120)
+    for read in (probe, lambda path, limits: list(read_frames(path, limits=limits))):
+        with pytest.raises(VideoError, match=r"a\.mkv lasts more than 2 minutes"):
+            read(path, limits)
+    path = write_npz(tmp_path / "a.npz", time_s=np.array([2, 60, 119, 125]))
+    with pytest.raises(VideoError, match="2 minutes"):
+        list(read_frames(path, limits=limits))
+
+
+@pytest.mark.parametrize("hidden", ["_stamp_s", None])
+def test_reading_ends_when_its_time_is_over_though_no_frame_comes(tmp_path, monkeypatch, hidden):
+    path = write_video(tmp_path / "a.mkv", flat_pictures(2) * 30, even_times(2.0, 30.0), "ffv1")
+    clock_s = itertools.count()  # a second each time it is looked at
+    monkeypatch.setattr(video, "time", SimpleNamespace(monotonic=lambda: next(clock_s)))
+    if hidden:
+        monkeypatch.setattr(video, hidden, lambda *_: None)
+    frames = read_frames(path, limits=Limits(work_s=30, began_s=0.0))
+    with pytest.raises(VideoError, match=r"a\.mkv was not measured within 0\.5 minutes"):
+        list(frames)
+    assert next(clock_s) < 40
 
 
 def test_a_folder_gives_its_videos_sorted_and_nothing_else(tmp_path):

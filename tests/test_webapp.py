@@ -70,7 +70,7 @@ def unread() -> dict[str, Measurement]:
 def library(monkeypatch: pytest.MonkeyPatch, found: dict[str, Measurement]) -> None:
     """The library without its networks: each video holds what `found` holds."""
     monkeypatch.setattr(handlers, "compare", lambda *_, **__: found)
-    monkeypatch.setattr(handlers, "measure", lambda _, model: found[model])
+    monkeypatch.setattr(handlers, "measure", lambda _, model, **__: found[model])
     monkeypatch.setattr(handlers, "model_facts", FACTS.__getitem__)
 
 

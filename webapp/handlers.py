@@ -18,12 +18,14 @@ from gradio.utils import get_upload_folder
 from kdphys.errors import KDPhysError
 from kdphys.pipeline import MODELS, Measurement, compare, measure
 from kdphys.runtime import look_of, model_facts
+from kdphys.video import Limits
 from webapp import cards, charts, distillation, downloads, texts
 from webapp.costs import Costs, costs_of
 
 Measurements = Mapping[str, Measurement]
 logger = logging.getLogger(__name__)
 
+RECORDING_S, WORK_S = 1800.0, 600.0  # longest recording on the page, and longest work on one
 TOAST_S = 10  # that a sentence stays which stands in the way of nothing
 PLOT_CONFIG = {"displaylogo": False, "displayModeBar": False, "doubleClick": "reset"}
 
@@ -112,7 +114,7 @@ def on_measure(
     """
     chosen.model = chosen.model or model  # another may have been chosen since the click
     with _said_in_a_toast():
-        found = compare(_path(video), MODELS, progress=_told(progress))
+        found = compare(_path(video), MODELS, progress=_told(progress), limits=_limits())
     compared = comparison(found)
     if not chosen.is_still(_path(video)):
         return (gr.skip(),) * (2 + len(Reading._fields) + len(Comparison._fields))
@@ -170,7 +172,7 @@ def measure_video(video: str | None, model: str | None) -> dict[str, Any]:
         model: "student" (the default), "teacher", "pos", "chrom" or "green".
     """
     with _said_in_a_toast():
-        return measure(_path(video), model or MODELS[0]).to_json()
+        return measure(_path(video), model or MODELS[0], limits=_limits()).to_json()
 
 
 def compare_video(video: str | None) -> dict[str, Any]:
@@ -181,7 +183,7 @@ def compare_video(video: str | None) -> dict[str, Any]:
             this server or given as a data address; nothing is fetched from elsewhere.
     """
     with _said_in_a_toast():
-        found = compare(_path(video), MODELS)
+        found = compare(_path(video), MODELS, limits=_limits())
     return {
         "models": {model: measurement.to_json() for model, measurement in found.items()},
         "costs": {model: costs._asdict() for model, costs in _costs(found).items()},
@@ -221,6 +223,11 @@ def plot(figure: go.Figure) -> PlotData:
 
 def _costs(found: Measurements) -> dict[str, Costs]:
     return {model: costs_of(model_facts(model), found[model]) for model in texts.NETWORKS}
+
+
+def _limits() -> Limits:
+    """What the video whose turn it is may take."""
+    return Limits(recording_s=RECORDING_S, work_s=WORK_S)
 
 
 def _path(video: str | None) -> Path:

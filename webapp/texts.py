@@ -22,7 +22,9 @@ UPLOAD_LABEL = "Video of a face"
 UPLOAD_DROP = "Drop a video of a face"
 UPLOAD_CLICK = "choose a file"
 UPLOAD_OR = "or"
-UPLOAD_RULES = "mp4, mov, webm, avi or mkv · up to {size} MB · 15 to 60 seconds is best"
+UPLOAD_RULES = (
+    "mp4, mov, webm, avi or mkv · up to {size} MB and {minutes} minutes · 15 to 60 seconds is best"
+)
 NO_PREVIEW = "Your browser can't play this file. KDPhys may still be able to measure it."
 EXAMPLES = "Or try a synthetic face"
 EXAMPLES_NOTE = "Made by KDPhys' own generator, with a known pulse. No real person is shown."

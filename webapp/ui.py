@@ -209,10 +209,15 @@ def _source() -> Source:
     video = gr.File(
         label=texts.UPLOAD_LABEL, file_types=list(SUFFIXES), elem_id="kd-video", height=150
     )
-    _html(f'<p class="kd-fine">{texts.UPLOAD_RULES.format(size=MAX_FILE_MB)}</p>')
+    _html(f'<p class="kd-fine">{_upload_rules()}</p>')
     preview = _html(elem_id="kd-preview")
     measure = gr.Button(texts.MEASURE, variant="primary", elem_id="kd-measure")
     return Source(video, preview, measure, _examples())
+
+
+def _upload_rules() -> str:
+    minutes = handlers.RECORDING_S / 60
+    return texts.UPLOAD_RULES.format(size=MAX_FILE_MB, minutes=f"{minutes:g}")
 
 
 def _examples() -> dict[str, gr.Button]:
