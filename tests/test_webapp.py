@@ -300,6 +300,21 @@ def test_a_video_that_is_no_longer_shown_gives_no_answer(tmp_path, monkeypatch):
     assert handlers.on_looks(None, chosen) == distillation.no_looks()
 
 
+def test_a_video_that_is_no_longer_shown_is_not_measured_to_its_end(tmp_path, monkeypatch):
+    chosen = handlers.Chosen()
+
+    def compare_while_the_video_is_taken_away(*_, progress, **__):
+        progress("Watching the face", 0.1)
+        handlers.on_video(None, chosen)
+        progress("Watching the face", 0.2)
+        pytest.fail("it went on")
+
+    monkeypatch.setattr(handlers, "compare", compare_while_the_video_is_taken_away)
+    handlers.on_video(str(tmp_path / "face.mp4"), chosen)
+    answer = handlers.on_measure(str(tmp_path / "face.mp4"), "student", chosen)
+    assert all(part == gr.skip() for part in answer)
+
+
 @pytest.mark.usefixtures("library")
 def test_another_model_is_shown_without_measuring_again(found):
     hero, *_ = handlers.on_model(found, "teacher", handlers.Chosen())

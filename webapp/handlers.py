@@ -60,6 +60,10 @@ class Comparison(NamedTuple):
     timing: str
 
 
+class SupersededError(Exception):
+    """Nobody waits any more for what is being measured."""
+
+
 @dataclass
 class Chosen:
     """What a visitor chose: what is still being measured may be something else."""
@@ -70,6 +74,15 @@ class Chosen:
     """Whose reading is to be shown; None before anything was measured or chosen."""
     measured: bool = False
     """Whether the video was measured."""
+
+    def check(self, video: Path) -> None:
+        """Make sure that a video is still the one that is shown.
+
+        Raises:
+            SupersededError: It is not.
+        """
+        if not self.is_still(video):
+            raise SupersededError
 
     def is_still(self, video: Path) -> bool:
         """Tell whether it is this one, of which Gradio may have made a copy."""
@@ -113,11 +126,15 @@ def on_measure(
         and of `Comparison`; nothing new if another video was chosen meanwhile.
     """
     chosen.model = chosen.model or model  # another may have been chosen since the click
+    path = _path(video)
+    told = _told(progress, chosen, path)
     with _said_in_a_toast():
-        found = compare(_path(video), MODELS, progress=_told(progress), limits=_limits())
-    compared = comparison(found)
-    if not chosen.is_still(_path(video)):
-        return (gr.skip(),) * (2 + len(Reading._fields) + len(Comparison._fields))
+        try:
+            found = compare(path, MODELS, progress=told, limits=_limits())
+            compared = comparison(found)
+            chosen.check(path)
+        except SupersededError:
+            return (gr.skip(),) * (2 + len(Reading._fields) + len(Comparison._fields))
     return found, gr.update(visible=True), *reading(found, chosen.model), *compared
 
 
@@ -242,10 +259,11 @@ def _still_there(found: Measurements | None) -> Measurements:
     return found
 
 
-def _told(progress: gr.Progress) -> Callable[[str, float], None]:
-    """Pass a stage and its fraction on to the page's progress bar."""
+def _told(progress: gr.Progress, chosen: Chosen, video: Path) -> Callable[[str, float], None]:
+    """Pass a stage and its fraction on to the page's progress bar, while the video is shown."""
 
     def tell(stage: str, fraction: float) -> None:
+        chosen.check(video)
         progress(fraction, desc=stage)
 
     return tell
