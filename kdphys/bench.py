@@ -5,9 +5,9 @@ own; both run in ONNX Runtime with one thread on the same crops.
 """
 
 import json
+import os
 import platform
 import re
-import resource
 import subprocess
 import sys
 import time
@@ -17,13 +17,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kdphys.memory import peak_rss_mb
 from kdphys.runtime import SIZE, Session, open_model
 
 CLIP_FRAMES = 300
 ROUNDS = 5
 STREAM_FRAMES = 300
 WARM_UP = 30
-STATUS = Path("/proc/self/status")
+CPUINFO = Path("/proc/cpuinfo")
 
 
 def bench() -> dict[str, Any]:
@@ -38,9 +39,18 @@ def bench() -> dict[str, Any]:
     return {
         "student": bench_alone("student"),
         "teacher": bench_alone("teacher"),
-        "machine": f"{platform.processor() or platform.machine()}, one thread, "
-        f"Python {platform.python_version()}, {platform.system()}",
+        "machine": f"{machine_name()}, one thread, Python {platform.python_version()}, "
+        f"{platform.system()}",
     }
+
+
+def machine_name() -> str:
+    """What computes here: model of the processor, its kind, and the number of cores."""
+    told = CPUINFO.read_text() if CPUINFO.exists() else ""
+    model = re.search(r"^model name\s*: (.+)$", told, re.MULTILINE)
+    named = model[1].strip() if model else platform.processor()
+    parts = dict.fromkeys(part for part in (named, platform.machine()) if part)
+    return ", ".join([*parts, f"{os.cpu_count()} cores"])
 
 
 IN_OWN_PROCESS = """
@@ -102,19 +112,6 @@ def bench_model(name: str, began: float, threads: int = 1) -> str:
         "peak_rss_mb": peak_rss_mb(),
     }
     return json.dumps(figures)
-
-
-def peak_rss_mb() -> float:
-    """Peak resident memory of this process in MB.
-
-    On Linux `getrusage` starts from the memory of the process that started this one; the kernel's
-    own high-water mark does not.
-    """
-    if STATUS.exists():
-        (kilobytes,) = re.findall(r"VmHWM:\s+(\d+) kB", STATUS.read_text())
-        return round(int(kilobytes) / 1024, 1)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak / (1024 if sys.platform != "darwin" else 1024**2), 1)
 
 
 def _step_times_ms(session: Session, crops: NDArray[np.uint8]) -> NDArray[np.float64]:

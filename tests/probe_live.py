@@ -1,6 +1,7 @@
 """What the live path delivers: `python tests/probe_live.py [--visitors N] [--seconds S] [--json]`.
 
-With `--private` the page measures in its own browser, and the figures are those of that.
+With `--private` the page measures in its own browser, and the figures are those of that. `--out
+FILE` keeps them as JSON, with machine, day and commit.
 
 A real headless Chromium opens the page; its camera plays a synthetic face whose skin is modulated
 by 0.5 % in green at a rate that steps from 70 to 90 bpm halfway, with the number of each picture
@@ -30,11 +31,11 @@ import argparse
 import asyncio
 import json
 import os
-import platform
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -50,6 +51,7 @@ from kdphys.view import View
 from tests._camera import FPS, NOTE_NUMBERS, film_rates, shown, write_y4m
 from tests._films import Picture
 from tests._page import FAKE_CAMERA, browser, served
+from train.origin import origin
 from webapp.wire import Shot, write_batch
 
 RATES = (70.0, 90.0)
@@ -261,6 +263,7 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--seconds", type=float, default=40.0, help="length of the film and run")
     parser.add_argument("--private", action="store_true", help="measure in the browser itself")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--out", type=Path, help="write the figures to this file too, as JSON")
     given = parser.parse_args(words)
     film_s = min(given.seconds, 120.0)
     with TemporaryDirectory() as folder:
@@ -297,12 +300,19 @@ def main(words: Sequence[str]) -> int:
     if given.visitors > 1:
         figures["clients_lag_p95_ms"] = round(float(np.percentile(lags, 95)), 1)
         figures["clients_answered"] = len(lags)
-    figures["machine"] = f"{platform.machine()}, {os.cpu_count()} cores"
-    if given.json:
+    tell(figures | {"private": given.private, **asdict(origin())}, given.out, as_json=given.json)
+    return 0
+
+
+def tell(figures: Mapping[str, object], out: Path | None, *, as_json: bool) -> None:
+    """Print figures, and write them to a file as JSON."""
+    if out:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(json.dumps(figures, indent=1) + "\n")
+    if as_json:
         sys.stdout.write(json.dumps(figures) + "\n")
     else:
         sys.stdout.write("".join(f"{name:22} {value}\n" for name, value in figures.items()))
-    return 0
 
 
 if __name__ == "__main__":

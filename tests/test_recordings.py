@@ -18,6 +18,7 @@ import tyro
 from numpy.typing import NDArray
 from scipy import io
 
+from kdphys.bench import machine_name
 from kdphys.hub import SHIPPED
 from kdphys.metrics import mae
 from kdphys.video import Frame
@@ -647,6 +648,7 @@ def test_a_data_set_is_evaluated_from_end_to_end(drawn, tmp_path, capsys):
     job = EvaluateJob(out=tmp_path, dataset="folder", root=drawn, models=("student", "green"))
     evaluate(job)
     page = (tmp_path / "folder.md").read_text()
+    assert machine_name() in page
     assert page in capsys.readouterr().out
     for words in (
         "MAE",
@@ -660,6 +662,7 @@ def test_a_data_set_is_evaluated_from_end_to_end(drawn, tmp_path, capsys):
         assert words in page
     assert "By skin tone" not in page
     report = json.loads((tmp_path / "folder.json").read_text())
+    assert machine_name() == report["origin"]["machine"]
     (line, _) = report["tables"]["all"]
     assert line["recordings"] == line["people"] == 2
     value, low, high = line["figures"]["MAE"]

@@ -1,11 +1,17 @@
 """The comparison with contact sensors: its own arithmetic, on beats that are known."""
 
+import json
+from dataclasses import asdict
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from train.references import Beats, ReferencesJob, by_kdphys, interval_error_ms, main
+from train.origin import origin
+from train.references import Beats, ReferencesJob, by_kdphys, interval_error_ms, main, page
 
 FPS = 30.0
+RESULTS = Path(__file__).parent.parent / "docs" / "results"
 
 
 def beats_every(lengths_ms: np.ndarray, late_s: float = 0.0) -> Beats:
@@ -47,3 +53,27 @@ def test_a_folder_without_recordings_is_refused_and_replaces_nothing(tmp_path):
     with pytest.raises(SystemExit, match="holds no recordings of pulses"):
         main(ReferencesJob(pulses=tmp_path, out=tmp_path))
     assert (tmp_path / "references.md").read_text() == "what was found before"
+
+
+def test_the_committed_page_says_what_the_committed_figures_are():
+    found = json.loads((RESULTS / "references.json").read_text())
+    assert (RESULTS / "references.md").read_text() == page(found)
+
+
+def test_errors_are_told_by_person_and_pooled():
+    made = {"true": 60.0, "true rmssd": 40.0, "true sdnn": 50.0, "interval error": 2.0}
+    rows = [
+        {**made, "person": person, "bpm": 60 + off, "rmssd": 40 + 2 * off, "sdnn": 50 - 3 * off}
+        for person, off in (("a", 1.0), ("b", 2.0), ("b", 4.0))
+    ]
+    found = {"origin": asdict(origin()), "oximeters": {"one": rows}, "strap": {"one": rows}}
+    text = page(found)
+    assert f"on {origin()}." in text
+    for title, values in (
+        ("Heart rate", "1.00 | 3.00 | 2.33"),
+        ("RMSSD", "2.00 | 6.00 | 4.67"),
+        ("SDNN", "3.00 | 9.00 | 7.00"),
+    ):
+        table = text.split(f"### {title} by person")[1].split("###")[0]
+        assert "|  | a (n 1) | b (n 2) | all |" in table
+        assert f"| one | {values} |" in table

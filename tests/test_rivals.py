@@ -54,6 +54,7 @@ def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RivalsJob:
 def test_rivals_read_the_very_same_clips(job, tmp_path):
     main(job)
     found = json.loads((tmp_path / "out" / "rivals.json").read_text())
+    assert found["origin"]["machine"] in (tmp_path / "out" / "rivals.md").read_text()
     assert found["said"]["loud"]["bpm"] == pytest.approx([80, 80], abs=1)
     assert found["said"]["silent"]["bpm"] == [None, None]
     assert found["models"]["loud"]["sure"] == 1

@@ -9,6 +9,7 @@ import pytest
 from train.ablate import AblationJob, trained
 from train.export import ExportJob
 from train.loop import Schedule
+from train.origin import origin
 from train.study import common_settings, mean_interval, open_study
 
 SETTINGS = {"steps": 10, "schedule": {"rate": 0.003}, "seeds": (0, 1)}
@@ -26,6 +27,17 @@ def test_rows_of_several_commands_are_kept_together(tmp_path):
     assert found.row("teacher", 0) is None
     assert found.lines("all") == (2, {"MAE": "2 ± 1.4"})
     assert found.lines("labels alone") == (1, {"MAE": "7"})
+
+
+def test_each_row_says_where_it_comes_from(tmp_path):
+    path = tmp_path / "study.json"
+    older = {"settings": {}, "arms": {"all": {"0": {"MAE": 1.0}}}}
+    path.write_text(json.dumps(older))
+    study = open_study(path, {})
+    study.keep("all", 1, {"MAE": 2.0})
+    study.keep("teacher", 0, {"MAE": 2.0})
+    said = open_study(path, {}).made_on()
+    assert said == f"a machine that was not noted (1 rows), and {origin()} (2 rows)"
 
 
 def test_rows_that_were_found_otherwise_are_not_mixed_in(tmp_path):

@@ -9,7 +9,6 @@ so a stopped command goes on.
 
 import json
 import logging
-import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -269,15 +268,16 @@ def _page(found: Study, job: AblationJob) -> str:
     lines = [
         "# What each part of the distillation is worth",
         "",
-        f"Made by `python train/ablate.py` on {platform.machine()}, students trained on",
-        f"{_trained_on(job)}: {job.schedule.steps} steps of",
-        f"{job.schedule.batch} clips; {job.clips} test clips of 30 s at difficulty 1 and",
-        f"{job.negatives} without a pulse; mean ± standard deviation over seeds. Errors in bpm;",
-        "readings by the confidence that untrained networks get. Mistimed: the label of each clip",
-        f"came early or late by up to {MISTIMED_S:g} s, as where a contact sensor's clock was not",
-        "the camera's; forgiven: the loss takes each label at the shift, up to that, at which it",
-        "fits best. The teacher learned from labels in time unless said otherwise. Shape is the",
-        "correlation at the best such shift.",
+        f"Made by `python train/ablate.py` on {found.made_on()}, students trained on",
+        f"{_trained_on(job)}.",
+        "",
+        f"{job.schedule.steps} steps of {job.schedule.batch} clips; {job.clips} test clips of 30 s",
+        f"at difficulty 1 and {job.negatives} without a pulse; mean ± standard deviation over",
+        "seeds. Errors in bpm; readings by the confidence that untrained networks get. Mistimed:",
+        f"the label of each clip came early or late by up to {MISTIMED_S:g} s, as where a contact",
+        "sensor's clock was not the camera's; forgiven: the loss takes each label at the shift, up",
+        "to that, at which it fits best. The teacher learned from labels in time unless said",
+        "otherwise. Shape is the correlation at the best such shift.",
         "",
     ]
     if job.real_bpm is not None:

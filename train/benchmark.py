@@ -19,7 +19,7 @@ import math
 import re
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from html import escape
 from pathlib import Path
 from typing import NamedTuple, cast
@@ -37,6 +37,7 @@ from kdphys.video import Frame
 from kdphys.vitals import LEAST_QUALITY, LEAST_SECONDS
 from train.card import all_recipes
 from train.labels import Array, label_on_grid, rate_of
+from train.origin import Origin, origin
 from train.recordings import Dataset, Recording, check_split, people_of, read_recordings
 
 logger = logging.getLogger(__name__)
@@ -152,10 +153,11 @@ def run_benchmark(job: BenchmarkJob) -> list[Outcome]:
         kind: [line for model in job.models for line in summarise(outcomes, model, kind)]
         for kind in ("all", "activity", "skin tone", "light")
     }
-    page = _page(job, tables, outcomes)
+    made = origin()
+    page = _page(job, tables, outcomes, made)
     print(page)
     (job.out / f"{job.dataset}.md").write_text(page)
-    (job.out / f"{job.dataset}.json").write_text(_as_json(job, tables, outcomes))
+    (job.out / f"{job.dataset}.json").write_text(_as_json(job, tables, outcomes, made))
     for model in job.models:
         own = [one for one in outcomes if one.model == model]
         read, true = (np.array(x) for x in zip(*((o.bpm, o.true_bpm) for o in own), strict=True))
@@ -471,17 +473,21 @@ def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[s
     return lines + ["| " + " | ".join(row) + " |" for row in rows]
 
 
-def _page(job: BenchmarkJob, tables: dict[str, list[Line]], outcomes: Sequence[Outcome]) -> str:
+def _page(
+    job: BenchmarkJob, tables: dict[str, list[Line]], outcomes: Sequence[Outcome], made: Origin
+) -> str:
     """The tables as Markdown."""
     refused = [one for one in outcomes if one.refused and one.model == job.models[0]]
     command = job.command or f"python train/evaluate.py --dataset {job.dataset} --root DIR"
     lines = [
         f"# {job.dataset}",
         "",
-        f"Made by `{command}`. Errors in bpm",
-        "whatever the confidence, with 95 % bootstrap intervals over people; readings are what is",
-        "shown. The last column is the public toolbox's protocol (see train/benchmark.py): figures",
-        "of other papers are made like it, and it can't see errors within a bin of its spectrum.",
+        f"Made by `{command}` on {made}.",
+        "",
+        "Errors in bpm whatever the confidence, with 95 % bootstrap intervals over people;",
+        "readings are what is shown. The last column is the public toolbox's protocol (see",
+        "train/benchmark.py): figures of other papers are made like it, and it can't see errors",
+        "within a bin of its spectrum.",
         "Labelled are recordings whose contact sensor shows a steady pulse; errors are of those in",
         "which a face was seen long enough for a rate (read), and within 3 counts the rest of the",
         f"labelled as missed. {len(refused)} could not be measured at all.",
@@ -515,11 +521,14 @@ def _page(job: BenchmarkJob, tables: dict[str, list[Line]], outcomes: Sequence[O
     return "\n".join([*lines, "", *pictures]) + "\n"
 
 
-def _as_json(job: BenchmarkJob, tables: dict[str, list[Line]], outcomes: Sequence[Outcome]) -> str:
+def _as_json(
+    job: BenchmarkJob, tables: dict[str, list[Line]], outcomes: Sequence[Outcome], made: Origin
+) -> str:
     """The tables and every single outcome."""
     report = {
         "dataset": job.dataset,
         "command": job.command,
+        "origin": asdict(made),
         "weights": digests_of(job.models),
         "tables": {
             kind: [

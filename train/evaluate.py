@@ -9,9 +9,8 @@ DIR` tests on a real data set with a contact sensor instead (train/benchmark.py)
 import json
 import logging
 import math
-import platform
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +24,7 @@ from kdphys.runtime import Model, open_model
 from train.aside import aside
 from train.benchmark import BenchmarkJob, digests_of, markdown_table, run_benchmark
 from train.datasets import ClipStore, read_store
+from train.origin import Origin, origin
 from train.recordings import Dataset
 from train.report import Evidence, write_report
 from train.scores import Array, Scores, score
@@ -75,14 +75,16 @@ class EvaluateJob:
     """Folders of clips that the models have learned from; nobody in them may be tested."""
     report: Path | None = None
     """HTML page to write as well: plots, groups, and the clips that go worst. It draws clips of
-    lower difficulty for it."""
+    lower difficulty for it; not of a data set."""
     smoke: bool = False
     """Three short clips only, to see that it runs to its end; two recordings of a data set."""
 
     def __post_init__(self) -> None:
-        """Check that what belongs to a data set comes with one."""
+        """Check that what belongs to a data set comes with one, and nothing else does."""
         if self.dataset is None and (self.root or self.people or self.trained_on):
             raise ValueError("root, people and trained_on belong to a data set: name it as dataset")
+        if self.dataset and self.report:
+            raise ValueError("report is a page about synthetic clips: leave it out with a dataset")
 
 
 def main(job: EvaluateJob) -> None:
@@ -125,9 +127,10 @@ def main(job: EvaluateJob) -> None:
         sure = np.isfinite(read[job.models[0]].given)
         synthetic[name] = _summary(read[name], unread[name], pulsing, sure)
         logger.info("%s: %s", name, synthetic[name]["all"])
+    made = origin()
     report: dict[str, object] = {
         "command": _command(job),
-        "machine": f"{platform.machine()}, Python {platform.python_version()}",
+        "origin": asdict(made),
         "weights": digests_of(job.models),
         "synthetic": synthetic,
     }
@@ -135,14 +138,15 @@ def main(job: EvaluateJob) -> None:
     if replayed:
         report["real"] = replayed
     (job.out / "results.json").write_text(json.dumps(report, indent=1, allow_nan=False) + "\n")
-    (job.out / "README.md").write_text(_page(report, job))
+    (job.out / "README.md").write_text(_page(report, job, made))
     if job.report:
         first = open_model(job.models[0], threads=2)
         parts = [share * seconds for share in PARTS]
         shorter = {part: score(first, pulsing, part) for part in parts}
         evidence = Evidence(
-            _command(job), pulsing, read, unread, shorter, _easier(job, config, first), replayed
-        )
+            _command(job), made, digests_of(job.models), pulsing, read, unread, shorter,
+            _easier(job, config, first), replayed,
+        )  # fmt: skip
         write_report(evidence, job.report)
         logger.info("wrote %s", job.report)
 
@@ -302,13 +306,13 @@ def _command(job: EvaluateJob) -> str:
 COLUMNS = ("n", "median error", "MAE", "RMSE", "r", "within 3", "readings", "MAE of readings")
 
 
-def _page(report: dict[str, object], job: EvaluateJob) -> str:
+def _page(report: dict[str, object], job: EvaluateJob, made: Origin) -> str:
     """The tables as Markdown."""
     synthetic = report["synthetic"]
     lines = [
         "# Results",
         "",
-        f"Made by `{report['command']}` on {report['machine']} (see results.json beside this).",
+        f"Made by `{report['command']}` on {made} (results.json beside this has more).",
         "Accuracy on real faces against a contact sensor is **not measured**.",
         "",
         f"## Synthetic: {job.clips} clips of 30 s, difficulty {job.difficulty:g}, unseen seeds",

@@ -2,13 +2,10 @@
 
 import json
 import logging
-import platform
 import shutil
-import subprocess
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, is_dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Literal, cast
 
@@ -20,10 +17,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
+from kdphys.bench import machine_name
 from kdphys.hub import check_against_manifest, sha256
 from kdphys.losses import negative_pearson, spectral_cross_entropy, squared_error
 from train.card import all_recipes
 from train.datasets import FPS, Batch, ClipStore, draw_batch, whole_batch
+from train.origin import origin
 from train.processes import mean_over_processes, share_batch_norms
 
 logger = logging.getLogger(__name__)
@@ -36,7 +35,6 @@ MAY_CHANGE = ("save_every", "check_every", "log_every", "threads")  # in a run t
 BESIDE = ("data", "check", "teacher", "out", "start", "runs", "arms", "seeds")  # where, what else
 WHAT_IT_LEARNS_FROM = ("data_sha256", "clips", "start_sha256", "teacher_sha256")
 LEARNED = ("data_sha256", "data", "clips", "start", "taught_by")
-PACKAGES = ("torch", "numpy", "accelerate", "av", "opencv-contrib-python")
 
 
 @dataclass(frozen=True)
@@ -425,10 +423,7 @@ def describe_run(run: Run, processes: int) -> dict[str, object]:
         "taught_by": all_recipes(record_in(run.teacher)) if run.teacher else [],
         "parameters": sum(weight.numel() for weight in run.model.parameters()),
         "processes": processes,
-        "commit": _git_commit(),
-        "versions": {name: version(name) for name in PACKAGES},
-        "python": platform.python_version(),
-        "machine": platform.machine(),
+        **asdict(origin()),
         "device": device_name(),
     }
     return json.loads(json.dumps(facts, default=str))
@@ -474,8 +469,8 @@ def _learned(record: Mapping[str, object]) -> dict[str, object]:
 
 
 def device_name() -> str:
-    """What computes here: the GPU's name, or the processor's kind."""
-    return torch.cuda.get_device_name() if torch.cuda.is_available() else platform.machine()
+    """What learns here: the GPU, or the processor."""
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else machine_name()
 
 
 def without_folders(recipe: dict[str, object]) -> dict[str, object]:
@@ -493,13 +488,6 @@ def without_folders(recipe: dict[str, object]) -> dict[str, object]:
         for name in ("people", "recordings"):
             told[name] = len(cast(list[str], recipe.get(name, [])))
     return told
-
-
-def _git_commit() -> str | None:
-    found = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
-    )
-    return found.stdout.strip() or None
 
 
 def _log(out: Path, facts: dict[str, float], accelerator: Accelerator) -> None:

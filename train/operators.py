@@ -13,7 +13,6 @@ same clips and steps, and weighs accuracy against the time of a frame, measured 
 import json
 import logging
 import math
-import platform
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -35,6 +34,7 @@ from train.datasets import Batch, read_store
 from train.distill import WARM_UP
 from train.export import export_onnx, macs_per_frame
 from train.loop import WEIGHTS, LabelWeights, Run, Schedule, check, label_loss, train
+from train.origin import origin
 from train.smoke import SMOKE_SCHEDULE, smoke_data
 from train.study import Study, common_settings, open_study, short_digest
 
@@ -253,9 +253,11 @@ def _page(found: Study, costs: Mapping[str, Mapping[str, float]], job: Operators
     lines = [
         "# Operators over time and input sizes",
         "",
-        f"Made by `python train/operators.py` on {platform.machine()}: {job.schedule.steps} steps",
-        "on labels alone, mean ± standard deviation over seeds; validation clips of 10 s, plain",
-        "spectral peak. Milliseconds: one frame at a time, one thread, all in one run.",
+        f"Made by `python train/operators.py` on {found.made_on()}; timed on {origin()}.",
+        "",
+        f"{job.schedule.steps} steps on labels alone, mean ± standard deviation over seeds;",
+        "validation clips of 10 s, plain spectral peak. Milliseconds: one frame at a time, one",
+        "thread, all in one run.",
         "",
     ]
     cells = []

@@ -10,10 +10,9 @@ and blue follow green there, beside those of drawn ones.
 
 import json
 import logging
-import platform
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -28,6 +27,7 @@ from kdphys.runtime import FPS, open_model
 from kdphys.video import find_videos, read_frames
 from train.aside import aside
 from train.benchmark import markdown_table, toolbox_bpm
+from train.origin import Origin, origin
 from train.recordings import face_stretches
 from train.scores import raw_bpm, wave_of
 from train.synthetic import SyntheticClip, SyntheticConfig, make_clip
@@ -90,7 +90,8 @@ def main(job: RealismJob) -> None:
     if job.smoke:
         job, config = replace(aside(job, "out"), clips=1), replace(config, seconds=6.0)
     seeds = range(SEED, SEED + job.clips)
-    report: dict[str, object] = {"machine": platform.machine(), "clips": job.clips}
+    made = origin()
+    report: dict[str, object] = {"origin": asdict(made), "clips": job.clips}
     with ProcessPoolExecutor(job.workers, get_context("spawn")) as pool:
         report["difficulty"] = {
             level: _errors(pool, seeds, replace(config, difficulty=level)) for level in DIFFICULTIES
@@ -113,7 +114,7 @@ def main(job: RealismJob) -> None:
     )
     job.out.mkdir(parents=True, exist_ok=True)
     (job.out / "realism.json").write_text(json.dumps(report, indent=1) + "\n")
-    (job.out / "realism.md").write_text(_page(report, job))
+    (job.out / "realism.md").write_text(_page(report, job, made))
 
 
 def _errors(
@@ -233,15 +234,16 @@ def _percentiles(rows: list[list[float]]) -> list[list[float]]:
     return np.percentile(np.array(rows), (10, 50, 90), axis=0).round(3).tolist()
 
 
-def _page(report: dict, job: RealismJob) -> str:
+def _page(report: dict, job: RealismJob, made: Origin) -> str:
     extra = "".join(f" --{n} DIR" for n in ("faces", "pulses", "real") if getattr(job, n))
     lines = [
         "# How real the synthetic world is",
         "",
-        f"Made by `python train/realism.py --clips {job.clips}{extra}`: {job.clips} clips of 30 s",
-        "a row, people, pulses and seeds of the test side, rates of people at rest (78 ± 14 bpm).",
-        "The figures of public sets are those of other authors, not ours; they take the highest",
-        "peak of a whole video's spectrum for the rate.",
+        f"Made by `python train/realism.py --clips {job.clips}{extra}` on {made}.",
+        "",
+        f"{job.clips} clips of 30 s a row, people, pulses and seeds of the test side, rates of",
+        "people at rest (78 ± 14 bpm). The figures of public sets are those of other authors, not",
+        "ours; they take the highest peak of a whole video's spectrum for the rate.",
         "",
         "## Difficulty: mean error in bpm (share within 3 bpm)",
         "",

@@ -10,7 +10,7 @@ NeuroKit2 is installed (Makowski et al. 2021, doi 10.3758/s13428-020-01516-y; `p
 import json
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,6 +32,7 @@ from kdphys.beats import (
 from kdphys.pulse import WAVE_BAND_HZ, bandpass
 from kdphys.vitals import DEFAULT, read_rate
 from train.benchmark import markdown_table
+from train.origin import Origin, origin
 from train.recorded_pulses import FINGER_HZ, people_of
 
 logger = logging.getLogger(__name__)
@@ -69,6 +70,8 @@ class Beats(NamedTuple):
 
 
 Reader = Callable[[Array], Beats]
+Error = Callable[[dict[str, Any]], float]
+"""Of one recording."""
 
 
 def main(job: ReferencesJob) -> None:
@@ -86,6 +89,7 @@ def main(job: ReferencesJob) -> None:
     else:
         logger.info("NeuroKit2 is not installed, so it is not compared")
     found = {
+        "origin": asdict(origin()),
         "oximeters": {
             name: list(_beside_oximeters(job.pulses, read)) for name, read in readers.items()
         },
@@ -93,9 +97,9 @@ def main(job: ReferencesJob) -> None:
     }
     job.out.mkdir(parents=True, exist_ok=True)
     (job.out / "references.json").write_text(json.dumps(found, indent=1) + "\n")
-    page = _page(found)
-    (job.out / "references.md").write_text(page)
-    logger.info("%s", page)
+    text = page(found)
+    (job.out / "references.md").write_text(text)
+    logger.info("%s", text)
 
 
 def by_kdphys(wave: Array) -> Beats:
@@ -210,18 +214,24 @@ def interval_error_ms(found: Beats, rr_ms: Array) -> float:
     return best
 
 
-def _page(found: dict[str, dict[str, list[dict[str, Any]]]]) -> str:
+def page(found: dict[str, Any]) -> str:
+    """Write the tables of what references.json holds, as Markdown."""
+    made = "before machine, day and commit were kept"
+    if "origin" in found:
+        made = f"on {Origin(**found['origin'])}"
     lines = [
         "# The signal stage beside contact sensors",
         "",
-        "Made by `python train/references.py --pulses DIR`: fingers on phone cameras, no faces.",
-        "Nothing is refused here, whatever its confidence. Mean absolute errors; n is pieces of a",
-        "minute for the oximeters, which average and lag by seconds themselves, and recordings of",
-        "68 to 112 s for the strap. Recordings that may be one person's count as one person.",
+        f"Made by `python train/references.py --pulses DIR` {made}.",
+        "",
+        "Fingers on phone cameras, no faces. Nothing is refused here, whatever its confidence.",
+        "Mean absolute errors; n is pieces of a minute for the oximeters, which average and lag by",
+        "seconds themselves, and recordings of 68 to 112 s for the strap. Recordings that may be",
+        "one person's count as one person.",
         "",
         "## Heart rate beside oximeters, bpm",
         "",
-        *_by_person(found["oximeters"], lambda row: row["bpm"] - row["true"]),
+        *_by_person(found["oximeters"], _off("bpm", "true")),
         "",
         "## Beside a chest strap",
         "",
@@ -229,23 +239,32 @@ def _page(found: dict[str, dict[str, list[dict[str, Any]]]]) -> str:
     rows = []
     for name, recordings in found["strap"].items():
         cells = [
-            _mean(recordings, lambda row: row["bpm"] - row["true"], "bpm"),
-            _mean(recordings, lambda row: row["rmssd"] - row["true rmssd"], "ms"),
-            _mean(recordings, lambda row: row["sdnn"] - row["true sdnn"], "ms"),
+            _mean(recordings, _off("bpm", "true"), "bpm"),
+            _mean(recordings, _off("rmssd", "true rmssd"), "ms"),
+            _mean(recordings, _off("sdnn", "true sdnn"), "ms"),
             _mean(recordings, lambda row: row["interval error"], "ms"),
         ]
         rows.append([name, str(len(recordings)), *cells])
     lines += markdown_table(
         ["", "n", "heart rate", "RMSSD", "SDNN", "single intervals (median of each)"], rows
     )
-    lines += ["", "### Heart rate by person, bpm", ""]
-    lines += _by_person(found["strap"], lambda row: row["bpm"] - row["true"])
+    for title, name, true in (
+        ("Heart rate by person, bpm", "bpm", "true"),
+        ("RMSSD by person, ms", "rmssd", "true rmssd"),
+        ("SDNN by person, ms", "sdnn", "true sdnn"),
+    ):
+        lines += ["", f"### {title}", ""]
+        lines += _by_person(found["strap"], _off(name, true))
     return "\n".join(lines) + "\n"
 
 
-def _by_person(
-    rows: dict[str, list[dict[str, Any]]], error: Callable[[dict[str, Any]], float]
-) -> list[str]:
+def _off(figure: str, truth: str) -> Error:
+    """How far a figure is from its truth."""
+    return lambda row: row[figure] - row[truth]
+
+
+def _by_person(rows: dict[str, list[dict[str, Any]]], error: Error) -> list[str]:
+    """Lines of a table of mean errors, a column for each person."""
     people = list(dict.fromkeys(row["person"] for row in next(iter(rows.values()), [])))
     cells = []
     for name, pieces in rows.items():
@@ -258,7 +277,7 @@ def _by_person(
     return markdown_table(["", *head, "all"], cells)
 
 
-def _mean(rows: list[dict[str, Any]], error: Callable[[dict[str, Any]], float], unit: str) -> str:
+def _mean(rows: list[dict[str, Any]], error: Error, unit: str) -> str:
     errors = np.array([error(row) for row in rows], float)
     said = f"{np.nanmean(np.abs(errors)):.2f} {unit}".strip()
     missing = int(np.isnan(errors).sum())

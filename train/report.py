@@ -18,6 +18,7 @@ from plotly.subplots import make_subplots
 from kdphys.colours import COLOURS
 from kdphys.runtime import FPS, Model, open_model
 from train.datasets import ClipStore
+from train.origin import Origin
 from train.scores import Array, Scores, wave_of
 
 WORST = 6
@@ -41,6 +42,9 @@ class Evidence:
     """All that was found."""
 
     command: str
+    made: Origin
+    weights: Mapping[str, str]
+    """The sha256 of each network's trained numbers, by model."""
     pulsing: ClipStore
     """Test clips with a pulse."""
     scores: Mapping[str, Scores]
@@ -75,6 +79,7 @@ def write_report(evidence: Evidence, path: Path) -> None:
         *_confidence(evidence),
         *_real(evidence),
         *_worst(evidence),
+        *_origin(evidence),
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(
@@ -264,6 +269,21 @@ def _worst(evidence: Evidence) -> list[str]:
             f"{_drawn(_waves(store, int(index), open_model(name)), 190)}</div></div>"
         )
     return parts
+
+
+def _origin(evidence: Evidence) -> list[str]:
+    """What it was made with."""
+    made = evidence.made
+    rows = [
+        ["command", evidence.command],
+        ["machine", made.machine],
+        ["day, UTC", made.date],
+        ["commit", made.commit or "none"],
+        ["Python", made.python],
+        *([name, version] for name, version in made.versions.items()),
+        *([f"weights of the {name}, sha256", digest] for name, digest in evidence.weights.items()),
+    ]
+    return ["<h2>Where these figures come from</h2>", _table(["", ""], rows)]
 
 
 def _waves(store: ClipStore, index: int, model: Model) -> go.Figure:

@@ -10,11 +10,10 @@ themselves, and say a rate.
 
 import json
 import logging
-import platform
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -26,6 +25,7 @@ from kdphys.pipeline import measure
 from kdphys.runtime import FPS
 from train.benchmark import markdown_table
 from train.evaluate import SPEEDS, check_real
+from train.origin import Origin, origin
 from train.scores import raw_bpm
 from train.synthetic import SyntheticConfig, make_film
 
@@ -154,8 +154,9 @@ def main(job: RivalsJob) -> None:
     true = np.array([trial.bpm for trial in trials])
     real = np.array([trial.real for trial in trials])
     table = {name: _line(found, true, real) for name, found in said.items()}
+    made = origin()
     report = {
-        "machine": platform.machine(),
+        "origin": asdict(made),
         "truth": [{"bpm": trial.bpm, "speed": trial.speed, "real": trial.real} for trial in trials],
         "models": table,
         "said": {
@@ -165,7 +166,7 @@ def main(job: RivalsJob) -> None:
     }
     job.out.mkdir(parents=True, exist_ok=True)
     (job.out / "rivals.json").write_text(json.dumps(report, indent=1) + "\n")
-    page = _page(table, job)
+    page = _page(table, job, made)
     (job.out / "rivals.md").write_text(page)
     logger.info("%s", page)
 
@@ -255,14 +256,16 @@ def _plain(values: Array) -> list[float | None]:
     return [round(float(value), 2) if np.isfinite(value) else None for value in values]
 
 
-def _page(table: Mapping[str, Mapping[str, float | None]], job: RivalsJob) -> str:
+def _page(table: Mapping[str, Mapping[str, float | None]], job: RivalsJob, made: Origin) -> str:
     lines = [
         "# Beside other packages",
         "",
-        f"Made by `python train/rivals.py` on {platform.machine()}. {job.clips} synthetic clips of",
-        f"{job.seconds:g} s at difficulty 1, {SIDE} pixels wide: of the world that KDPhys learned",
-        "from, other people and seeds, so they favour it; the others are networks of open-rppg",
-        "with its weights, which learned from real faces, and classical methods of vitallens.",
+        f"Made by `python train/rivals.py` on {made}.",
+        "",
+        f"{job.clips} synthetic clips of {job.seconds:g} s at difficulty 1, {SIDE} pixels wide: of",
+        "the world that KDPhys learned from, other people and seeds, so they favour it; the others",
+        "are networks of open-rppg with its weights, which learned from real faces, and classical",
+        "methods of vitallens.",
         "Errors in bpm of those that gave a number, whatever the confidence; where there is none,",
         f"it is not within 3. Sure is a quality of at least {SURE:g} by each one's own measure.",
         "Milliseconds a frame from the file to the rate, the face's detection included, with all",

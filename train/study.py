@@ -6,6 +6,7 @@ later command adds those that are missing; rows that were found otherwise are ne
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy as np
 from scipy import stats
 
 from train.loop import Schedule, without_folders
+from train.origin import origin
 
 Row = dict[str, float]
 
@@ -28,6 +30,8 @@ class Study:
     """What all rows have in common, as JSON has it."""
     arms: dict[str, dict[str, Row]] = field(default_factory=dict)
     """What was found, by arm, then by seed."""
+    origins: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Where each row comes from, by arm, then by seed; older rows have none."""
 
     def row(self, arm: str, seed: int) -> Row | None:
         """What an arm found with a seed; None where that is not known yet."""
@@ -35,12 +39,14 @@ class Study:
 
     def keep(self, arm: str, seed: int, row: Row) -> None:
         """Add a row and write the file, with what another command added meanwhile."""
-        arms = open_study(self.path, self.settings).arms
-        arms.setdefault(arm, {})[str(seed)] = row
-        self.arms = arms
+        there = open_study(self.path, self.settings)
+        there.arms.setdefault(arm, {})[str(seed)] = row
+        there.origins.setdefault(arm, {})[str(seed)] = str(origin())
+        self.arms, self.origins = there.arms, there.origins
         self.path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = self.path.with_suffix(".part.json")
-        text = json.dumps({"settings": self.settings, "arms": arms}, indent=1)
+        kept = {"settings": self.settings, "arms": self.arms, "origins": self.origins}
+        text = json.dumps(kept, indent=1)
         unfinished.write_text(text + "\n")
         unfinished.replace(self.path)
 
@@ -53,6 +59,15 @@ class Study:
             spread = f" ± {values.std(ddof=1):.2g}" if len(values) > 1 else ""
             shown[name] = f"{values.mean():.3g}{spread}"
         return len(rows), shown
+
+    def made_on(self) -> str:
+        """Say where the rows come from."""
+        told = Counter(
+            self.origins.get(arm, {}).get(seed, "a machine that was not noted")
+            for arm, rows in self.arms.items()
+            for seed in rows
+        )
+        return ", and ".join(f"{where} ({count} rows)" for where, count in told.items())
 
     def gains(self, arm: str, over: str) -> dict[str, np.ndarray]:
         """By how much each figure of an arm is above that of another with the same seed.
@@ -84,7 +99,7 @@ def open_study(path: Path, settings: Mapping[str, object]) -> Study:
     settings = json.loads(json.dumps(settings, default=str))
     found = json.loads(path.read_text()) if path.exists() else {}
     same = isinstance(found, dict) and found.get("settings") == settings
-    return Study(path, settings, found["arms"] if same else {})
+    return Study(path, settings, *((found["arms"], found.get("origins", {})) if same else ()))
 
 
 def short_digest(settings: object) -> str:
