@@ -1,6 +1,7 @@
 """The training scripts run to their end, and a stopped run goes on as if it had not stopped."""
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -106,9 +107,24 @@ def test_studies_run_to_their_end(tmp_path):
 def test_bench_runs_to_its_end(tmp_path):
     run_script("bench", "--smoke", "--out", tmp_path)
     found = json.loads((tmp_path / "speed.json").read_text())
-    assert found["networks"][0]["name"] == "KDPhys student, live"
+    assert [one["name"] for one in found["networks"]] == [
+        "KDPhys student, live", "KDPhys student", "KDPhys teacher", "3D like FactorizePhys",
+    ]  # fmt: skip
     assert set(found["videos"]) == {"640x480, 8 s", "640x480, 12 s", "1920x1080, 8 s"}
-    assert "3D like FactorizePhys" in (tmp_path / "speed.md").read_text()
+    assert set(found["batch"]) == {"1", "2"}
+    assert len(found["waits"]) == 4
+    assert found["start"]["import_s"] > found["start"]["open_s"] > 0
+    page = (tmp_path / "speed.md").read_text()
+    assert machine_name() in page
+    assert re.findall("^#+ (.*)$", page, re.MULTILINE) == [
+        "What it costs",
+        "Until a right rate is shown",
+        "KDPhys from import to first wave",
+        "From a file to a reading",
+        "Many files",
+    ]
+    assert "| 3D like FactorizePhys | 72, 160 frames |" in page
+    assert "| 3D like FactorizePhys | at least 5.33 |" in page
     assert (tmp_path / "costs.png").stat().st_size > 1000
 
 

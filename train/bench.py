@@ -1,41 +1,36 @@
 """What all of it costs: `python train/bench.py` writes speed.json, speed.md and costs.png.
 
-The networks beside public architectures (train/costs.py), then the whole path from a file to a
-reading: a synthetic face at 30 frames a second, in several sizes and lengths, each measured in a
-process of its own: decoding alone, then everything with its parts, and the peak memory.
+The networks beside public architectures (train/costs.py), after how much video a right rate is
+shown (train/first_rate.py), KDPhys from its import to its first wave, and how the whole path from a
+file to a reading grows with the video's length, its pictures' size and the number of videos
+(train/growth.py). It takes some minutes, and wants the machine for itself.
 """
 
 import json
 import logging
-import os
-import platform
-import subprocess
-import sys
-import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from statistics import median
+from typing import NamedTuple
 
-import cv2
-import numpy as np
 import tyro
-from numpy.typing import NDArray
 
-from kdphys.bench import peak_rss_mb
-from kdphys.pipeline import measure
-from kdphys.video import read_frames
+from kdphys.noticed import LEAST_SECONDS
+from kdphys.vitals import LEAST_SECONDS as LEAST_S
+from train import first_rate
 from train.aside import aside
 from train.benchmark import markdown_table
-from train.costs import Cost, chart, table
+from train.costs import LEAST, TURN_S, TURNS, Cost, alone, chart, table
 from train.costs import compare as costs_of_networks
+from train.first_rate import RATES_BPM, Wait, by_construction, waits
+from train.growth import SIZES, Figures, batch_rows, batched, measured
+from train.origin import Origin, origin
 from train.peers import PEERS
-from train.synthetic import Film, SyntheticConfig, make_film, write_video
 
 logger = logging.getLogger(__name__)
 
-FPS = 30.0
-SIZES = {"640x480": (640, 480), "1920x1080": (1920, 1080)}
-SCENE_S = 10.0  # drawn once and shown to and fro, so that the motion has no break
+STARTS = ("import_s", "open_s", "first_wave_s")
 
 
 @dataclass(frozen=True)
@@ -44,139 +39,170 @@ class BenchJob:
 
     out: Path = Path("docs/results")
     """Folder for speed.json, speed.md and costs.png."""
-    short_s: float = 60.0
-    """Length of the videos that are timed."""
-    long_s: float = 600.0
-    """Length of the video whose memory is compared."""
+    lengths_s: tuple[float, ...] = (10.0, 30.0, 60.0, 300.0)
+    """Lengths of the videos of 640x480 that are measured."""
+    sizes: tuple[str, ...] = tuple(SIZES)
+    """Sizes of the videos of the first of these lengths."""
     rounds: int = 3
-    """Times that the short ones are measured; the median is given."""
-    one: Path | None = None
-    """Measure this video once, print its figures and end."""
+    """Times that each is measured; the median is given. The largest are measured once."""
+    videos: tuple[int, ...] = (1, 2, 4, 8)
+    """Numbers of videos in a batch, of 20 s each."""
+    processes: tuple[int, ...] = (1, 2)
+    """Numbers of processes that share a batch."""
+    turns: int = TURNS
+    """Processes of each network whose calls are timed."""
+    faces: int = len(RATES_BPM)
+    """Clips on which it is seen when a right rate is shown, of 20 s each."""
     smoke: bool = False
-    """Short videos, to see that it runs to its end."""
+    """Little of each, to see that it runs to its end."""
+
+
+class Found(NamedTuple):
+    """All that was measured."""
+
+    origin: Origin
+    networks: list[Cost]
+    waits: list[Wait]
+    start: Figures
+    """KDPhys from import to first wave: the median of each part."""
+    videos: dict[str, Figures]
+    batch: dict[str, Figures]
+    """Seconds, by number of videos, then of processes."""
 
 
 def main(job: BenchJob) -> None:
     """Measure as asked."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    if job.one:
-        sys.stdout.write(json.dumps(measure_once(job.one)))
-        return
     if job.smoke:
-        job = replace(aside(job, "out"), short_s=8.0, long_s=12.0, rounds=1)
-    costs = costs_of_networks(PEERS[-1:] if job.smoke else PEERS)
-    videos = {
-        f"{name}, {seconds:g} s": measured(
-            size, seconds, job.rounds if seconds == job.short_s else 1
-        )
-        for name, size in SIZES.items()
-        for seconds in ((job.short_s, job.long_s) if name == "640x480" else (job.short_s,))
-    }
-    report = {
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, "
-        f"Python {platform.python_version()}",
-        "networks": [asdict(cost) for cost in costs],
-        "videos": videos,
-    }
+        job = replace(
+            aside(job, "out"), lengths_s=(8.0, 12.0), sizes=("640x480", "1920x1080"), rounds=1,
+            videos=(1, 2), processes=(2,), turns=1, faces=1,
+        )  # fmt: skip
+    clip_s = 8.0 if job.smoke else 20.0
+    found = find(job, clip_s)
     job.out.mkdir(parents=True, exist_ok=True)
+    report = {name: _plain(part) for name, part in found._asdict().items()}
     (job.out / "speed.json").write_text(json.dumps(report, indent=1) + "\n")
-    (job.out / "speed.md").write_text(_page(str(report["machine"]), costs, videos))
-    chart(costs, job.out / "costs.png")
-    logger.info("%s", json.dumps(report, indent=1))
+    page = "\n".join([*_networks(found), *_waits(found), *_start(found), *_growth(found, clip_s)])
+    (job.out / "speed.md").write_text(page + "\n")
+    chart(found.networks, job.out / "costs.png")
+    logger.info("%s", page)
 
 
-def measured(size: tuple[int, int], seconds: float, rounds: int) -> dict[str, float]:
-    """Figures of a video of a size and a length: those of the round with the median total."""
-    with TemporaryDirectory() as folder:
-        video = Path(folder) / "face.mp4"
-        write_face(video, size, seconds)
-        found = sorted(
-            (_in_own_process(video) for _ in range(rounds)), key=lambda one: one["total_s"]
-        )
-    middle = found[len(found) // 2]
-    return {**middle, "ratio_to_decoding": round(middle["total_s"] / middle["decode_alone_s"], 2)}
+def find(job: BenchJob, clip_s: float) -> Found:
+    """Measure all of it; `clip_s` is the length of the films and of the videos of a batch."""
+    made = origin()
+    peers = PEERS[-1:] if job.smoke else PEERS
+    costs = costs_of_networks(peers, job.turns, 0.0 if job.smoke else TURN_S)
+    logger.info("networks are done")
+    ours = waits(job.faces, clip_s)
+    measured_here = {wait.name for wait in ours}
+    theirs = [by_construction(cost) for cost in costs if cost.name not in measured_here]
+    logger.info("first rates are done")
+    starts = [alone("start") for _ in range(job.turns)]
+    small, shortest = job.sizes[0], job.lengths_s[0]
+    kinds = [(small, seconds) for seconds in job.lengths_s]
+    kinds += [(size, shortest) for size in job.sizes[1:]]
+    videos = {}
+    for size, seconds in kinds:
+        videos[f"{size}, {seconds:g} s"] = measured(SIZES[size], seconds, job.rounds)
+        logger.info("%s, %g s is done", size, seconds)
+    return Found(
+        origin=made,
+        networks=costs,
+        waits=[*ours, *theirs],
+        start={name: round(median(one[name] for one in starts), 3) for name in starts[0]},
+        videos=videos,
+        batch=batched(job.videos, job.processes, clip_s),
+    )
 
 
-def _page(machine: str, costs: list[Cost], videos: dict[str, dict[str, float]]) -> str:
-    lines = [
+def _plain(part: object) -> object:
+    """A part of what was found as JSON has it."""
+    if isinstance(part, list):
+        return [asdict(one) for one in part]
+    return asdict(part) if isinstance(part, Origin) else part
+
+
+def _networks(found: Found) -> list[str]:
+    said = {wait.name: str(wait) for wait in found.waits}
+    runtime_mb = found.networks[0].runtime_mb
+    return [
         "# What it costs",
         "",
-        f"Made by `python train/bench.py` on {machine}, in one run. Each network runs in ONNX",
-        "Runtime in a process of its own; milliseconds are the median of the calls (95th",
-        "percentile). The public architectures are written from their papers and have random",
-        "weights.",
+        f"Made by `python train/bench.py` on {found.origin}; in one run.",
         "",
-        *table(costs),
+        "Each network runs in ONNX Runtime in processes of its own that import NumPy and the",
+        f"runtime ({runtime_mb:.0f} MB) and nothing else, in turn with the others; load is opening",
+        "the network there, memory the process's peak with one thread. Milliseconds are the median",
+        f"of n calls (95th percentile), at least {LEAST} in each process. The public",
+        "architectures are written from their papers and have random weights.",
+        "",
+        *table(found.networks, said),
         "",
         "![time a frame against parameters](costs.png)",
         "",
-        "## From a file to a reading",
+    ]
+
+
+def _waits(found: Found) -> list[str]:
+    return [
+        "## Until a right rate is shown",
         "",
-        "Synthetic faces in H.264, 30 frames a second; seconds, and the peak memory of the process",
-        "with the training code's imports. Decoding goes on beside the rest: its column is what",
-        "the rest waited for it.",
+        f"Ours, measured on calm synthetic faces of {_rates(found.waits)} bpm, at 30 frames a",
+        f"second: video until a rate within {first_rate.NEAR_BPM:g} bpm is shown and all that",
+        "follow are as near, median (least to most); live as for a camera, else on the clip so",
+        f"far, as for a file of that length, every {first_rate.EVERY_S:g} s. Of networks with",
+        "random weights only the least is known: as many frames as they take in, and one call. A",
+        f"rate needs some beats whatever the network: KDPhys shows none of less than {LEAST_S:g} s",
+        f"of a camera, or {LEAST_SECONDS:g} s of a file.",
+        "",
+        *first_rate.table(found.waits),
         "",
     ]
-    columns = list(next(iter(videos.values())))
-    rows = [[name, *(f"{found[key]:g}" for key in columns)] for name, found in videos.items()]
-    return "\n".join([*lines, *markdown_table(["video", *columns], rows)]) + "\n"
 
 
-def write_face(path: Path, size: tuple[int, int], seconds: float) -> None:
-    """Write a synthetic face in a picture of some width and height as H.264."""
-    width, height = size
-    config = SyntheticConfig(
-        seconds=min(SCENE_S, seconds),
-        difficulty=0.15,
-        side=480,
-        view=2.2,
-        fps=FPS,
-        negatives=0.0,
-        off=("codec", "timing"),
-    )
-    film = make_film(1, config)
-    across = (width - height) // 2
-    wide = [_framed(picture, height, across) for picture in film.pictures]
-    there_and_back = wide + wide[-2:0:-1]
-    frames = round(seconds * FPS)
-    pictures = [there_and_back[index % len(there_and_back)] for index in range(frames)]
-    longer = Film(
-        pictures, np.arange(frames) / FPS, [], np.zeros(frames, bool), film.pulse, film.truth
-    )
-    write_video(path, longer, quality=20)
+def _rates(found: Sequence[Wait]) -> str:
+    return ", ".join(f"{rate:g}" for rate in RATES_BPM[: len(found[0].video_s)])
 
 
-def _framed(picture: NDArray[np.uint8], side: int, across: int) -> NDArray[np.uint8]:
-    """A square picture at a side, its edges repeated to the left and right."""
-    large = cv2.resize(picture, (side, side), interpolation=cv2.INTER_CUBIC)
-    framed = cv2.copyMakeBorder(large, 0, 0, across, across, cv2.BORDER_REPLICATE)
-    return np.asarray(framed, np.uint8)
+def _start(found: Found) -> list[str]:
+    cells = [f"{found.start[name]:.3f}" for name in STARTS]
+    cells.append(f"{sum(found.start[name] for name in STARTS):.2f}")
+    return [
+        "## KDPhys from import to first wave",
+        "",
+        "Seconds to import all that measures, to open the student, and to the first samples from a",
+        "second of crops; MB, with detection of faces and reading of videos imported.",
+        "",
+        *markdown_table(
+            ["import", "open", "first wave", "together", "memory"],
+            [[*cells, f"{found.start['peak_mb']:.0f}"]],
+        ),
+        "",
+    ]
 
 
-def measure_once(path: Path) -> dict[str, float]:
-    """Decode a video, then measure it; seconds and peak memory of this process."""
-    began = time.perf_counter()
-    for _ in read_frames(path):
-        pass
-    alone = time.perf_counter() - began
-    began = time.perf_counter()
-    found = measure(path)
-    total = time.perf_counter() - began
-    parts = found.to_json()["seconds"]
-    if not isinstance(parts, dict):
-        raise ValueError("a measurement must give its seconds")
-    return {
-        "decode_alone_s": round(alone, 2),
-        "total_s": round(total, 2),
-        **{f"{name}_s": value for name, value in parts.items() if name != "total"},
-        "peak_rss_mb": peak_rss_mb(),
-    }
-
-
-def _in_own_process(path: Path) -> dict[str, float]:
-    command = [sys.executable, __file__, "--one", str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return json.loads(done.stdout.splitlines()[-1])
+def _growth(found: Found, batch_s: float) -> list[str]:
+    columns = list(next(iter(found.videos.values())))
+    videos = [[name, *(f"{row[key]:g}" for key in columns)] for name, row in found.videos.items()]
+    jobs = list(next(iter(found.batch.values())))
+    head = ["videos", *(f"s, {count} process{'es' * (count != '1')}" for count in jobs)]
+    return [
+        "## From a file to a reading",
+        "",
+        "Synthetic faces in H.264, 30 frames a second, each in a process of its own that imports",
+        "KDPhys alone; seconds, and its peak memory. Decoding goes on beside the rest: its column",
+        "is what the rest waited for it.",
+        "",
+        *markdown_table(["video", *columns], videos),
+        "",
+        "## Many files",
+        "",
+        "`python -m kdphys batch FOLDER`, 640x480, from the command to the table.",
+        "",
+        *markdown_table(head, batch_rows(found.batch, batch_s)),
+    ]
 
 
 if __name__ == "__main__":
