@@ -21,8 +21,8 @@ import os
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
-from platform import machine as machine_name
 from tempfile import TemporaryDirectory
 
 import numpy as np
@@ -33,6 +33,7 @@ from websockets.exceptions import WebSocketException
 from kdphys.view import whole
 from tests._page import served
 from tests.probe_live import BATCH, make_film, play_visitor
+from train.origin import origin
 from webapp.wire import Shot, write_batch
 
 FLOODS, BABBLERS, KNOCKS, SILENT = 4, 8, 1000, 300
@@ -145,7 +146,7 @@ def main(words: Sequence[str]) -> int:
             sys.stdout.write(json.dumps(rows[-1]) + "\n")
             sys.stdout.flush()
     if given.out:
-        found = {"machine": machine_name(), "seconds": given.seconds, "rows": rows}
+        found = {**asdict(origin()), "seconds": given.seconds, "attacks": rows}
         given.out.write_text(json.dumps(found, indent=1) + "\n")
     return 0
 
