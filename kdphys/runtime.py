@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Protocol, cast
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from kdphys import classical
 from kdphys.errors import WeightsError
 from kdphys.hub import Weights, load_named
+from kdphys.ort import onnxruntime
 from kdphys.vitals import DEFAULT, Calibration
 
 Pixels = NDArray[np.uint8]

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import pytest
 import torch
 from hypothesis import given, settings
@@ -15,6 +14,7 @@ from kdphys import LiveMeter, measure
 from kdphys.hub import SHIPPED
 from kdphys.models.student import Student, StudentState
 from kdphys.models.teacher import Teacher
+from kdphys.ort import onnxruntime
 from kdphys.pipeline import MODELS, compare
 from kdphys.runtime import FPS, look_of, open_model
 from tests._films import Recording

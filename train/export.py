@@ -16,7 +16,6 @@ from typing import Literal
 
 import numpy as np
 import onnx
-import onnxruntime
 import torch
 import tyro
 from torch import Tensor, nn
@@ -26,6 +25,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from kdphys.hub import sha256
 from kdphys.models.student import Student, StudentConfig, StudentState
 from kdphys.models.teacher import Teacher, TeacherConfig
+from kdphys.ort import onnxruntime
 from train.aside import aside
 from train.card import model_card, training_of
 from train.loop import WEIGHTS, is_of_smoke, read_weights, record_in, write_weights

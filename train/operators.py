@@ -20,7 +20,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-import onnxruntime
 import torch
 import tyro
 from safetensors.torch import load_file
@@ -28,6 +27,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from kdphys.models.student import Student, StudentConfig, StudentState
+from kdphys.ort import onnxruntime
 from train.aside import aside
 from train.benchmark import markdown_table
 from train.datasets import Batch, read_store
