@@ -5,7 +5,6 @@ import logging
 import os
 import signal
 import sys
-import tempfile
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,6 +20,8 @@ from gradio.components import Component
 from kdphys.pipeline import MODELS
 from kdphys.runtime import model_facts
 from webapp import cards, distillation, doors, handlers, private, texts
+from webapp.folder import KEPT_S as FILES_KEPT_S
+from webapp.folder import looked_after
 from webapp.live import Visits, serve_socket
 from webapp.stage import stage
 from webapp.wire import MOST_BYTES
@@ -28,7 +29,7 @@ from webapp.wire import MOST_BYTES
 HERE = Path(__file__).parent
 EXAMPLES = HERE.parent / "docs" / "examples"
 MAX_FILE_MB = 500
-KEPT_S = 840  # files and readings older than this go at the next look, one minute later at most
+KEPT_S = 780  # files that Gradio knows go a minute before it is made sure that all are gone
 MEASURED_AT_ONCE = 2  # videos; one for each core of a small server, the others wait in a queue
 WAITING = 20  # videos; one more is refused with a sentence
 SUFFIXES = ("video", ".mp4", ".mov", ".m4v", ".webm", ".avi", ".mkv")
@@ -80,30 +81,34 @@ class Shown:
     """Which video is shown."""
 
 
-def serve(host: str, port: int) -> None:
-    """Serve the page until it is stopped; uploads and downloads go with it."""
+def serve(folder: Path, host: str, port: int) -> None:
+    """Serve the page until it is stopped.
+
+    Args:
+        folder: The server's own, for all that visitors send and get; see `webapp.folder`.
+        host: Address of this machine at which the page can be reached.
+        port: Port to listen on.
+    """
     signal.signal(signal.SIGTERM, _leave)
     logging.getLogger("uvicorn.error").addFilter(_is_worth_saying)
-    with tempfile.TemporaryDirectory(prefix="kdphys-") as folder:
-        os.environ["GRADIO_TEMP_DIR"] = folder  # read by Gradio when components are made
-        app = build_app()
-        app.state.visits.new_meter()  # so that the first visitor need not wait for it
-        uvicorn.run(
-            app,
-            host=host,
-            port=port,
-            access_log=False,
-            timeout_graceful_shutdown=3,
-            ws_max_size=MOST_BYTES,  # of one message, the most that is held for a socket
-            # Pixels hardly shrink, and what swells from few bytes would keep all visitors waiting.
-            ws_per_message_deflate=False,
-        )
+    app = build_app(folder)
+    app.state.visits.new_meter()  # so that the first visitor need not wait for it
+    uvicorn.run(
+        app,
+        host=host,
+        port=port,
+        access_log=False,
+        timeout_graceful_shutdown=3,
+        ws_max_size=MOST_BYTES,  # of one message, the most that is held for a socket
+        # Pixels hardly shrink, and what swells from few bytes would keep all visitors waiting.
+        ws_per_message_deflate=False,
+    )
 
 
-def build_app() -> FastAPI:
+def build_app(folder: Path) -> FastAPI:
     """The page, mounted at the root of a web app."""
     gr.set_static_paths([EXAMPLES])  # served as they are; copies would be deleted like uploads
-    app = FastAPI(title=texts.TITLE)
+    app = FastAPI(title=texts.TITLE, lifespan=lambda _: looked_after(folder))
     app.mount("/live-files", StaticFiles(directory=HERE / "static"))
     app.include_router(private.router)
     app.include_router(doors.router)
@@ -184,7 +189,7 @@ def _video_tab(looks: gr.HTML) -> None:
     with gr.Column(visible=False, elem_id="kd-results") as results:
         figures = _reading_cards() | _comparison_cards()
         files = _download_buttons()
-    found = gr.State(time_to_live=KEPT_S)
+    found = gr.State(time_to_live=int(FILES_KEPT_S))
     chosen = gr.State(handlers.Chosen())
     parts = {"found": found, "preview": source.preview, "hero": hero, "crops": crops}
     parts["looks"] = looks

@@ -1,0 +1,113 @@
+"""What visitors send lies in the server's own folder, and nothing stays there for long."""
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from threading import Event
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from tests._page import ROOT, changed_app, served
+from tests.test_tools import EXAMPLE, ask, data_address
+from webapp.folder import LOCK, own_folder, remove_old
+
+HOLD = """
+from webapp.folder import own_folder
+with own_folder() as folder:
+    (folder / "face.mp4").write_bytes(b"a face")
+    print(folder, flush=True)
+    input()
+"""
+SOON = """
+from webapp import folder
+folder.KEPT_S, folder.LOOK_EVERY_S = 10.0, 0.5
+"""
+POLLS, POLL_S = 600, 0.2
+
+
+def files_in(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def holder(place: Path) -> tuple[subprocess.Popen[str], Path]:
+    """Start a process that holds a folder in `place` as a server does; give its folder."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD],
+        cwd=ROOT,
+        env={**os.environ, "TMPDIR": str(place)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    return process, Path(process.stdout.readline().strip())
+
+
+def test_a_folder_goes_with_its_server_or_when_the_next_one_starts(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    another = tmp_path / "kdphys-notes"  # of a person, who likes the name too
+    another.mkdir()
+    live, of_live = holder(tmp_path)
+    dead, of_dead = holder(tmp_path)
+    with live, dead:
+        dead.kill()
+        dead.wait()
+        assert files_in(of_dead) == {LOCK, "face.mp4"}
+        with own_folder() as folder:
+            assert {*tmp_path.iterdir()} == {another, of_live, folder}
+            assert tempfile.gettempdir() == os.environ["GRADIO_TEMP_DIR"] == str(folder)
+        assert files_in(of_live) == {LOCK, "face.mp4"}
+        live.communicate("\n")
+    assert {*tmp_path.iterdir()} == {another}
+    assert tempfile.gettempdir() == str(tmp_path)
+
+
+def test_age_alone_decides_what_is_removed(tmp_path):
+    (tmp_path / "old").mkdir()
+    for name in (LOCK, "old/face.mp4", f"old/{LOCK}"):
+        (tmp_path / name).touch()
+    remove_old(tmp_path, 60.0)
+    assert files_in(tmp_path) == {LOCK, "old/face.mp4", f"old/{LOCK}"}
+    remove_old(tmp_path, -60.0)  # as if a minute had gone by
+    assert {*tmp_path.iterdir()} == {tmp_path / LOCK}
+
+
+def break_off_an_upload(address: str) -> None:
+    """Send the beginning of a file, and leave."""
+    host = urlsplit(address)
+    head = (
+        "POST /gradio_api/upload HTTP/1.1\r\nHost: kdphys\r\nContent-Length: 9999999\r\n"
+        "Content-Type: multipart/form-data; boundary=x\r\n\r\n"
+        '--x\r\nContent-Disposition: form-data; name="files"; filename="broken.mp4"\r\n\r\n'
+    )
+    with socket.create_connection((host.hostname, host.port)) as line:
+        line.sendall(head.encode() + bytes(100_000))
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("browser")
+def test_whatever_came_is_deleted_when_its_time_is_over(tmp_path):
+    (tmp_path / "app").mkdir()
+    (tmp_path / "tmp").mkdir()
+    app = changed_app(tmp_path / "app", SOON)
+    with served(tmp_path / "tmp" / "log.txt", app, GRADIO_MCP_SERVER="true") as address:
+        (folder,) = (tmp_path / "tmp").glob("kdphys-*")
+        break_off_an_upload(address)
+        asyncio.run(ask(address, data_address(EXAMPLE)))
+        kept = httpx.post(f"{address}/gradio_api/upload", files={"files": ("a.mp4", b"a face")})
+        assert Path(kept.json()[0]).is_relative_to(folder)
+        came = files_in(folder)
+        for _ in range(POLLS):
+            if files_in(folder) == {LOCK}:
+                break
+            Event().wait(POLL_S)
+        assert {Path(name).name for name in came} >= {LOCK, "a.mp4", "file.mp4"}
+        assert files_in(folder) == {LOCK}
+        assert not list((tmp_path / "tmp").rglob("*.mp4"))
+    assert not folder.exists()
