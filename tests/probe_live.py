@@ -213,7 +213,7 @@ def judge(page: Page, seconds: float, given_s: Array) -> dict[str, float | None]
     figures = {
         "frames_per_s": (len(numbers) - 1) / (followed[-1, 0] - followed[0, 0]),
         "lost_fraction": 1 - (len(np.unique(numbers)) - stats["lost"]) / played,
-        "not_shown_fraction": 1 - (followed[-1, 4] - followed[0, 4] + 1) / played,
+        "not_shown_fraction": max(0.0, 1 - (followed[-1, 4] - followed[0, 4] + 1) / played),
         **judge_stamps(followed[:, 0], numbers, given_s),
         "snr_db": snr_db(followed, numbers, seconds),
         "lag_p95_ms": float(np.percentile(stats["lagsMs"], 95)),
