@@ -32,7 +32,7 @@ BOX = "╭╮╰╯│─┌┐└┘"  # what tyro frames its complaints with
 
 @dataclass(frozen=True)
 class MeasureCommand:
-    """Measure the pulse of a face in videos."""
+    """Measure the pulse of a face in videos. KDPhys is not a medical device."""
 
     videos: tyro.conf.Positional[tuple[Path, ...]]
     """Video files, .npz files, or folders of them."""
@@ -51,7 +51,10 @@ class MeasureCommand:
 
 @dataclass(frozen=True)
 class BatchCommand:
-    """Measure many videos beside each other into a table, which an interrupted run goes on with."""
+    """Measure many videos beside each other into a table, which an interrupted run goes on with.
+
+    KDPhys is not a medical device.
+    """
 
     videos: tyro.conf.Positional[tuple[Path, ...]]
     """Video files, .npz files, or folders of them."""

@@ -398,6 +398,11 @@ def test_help_is_printed(kdphys, words):
     assert "usage: kdphys" in answer.out
 
 
+@pytest.mark.parametrize("command", ["measure", "batch"])
+def test_who_measures_is_told_that_it_is_no_medical_device(kdphys, command):
+    assert "KDPhys is not a medical device." in kdphys(command, "--help").out
+
+
 IMPORT = """
 import sys, time
 began = time.process_time()
