@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdphys.pulse import TINY, WINDOW_S
-from kdphys.rhythm import swings_at, windows_of
+from kdphys.rhythm import ASIDE_BPM, swings_at, windows_of
 
 GREY = 0.05  # power of red minus green and of blue minus green over that of green; a pulse: 0.2
 LEAST_S = 5.0  # of a face without a gap
@@ -124,7 +124,7 @@ def _rhythm(change: Array, fps: float, bpm: float) -> _Rhythm:
         fps: Samples a second.
         bpm: The rhythm.
     """
-    swing = swings_at(change, fps, bpm)  #                                 (N, 3, 1 + K)
+    swing = swings_at(change, fps, bpm + np.array([0.0, *ASIDE_BPM]))  #    (N, 3, 1 + K)
     around = np.median(np.abs(swing[:, 1, 1:]) ** 2, axis=1)
     weights = 1 / (around + CALM_SHARE * np.median(around) + TINY)
     weights /= weights.sum()

@@ -169,6 +169,7 @@ def compare(
         wave.end()
     shared_s = time.perf_counter() - began - sum(wave.seconds for wave in waves.values())
     say("Reading the pulse", 0.95)
+    colours, places = watch.colours(), watch.places()
     results = {}
     for name, wave in waves.items():
         values, few = noticed.without_sparse(wave.joined(noticed.steps))
@@ -178,8 +179,8 @@ def compare(
             FPS,
             calibration=opened[name].calibration,
             key_times_s=noticed.key_times_s,
-            colours=watch.colours(),
-            places=watch.places(),
+            colours=colours,
+            places=places,
             distrust=noticed.distrust or few or noticed.other_face(values, opened[name]),
         )
         signal_s = time.perf_counter() - signal_began

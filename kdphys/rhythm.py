@@ -31,20 +31,20 @@ def windows_of(samples: Array, fps: float, least_s: float) -> Array:
     return np.lib.stride_tricks.sliding_window_view(samples, length, axis=0)[starts]
 
 
-def swings_at(change: Array, fps: float, bpm: float) -> NDArray[np.complex128]:
-    """How much windows swing at a rate, and around it.
+def swings_at(change: Array, fps: float, rates_bpm: Array) -> NDArray[np.complex128]:
+    """How much windows swing at some rates.
 
     Args:
         change: Of mean 0. Shape (N, C, L).
         fps: Samples a second.
-        bpm: The rate.
+        rates_bpm: The rates; those around another one are `ASIDE_BPM` from it. Shape (K,).
 
     Returns:
-        Amplitude and phase at the rate, and at `ASIDE_BPM` from it. Shape (N, C, 1 + K).
+        Amplitude and phase at each. Shape (N, C, K).
     """
     length = change.shape[2]
     ramp = np.linspace(-1, 1, length)
     change = change - (change @ ramp)[..., None] / (ramp @ ramp) * ramp
-    turns = np.outer(np.arange(length) / fps, bpm + np.array([0.0, *ASIDE_BPM])) / 60
+    turns = np.outer(np.arange(length) / fps, rates_bpm) / 60
     taper = np.hanning(length)[:, None]
     return change @ (2 * np.exp(-2j * np.pi * turns) * taper / taper.sum())

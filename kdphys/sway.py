@@ -7,7 +7,7 @@ head too (Balakrishnan et al. 2013, doi 10.1109/CVPR.2013.440), but by far less.
 import numpy as np
 from numpy.typing import NDArray
 
-from kdphys.rhythm import swings_at, windows_of
+from kdphys.rhythm import ASIDE_BPM, swings_at, windows_of
 
 LEAST_S = 5.0  # of a face without a gap
 LEAST_SWAY = 0.005  # of a face's width, to either side: about 1 mm
@@ -39,14 +39,7 @@ def sways(places: Array, fps: float, bpm: float) -> bool:
         return False
     level = windows.mean(2, keepdims=True)
     change = (windows - level) / level[:, 2:]
-    (slower, _), (power, around), (faster, _) = (
-        _usual_power(change, fps, bpm + beside) for beside in (-NEAR_BPM, 0.0, NEAR_BPM)
-    )
-    stands = (power > LEAST_SWAY**2) & (power > STANDING * around)
-    return bool(np.any(stands & (power > slower) & (power > faster)))
-
-
-def _usual_power(change: Array, fps: float, bpm: float) -> tuple[Array, Array]:
-    """Power of the middle one of windows at a rate, and around it. Shape (3,) each."""
-    power = np.median(np.abs(swings_at(change, fps, bpm)) ** 2, axis=0)
-    return power[:, 0], np.median(power[:, 1:], axis=1)
+    rates = bpm + np.array([0.0, -NEAR_BPM, NEAR_BPM, *ASIDE_BPM])
+    usual = np.median(np.abs(swings_at(change, fps, rates)) ** 2, axis=0)  # (3, 3 + K)
+    power, near, around = usual[:, 0], usual[:, 1:3].max(1), np.median(usual[:, 3:], axis=1)
+    return bool(np.any((power > LEAST_SWAY**2) & (power > STANDING * around) & (power > near)))

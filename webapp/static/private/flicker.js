@@ -62,7 +62,8 @@ function stands({ power, standing }, least) {
 // colours for each window. { power, standing, unlike, red, blue } as in kdphys/flicker.py.
 function rhythm(change, fps, bpm) {
   const { CALM_SHARE, TINY } = K.flicker;
-  const swings = swingsAt(change, fps, bpm);
+  const rates = [0, ...K.rhythm.ASIDE_BPM].map((aside) => bpm + aside);
+  const swings = swingsAt(change, fps, rates);
   const around = swings.map(([, [, ...aside]]) => median(aside.map(squared)));
   const calm = CALM_SHARE * median(around) + TINY;
   const weights = around.map((each) => 1 / (each + calm));

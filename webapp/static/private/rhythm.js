@@ -3,7 +3,6 @@
 // Samples are a Float64Array of three values of the first sample, of the second and so on; NaN where
 // there is no face.
 
-import { K } from "./constants.js";
 import { readingWindowS, runs, windowStarts } from "./filters.js";
 import { hann, mean } from "./maths.js";
 
@@ -16,14 +15,12 @@ export function windowsOf(samples, fps, leastS) {
   return windowStarts(seen, fps, length).map((start) => channels(samples, start, start + length));
 }
 
-// How much windows swing at a rate and around it: [real, imaginary] by window, channel and rate.
-export function swingsAt(change, fps, bpm) {
+// How much windows swing at some rates a minute: [real, imaginary] by window, channel and rate.
+export function swingsAt(change, fps, rates) {
   const { length } = change[0][0];
   const taper = hann(length, length - 1);
   const scale = 2 / (length * mean(taper));
-  const waves = [0, ...K.rhythm.ASIDE_BPM].map((aside) =>
-    tapered(taper, (at) => (2 * Math.PI * at * (bpm + aside)) / (60 * fps), scale),
-  );
+  const waves = rates.map((bpm) => tapered(taper, (at) => (2 * Math.PI * at * bpm) / (60 * fps), scale));
   return change.map((window) =>
     window.map(withoutSlope).map((channel) => waves.map((wave) => swing(channel, wave))),
   );

@@ -11,22 +11,13 @@ export function sways(places, fps, bpm) {
   const windows = windowsOf(places, fps, LEAST_S);
   if (!windows.length) return false;
   const change = windows.map((window) => window.map((channel) => changes(channel, mean(window[2]))));
-  const [slower, here, faster] = [-NEAR_BPM, 0, NEAR_BPM].map((beside) =>
-    usualPower(change, fps, bpm + beside),
-  );
-  return here.some(({ power, around }, way) => {
-    const stands = power > LEAST_SWAY ** 2 && power > STANDING * around;
-    return stands && power > slower[way].power && power > faster[way].power;
-  });
-}
-
-// Power of the middle one of windows at a rate and around it, for each of the three.
-function usualPower(change, fps, bpm) {
-  const swings = swingsAt(change, fps, bpm);
-  return [0, 1, 2].map((way) => {
-    const [power, ...around] = swings[0][way].map((_, rate) =>
+  const rates = [0, -NEAR_BPM, NEAR_BPM, ...K.rhythm.ASIDE_BPM].map((beside) => bpm + beside);
+  const swings = swingsAt(change, fps, rates);
+  return [0, 1, 2].some((way) => {
+    const [power, slower, faster, ...around] = rates.map((_, rate) =>
       median(swings.map((window) => squared(window[way][rate]))),
     );
-    return { power, around: median(around) };
+    const stands = power > LEAST_SWAY ** 2 && power > STANDING * median(around);
+    return stands && power > slower && power > faster;
   });
 }

@@ -14,9 +14,9 @@ import { sways } from "./sway.js";
 // reading of its end, { bpm, quality } or null.
 //
 // `calibration` is the network's; `colours` tell the light and `places` how the head moves (see flicker.js
-// and sway.js); `distrust` is what else speaks against any reading, in words; `latestS` are the seconds at the end in
-// which beats are counted, for a rate as it is now; `context` is that of a longer wave with this one at
-// its end.
+// and sway.js); `distrust` is what else speaks against any reading, in words; `latestS` are the seconds at
+// the end in which beats are counted, for a rate as it is now; `context` is that of a longer wave with this
+// one at its end.
 export function measureVitals(
   wave,
   fps,
