@@ -57,37 +57,35 @@ IN_OWN_PROCESS = """
 import sys, time
 began = time.perf_counter()
 from kdphys.bench import bench_model
-sys.stdout.write(bench_model(sys.argv[1], began, int(sys.argv[2])))
+sys.stdout.write(bench_model(sys.argv[1], began))
 """
 
 
-def bench_alone(model: str, threads: int = 1) -> dict[str, Any]:
+def bench_alone(model: str) -> dict[str, Any]:
     """Measure one model in a process of its own.
 
     Args:
         model: "student" or "teacher".
-        threads: Threads that ONNX Runtime uses within a call.
 
     Returns:
         What `bench` gives for it.
     """
-    command = [sys.executable, "-c", IN_OWN_PROCESS, model, str(threads)]
+    command = [sys.executable, "-c", IN_OWN_PROCESS, model]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return json.loads(done.stdout)
 
 
-def bench_model(name: str, began: float, threads: int = 1) -> str:
+def bench_model(name: str, began: float) -> str:
     """Measure one model in this process.
 
     Args:
         name: "student" or "teacher".
         began: Value of `time.perf_counter` before anything of KDPhys was imported.
-        threads: Threads within a call.
 
     Returns:
         The figures as JSON.
     """
-    model = open_model(name, threads)
+    model = open_model(name)
     load_s = time.perf_counter() - began
     rng = np.random.default_rng(0)
     crops = rng.integers(0, 255, (CLIP_FRAMES, SIZE, SIZE, 3), np.uint8)

@@ -17,7 +17,6 @@ import argparse
 import asyncio
 import json
 import multiprocessing
-import os
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
@@ -32,7 +31,7 @@ from websockets.exceptions import WebSocketException
 
 from kdphys.view import whole
 from tests._page import served
-from tests.probe_live import BATCH, make_film, play_visitor
+from tests.probe_live import BATCH, keep, make_film, play_visitor, server_process
 from train.origin import origin
 from webapp.wire import Shot, write_batch
 
@@ -139,15 +138,13 @@ def main(words: Sequence[str]) -> int:
     given = parser.parse_args(words)
     rows = []
     with TemporaryDirectory() as folder, served(Path(folder) / "log.txt") as address:
-        children = psutil.Process(os.getpid()).children()
-        server = next(child for child in children if "app.py" in child.cmdline())
+        server = server_process()
         for name in ATTACKS:
             rows.append(measure(name, address, given.seconds, server))
             sys.stdout.write(json.dumps(rows[-1]) + "\n")
             sys.stdout.flush()
-    if given.out:
-        found = {**asdict(origin()), "seconds": given.seconds, "attacks": rows}
-        given.out.write_text(json.dumps(found, indent=1) + "\n")
+    found = {**asdict(origin()), "seconds": given.seconds, "attacks": rows}
+    keep(found, given.out)
     return 0
 
 

@@ -16,8 +16,8 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from numpy.typing import NDArray
 
-from kdphys.bench import peak_rss_mb
 from kdphys.errors import KDPhysError
+from kdphys.memory import peak_rss_mb
 from kdphys.pipeline import measure
 from tests import _media
 from tests._films import easy_config, record, write_npz

@@ -270,11 +270,7 @@ def main(words: Sequence[str]) -> int:
         film = make_film(film_s)
         path = write_y4m(Path(folder) / "camera.y4m", film, FPS)
         with served(Path(folder) / "log.txt") as address:
-            server = next(
-                child
-                for child in psutil.Process(os.getpid()).children()
-                if "app.py" in child.cmdline()
-            )
+            server = server_process()
             camera = (*FAKE_CAMERA, f"--use-file-for-fake-video-capture={path}")
             with browser(*camera) as chromium:
                 page = chromium.new_page()
@@ -304,11 +300,22 @@ def main(words: Sequence[str]) -> int:
     return 0
 
 
-def tell(figures: Mapping[str, object], out: Path | None, *, as_json: bool) -> None:
-    """Print figures, and write them to a file as JSON."""
+def server_process() -> psutil.Process:
+    """The server that this process started."""
+    children = psutil.Process(os.getpid()).children()
+    return next(child for child in children if "app.py" in child.cmdline())
+
+
+def keep(figures: Mapping[str, object], out: Path | None) -> None:
+    """Write figures to a file as JSON, if there is to be one."""
     if out:
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(json.dumps(figures, indent=1) + "\n")
+
+
+def tell(figures: Mapping[str, object], out: Path | None, *, as_json: bool) -> None:
+    """Print figures, and keep them."""
+    keep(figures, out)
     if as_json:
         sys.stdout.write(json.dumps(figures) + "\n")
     else:

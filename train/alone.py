@@ -11,9 +11,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-# From its file: by its name it would bring all of kdphys.
-MEMORY = Path(__file__).resolve().parent.parent / "kdphys" / "memory.py"
-peak_rss_mb: Callable[[], float] = runpy.run_path(str(MEMORY))["peak_rss_mb"]
+# From their files: by their names they would bring all of kdphys.
+KDPHYS = Path(__file__).resolve().parent.parent / "kdphys"
+peak_rss_mb: Callable[[], float] = runpy.run_path(str(KDPHYS / "memory.py"))["peak_rss_mb"]
 FIRST_CROPS = 30
 
 
@@ -30,8 +30,8 @@ def network(path: str, frames: int, threads: int, least: int, turn_s: float) -> 
         turn_s: Seconds for which it is called at least.
     """
     import numpy as np
-    import onnxruntime
 
+    onnxruntime = runpy.run_path(str(KDPHYS / "ort.py"))["onnxruntime"]
     runtime_mb = peak_rss_mb()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1

@@ -19,7 +19,8 @@ from kdphys.runtime import FPS
 from kdphys.stream import FaceStream, LiveMeter, compare_crops
 from train.benchmark import markdown_table
 from train.costs import LIVE, STUDENT, TEACHER, Cost
-from train.synthetic import Film, SyntheticConfig, make_film
+from train.growth import scene
+from train.synthetic import Film
 
 SEED = 9_000_000  # of clips that neither training nor tests take
 RATES_BPM = (72.0, 55.0, 85.0, 105.0, 140.0)  # of the clips
@@ -72,8 +73,11 @@ def waits(clips: int = len(RATES_BPM), seconds: float = SECONDS) -> list[Wait]:
         STUDENT: lambda film: _clip_so_far(film, "student"),
         TEACHER: lambda film: _clip_so_far(film, "teacher"),
     }
-    films = [(rate, drawn_face(SEED + at, rate, seconds)) for at, rate in enumerate(RATES_BPM)]
-    return [_wait(name, films[:clips], read) for name, read in ways.items()]
+    films = [
+        (rate, scene(SEED + at, seconds, side=240, bpm=rate))
+        for at, rate in enumerate(RATES_BPM[:clips])
+    ]
+    return [_wait(name, films, read) for name, read in ways.items()]
 
 
 def by_construction(cost: Cost) -> Wait:
@@ -101,21 +105,6 @@ def settled(readings: Sequence[Reading], true_bpm: float) -> Reading | None:
         is_right = reading.bpm is not None and abs(reading.bpm - true_bpm) <= NEAR_BPM
         first = (first or reading) if is_right else None
     return first
-
-
-def drawn_face(seed: int, bpm: float, seconds: float) -> Film:
-    """A calm synthetic face at 30 frames a second."""
-    config = SyntheticConfig(
-        seconds=seconds,
-        difficulty=0.15,
-        side=240,
-        view=2.2,
-        fps=FPS,
-        bpm=bpm,
-        negatives=0.0,
-        off=("codec", "timing"),
-    )
-    return make_film(seed, config)
 
 
 def _wait(

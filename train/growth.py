@@ -90,7 +90,7 @@ def _batch_s(folder: Path, jobs: int) -> float:
 def write_face(path: Path, size: tuple[int, int], seconds: float) -> None:
     """Write a synthetic face in a picture of some width and height as H.264."""
     width, height = size
-    film = _scene(min(SCENE_S, seconds))
+    film = _kept_scene(1, min(SCENE_S, seconds), side=480)
     kept = film.pictures[: max(2, int(SCENE_BYTES / (3 * width * height)))]
     wide = [_framed(picture, height, (width - height) // 2) for picture in kept]
     there_and_back = wide + wide[-2:0:-1]
@@ -102,18 +102,29 @@ def write_face(path: Path, size: tuple[int, int], seconds: float) -> None:
     write_video(path, longer, quality=20)
 
 
-@cache
-def _scene(seconds: float) -> Film:
+def scene(seed: int, seconds: float, side: int, bpm: float | None = None) -> Film:
+    """Draw a calm synthetic face at 30 frames a second.
+
+    Args:
+        seed: Of everything in it.
+        seconds: Its length.
+        side: Of its pictures in pixels.
+        bpm: Its heart rate; drawn too unless given.
+    """
     config = SyntheticConfig(
         seconds=seconds,
         difficulty=0.15,
-        side=480,
+        side=side,
         view=2.2,
         fps=FPS,
+        bpm=bpm,
         negatives=0.0,
         off=("codec", "timing"),
     )
-    return make_film(1, config)
+    return make_film(seed, config)
+
+
+_kept_scene = cache(scene)  # for many videos that show the same
 
 
 def _framed(picture: NDArray[np.uint8], side: int, across: int) -> NDArray[np.uint8]:

@@ -20,8 +20,7 @@ from gradio.components import Component
 from kdphys.pipeline import MODELS
 from kdphys.runtime import model_facts
 from webapp import cards, distillation, doors, handlers, private, texts
-from webapp.folder import KEPT_S as FILES_KEPT_S
-from webapp.folder import looked_after
+from webapp.folder import KEPT_S, LOOK_EVERY_S, looked_after
 from webapp.live import Visits, serve_socket
 from webapp.stage import stage
 from webapp.wire import MOST_BYTES
@@ -29,7 +28,8 @@ from webapp.wire import MOST_BYTES
 HERE = Path(__file__).parent
 EXAMPLES = HERE.parent / "docs" / "examples"
 MAX_FILE_MB = 500
-KEPT_S = 780  # files that Gradio knows go a minute before it is made sure that all are gone
+# How often Gradio looks, and how old files that it knows may be: they go a look before all others.
+DELETED = int(LOOK_EVERY_S), int(KEPT_S - LOOK_EVERY_S)
 MEASURED_AT_ONCE = 2  # videos; one for each core of a small server, the others wait in a queue
 WAITING = 20  # videos; one more is refused with a sentence
 SUFFIXES = ("video", ".mp4", ".mov", ".m4v", ".webm", ".avi", ".mkv")
@@ -151,7 +151,7 @@ def _is_worth_saying(record: logging.LogRecord) -> bool:
 def build_page() -> gr.Blocks:
     """Everything a visitor sees."""
     with doors.Page(
-        title=texts.TITLE, analytics_enabled=False, delete_cache=(60, KEPT_S), fill_width=True
+        title=texts.TITLE, analytics_enabled=False, delete_cache=DELETED, fill_width=True
     ) as page:
         with gr.Row(elem_id="kd-top"):
             _html(cards.header())
@@ -189,7 +189,7 @@ def _video_tab(looks: gr.HTML) -> None:
     with gr.Column(visible=False, elem_id="kd-results") as results:
         figures = _reading_cards() | _comparison_cards()
         files = _download_buttons()
-    found = gr.State(time_to_live=int(FILES_KEPT_S))
+    found = gr.State(time_to_live=int(KEPT_S))
     chosen = gr.State(handlers.Chosen())
     parts = {"found": found, "preview": source.preview, "hero": hero, "crops": crops}
     parts["looks"] = looks
