@@ -304,6 +304,8 @@ def test_clips_do_not_go_on_with_other_people(tmp_path: Path):
     job = SyntheticJob(out=tmp_path / "out", clips=0, config=replace(SHORT, faces=faces))
     write_dataset(job)
     write_dataset(job)
+    by_another_way = replace(job.config, faces=faces / ".." / "faces")
+    write_dataset(replace(job, config=by_another_way))
     (faces / "a.png").touch()
     with pytest.raises(ValueError, match="another configuration"):
         write_dataset(job)

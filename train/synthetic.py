@@ -387,9 +387,9 @@ def _claim(job: SyntheticJob) -> None:
     }
     text = json.dumps(wanted, indent=1, default=str) + "\n"
     if name.exists():
-        there, wanted = json.loads(name.read_text()), json.loads(text)
-        fixed = ("config", "seed", "lent_sha256")
-        same = all(there.get(key, wanted[key]) == wanted[key] for key in fixed)
+        there = json.loads(name.read_text())
+        alike = {key: value for key, value in json.loads(text).items() if key in there}
+        same = _kind(there) == _kind(alike)
         last_is_whole = there.get("clips", 0) % SHARD == 0 or there["clips"] >= job.clips
         if not (same and last_is_whole):
             raise ValueError(
@@ -399,6 +399,13 @@ def _claim(job: SyntheticJob) -> None:
         if there["clips"] >= job.clips:
             return
     name.write_text(text)
+
+
+def _kind(manifest: dict) -> dict[str, object]:
+    """What makes clips the clips that they are: not by what path a folder was named."""
+    lent = manifest.get("lent_sha256")
+    folders = {name: bool(manifest["config"][name]) for name in ("faces", "pulses")} if lent else {}
+    return {"config": {**manifest["config"], **folders}, "seed": manifest["seed"], "lent": lent}
 
 
 def _lent_digest(config: SyntheticConfig) -> str:
