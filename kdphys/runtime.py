@@ -47,6 +47,8 @@ class ModelFacts:
     """What it was trained on."""
     weights: str = ""
     """Digest of its weights, short; empty for a classical method."""
+    ahead_s: float = 0.0
+    """How far it looks ahead, and so how much later than its pictures a live wave is."""
 
 
 class Session(Protocol):
@@ -167,7 +169,7 @@ class StudentModel:
             raise WeightsError(f"its network remembers frames of shape {frames}")
         self.past = (1, int(features[1]), int(features[2]))
         self.calibration = _calibration(weights)
-        self.facts = _facts("student", weights)
+        self.facts = replace(_facts("student", weights), ahead_s=self.lag / FPS)
 
     def start(self) -> "StudentSession":
         """Begin a recording."""

@@ -17,8 +17,9 @@ same face in real time. Figures, all in one run:
 * uneven_ms: 95th percentile of how far those moments are from an even clock, which is how Chromium
   plays its film.
 * snr_db: power of the modulation in the green that is sent, over what else lies at 0.7 to 4 Hz.
-* lag_p95_ms: from a picture's capture to the answer to it in the page. The network looks ahead by
-  another 400 ms.
+* lag_p95_ms: from a picture's capture to the answer to it in the page.
+* trace_lag_p95_ms: how old the end of the trace is whenever the page draws it, from when its sample
+  was filmed: that way, what the network looks ahead, and the wait for the next picture.
 * first_correct_bpm_s: from the first picture to the first reading within 3 bpm; wrong_readings is
   how many were shown that were further off, but for the 12 s after a step.
 * step_follow_s: from a step to the reading that is within 3 bpm of the new rate, and stays; the
@@ -68,7 +69,15 @@ MARK = "kdphys-probe"
 WATCH = """() => {
   const live = window.kdphysLive;
   const keep = live.averager.average.bind(live.averager);
+  const draw = live.trace.draw.bind(live.trace);
   window.probe = [];
+  window.probeDrawn = [];
+  live.trace.draw = () => {
+    draw();
+    const { edge, latest } = live.trace;
+    const last = Math.floor(Math.min(edge, latest));
+    if (edge) window.probeDrawn.push([performance.now() / 1000, last]);
+  };
   let presented = 0;
   const ask = live.video.requestVideoFrameCallback.bind(live.video);
   live.video.requestVideoFrameCallback = (next) =>
@@ -217,6 +226,7 @@ def judge(page: Page, seconds: float, given_s: Array) -> dict[str, float | None]
         **judge_stamps(followed[:, 0], numbers, given_s),
         "snr_db": snr_db(followed, numbers, seconds),
         "lag_p95_ms": float(np.percentile(stats["lagsMs"], 95)),
+        "trace_lag_p95_ms": trace_lag_ms(np.array(page.evaluate("window.probeDrawn")), first_s),
     }
     arrivals = [(at, bpm) for at, bpm, _ in stats["arrivals"] if bpm is not None]
     half = seconds * FPS / 2
@@ -238,6 +248,19 @@ def judge(page: Page, seconds: float, given_s: Array) -> dict[str, float | None]
         "wrong_readings": wrong,
         "first_picture": seen[0, 1],
     }
+
+
+def trace_lag_ms(drawn: Array, first_s: float) -> float:
+    """95th percentile of the age of the last sample that was drawn, over all drawings.
+
+    Args:
+        drawn: Of each drawing, when it was, in s, and the step of its last sample. Shape (N, 2).
+        first_s: When step 0 was filmed, by the same clock.
+
+    Returns:
+        The age in ms.
+    """
+    return float(np.percentile(1000 * (drawn[:, 0] - first_s - drawn[:, 1] / FPS), 95))
 
 
 def snr_db(seen: Array, numbers: Array, seconds: float) -> float:

@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, Frame, Page, ViewportSize, expect
 
 from kdphys import measure
 from kdphys.pulse import WINDOW_S
+from kdphys.runtime import model_facts
 from kdphys.sparse import SPARSE_FPS
 from tests._camera import FPS, NOTE_NUMBERS, film_rates, film_speeds, write_y4m
 from tests._page import FAKE_CAMERA, ROOT, browsers, free_port, served
@@ -110,6 +111,8 @@ def saved(page: Page, name: str) -> Path:
 def test_a_face_before_the_camera_is_read_recorded_and_compared(sitter, address, tmp_path):
     page = visit(sitter, address)
     expect(part(page, "status")).to_have_text(texts.LIVE_STATUS["idle"])
+    ahead = f"{model_facts('student').ahead_s:.2f} s more"
+    expect(part(page, "lag-why")).to_contain_text(ahead)
     part(page, "start").click()
     assert wait_for_a_reading(page) == true_bpm(page)
     expect(part(page, "status")).to_have_text(texts.LIVE_STATUS["reading"])
@@ -298,6 +301,37 @@ LINE = """async ([fps, rate, trip, stall]) => {
   const usual = sum(1) / sum(2), longest = Math.max(...steps);
   return { usual, longest, lag, sent: steps.length / 45, all: pace.count - missed };
 }"""
+
+
+# How many samples the trace hides and how far it scrolls in each picture of a screen, 60 a second,
+# while 30 samples a second come up to `jitter` seconds late; then, with no more of them, how far on.
+SCROLL = """async (jitter) => {
+  const { Trace } = await import("./live-files/drawing.js");
+  const trace = new Trace(document.createElement("canvas"), 30);
+  const hidden = [], steps = [];
+  let next = 0;
+  const due = (step) => step / 30 + (jitter * (1 + Math.sin(step * step))) / 2;
+  for (let picture = 0; picture < 600; picture++) {
+    while (due(next) <= picture / 60) trace.push(next++, [0]);
+    const before = trace.edge;
+    trace.draw((1000 * picture) / 60);
+    if (picture < 120) continue;
+    hidden.push(trace.latest - Math.min(trace.edge, trace.latest));
+    steps.push(trace.edge - before);
+  }
+  for (let picture = 600; picture < 720; picture++) trace.draw((1000 * picture) / 60);
+  return { hidden, steps, on: trace.edge - trace.latest };
+}"""
+
+
+@pytest.mark.parametrize("jitter_s", [0.0, 0.03, 0.06])
+def test_the_trace_scrolls_evenly_and_hides_nothing_that_has_come(sitter, address, jitter_s):
+    page = visit(sitter, address)
+    found = page.evaluate(SCROLL, jitter_s)
+    assert max(found["hidden"]) == 0
+    assert found["steps"] == pytest.approx([0.5] * 480, abs=0.15)  # 30 samples in 60 pictures
+    assert found["on"] < 5  # it waits for more
+    page.close()
 
 
 def test_on_a_quick_line_every_picture_is_sent_however_far_it_goes(sitter, address):

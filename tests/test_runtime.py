@@ -153,6 +153,12 @@ def test_classical_methods_have_nothing_that_was_trained(name):
     assert model_facts(name).file_bytes == 0
 
 
+def test_only_the_student_looks_ahead_and_no_further_than_half_a_second():
+    assert 0 < model_facts("student").ahead_s <= 0.5
+    assert model_facts("student").ahead_s == open_model("student").lag / FPS
+    assert model_facts("teacher").ahead_s == model_facts("pos").ahead_s == 0
+
+
 def test_a_folder_of_weights_is_a_model(tmp_path):
     copied = shutil.copytree(SHIPPED / "student", tmp_path / "mine@home")
     model = open_model(str(copied))

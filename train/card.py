@@ -60,7 +60,8 @@ BOUND = "MIT, the code; the weights learned from data sets too whose own terms b
 
 WHAT = {
     "student": "A streaming 2D CNN with causal dilated convolutions over time: one face crop in, "
-    "one sample of the pulse out, 0.4 s late, in constant memory. Distilled from the teacher.",
+    "one sample of the pulse out, in constant memory, as many frames late as `lag` in config.json "
+    "says (30 are 1 s). Distilled from the teacher.",
     "teacher": "A 3D CNN with attention over all of a clip's time, from which the student was "
     "distilled. It works on clips of 10 s.",
 }

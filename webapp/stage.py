@@ -10,8 +10,12 @@ from webapp import texts
 from webapp.cards import HEART, title
 
 
-def stage() -> str:
-    """Everything of the live tab; parts that the script fills have a name in `data-live`."""
+def stage(ahead_s: float) -> str:
+    """Everything of the live tab; parts that the script fills have a name in `data-live`.
+
+    Args:
+        ahead_s: How far the network looks ahead.
+    """
     words = json.dumps(
         {
             "status": dict(texts.LIVE_STATUS),
@@ -62,7 +66,7 @@ def stage() -> str:
         {_tile("respiration", texts.RESPIRATION, texts.RESPIRATION_NOTE)}
         {_tile("rmssd", texts.RMSSD, texts.RMSSD_NOTE)}
         {_tile("sdnn", texts.SDNN, texts.SDNN_NOTE)}
-        {_tile("lag", texts.LIVE_LAG, texts.LIVE_LAG_NOTE)}
+        {_tile("lag", texts.LIVE_LAG, texts.LIVE_LAG_NOTE.format(ahead_s=ahead_s))}
         {_tile("network", texts.LIVE_NETWORK, texts.LIVE_NETWORK_NOTE)}
         {_tile("filmed", texts.LIVE_FILMED, texts.LIVE_FILMED_NOTE)}
       </dl>

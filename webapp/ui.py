@@ -159,7 +159,7 @@ def build_page() -> gr.Blocks:
             switch.click(None, js=SWITCH_THEME)
         with gr.Tabs(elem_id="kd-tabs"):
             with gr.Tab(texts.TAB_LIVE):
-                _html(stage(), elem_id="kd-live")
+                _html(stage(model_facts("student").ahead_s), elem_id="kd-live")
             looks = _html(distillation.no_looks(), render=False)
             with gr.Tab(texts.TAB_VIDEO):
                 _video_tab(looks)

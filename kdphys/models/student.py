@@ -2,7 +2,7 @@
 
 One frame in, one sample out. All memory is in `StudentState`, of constant size, so that frames
 given one by one, in chunks or all at once yield the same wave. The sample that comes out belongs
-to `lag` frames ago: a fixed look-ahead of 0.4 s at 30 Hz.
+to `lag` frames ago: a fixed look-ahead.
 
 The overall form (a 2D student of at most 0.23 M parameters for a 3D teacher) is that of KDPhys
 (arXiv 2601.00714), which does not publish its layers; those here are our design. Normalised frame

@@ -2,7 +2,7 @@
 
 const SHOWN_S = 8;
 const KEPT = 3600; // samples
-const BEHIND = 3; // samples by which the trace trails what has come, so that it scrolls evenly
+const ROOM = 2; // samples that the right edge is ahead, so that it scrolls evenly and hides none
 const CATCH_UP = 0.05; // share of its distance that it makes good in each picture
 const PAD = 6;
 const LEAST_HEIGHT = 0.3; // noise of a wave without a pulse stays small
@@ -21,7 +21,7 @@ export class Trace {
 
   clear() {
     this.values = new Map();
-    this.latest = this.head = null;
+    this.latest = this.edge = null;
     this.height = 1; // half of what is shown from top to bottom,
     this.middle = 0; // around this
     this.drawnMs = null;
@@ -30,7 +30,7 @@ export class Trace {
   push(step, wave) {
     wave.forEach((value, index) => this.values.set(step + index, value));
     if (wave.length) this.latest = step + wave.length - 1;
-    this.head ??= this.latest;
+    this.edge ??= this.latest + ROOM;
     for (const old of this.values.keys()) {
       if (this.values.size <= KEPT) break;
       this.values.delete(old);
@@ -40,22 +40,23 @@ export class Trace {
   draw(nowMs = performance.now()) {
     const passedS = this.drawnMs === null ? 0 : (nowMs - this.drawnMs) / 1000;
     this.drawnMs = nowMs;
-    if (this.head !== null) {
-      this.head += passedS * this.fps;
-      this.head += CATCH_UP * (this.latest - BEHIND - this.head);
-      this.head = Math.min(this.head, this.latest);
+    if (this.edge !== null) {
+      this.edge += passedS * this.fps;
+      this.edge += CATCH_UP * (this.latest + ROOM - this.edge);
+      this.edge = Math.min(this.edge, this.latest + 2 * ROOM);
     }
     const { pen, wide, high, style } = fitted(this.canvas);
     pen.clearRect(0, 0, wide, high);
     grid(pen, wide, high, style);
-    if (this.head !== null) this.line(pen, wide, high, style, this.head);
+    if (this.edge !== null) this.line(pen, wide, high, style, this.edge);
   }
 
-  line(pen, wide, high, style, head) {
+  // Up to a step at the right edge, or as far as samples have come.
+  line(pen, wide, high, style, edge) {
     const shown = SHOWN_S * this.fps;
-    const first = head - shown;
+    const first = edge - shown;
     let [low, top] = [Infinity, -Infinity];
-    for (let step = Math.ceil(first); step <= head; step++) {
+    for (let step = Math.ceil(first); step <= edge; step++) {
       const value = this.values.get(step) ?? NaN;
       if (value < low) low = value;
       if (value > top) top = value;
@@ -69,7 +70,7 @@ export class Trace {
     pen.strokeStyle = style.getPropertyValue("--kd-student");
     pen.beginPath();
     let drawing = false;
-    for (let step = Math.floor(first); step <= head; step++) {
+    for (let step = Math.floor(first); step <= edge; step++) {
       const value = this.values.get(step) ?? null;
       if (value === null) {
         drawing = false;
