@@ -15,6 +15,7 @@ from websockets.sync.client import connect
 from tests._films import write_video
 from tests._page import changed_app, served
 from webapp import texts
+from webapp.bounds import MOST_WORDS
 from webapp.ui import EXAMPLES
 from webapp.wire import MOST_BYTES
 
@@ -58,6 +59,9 @@ def narrow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Client, P
         Client(base_url=address, timeout=60) as client,
     ):
         yield client, folder
+
+
+FORM = {"Content-Type": "multipart/form-data; boundary=x"}
 
 
 class Elsewhere(BaseHTTPRequestHandler):
@@ -210,6 +214,69 @@ def test_a_file_that_is_too_large_is_not_taken(narrow, megabytes, status):
     kept = [path.name for path in folder.glob("kdphys-*/**/*") if path.stat().st_size > 2**22]
     assert (name in kept) == (status == 200)
     assert len(kept) <= 1
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ([("files", ("one.mp4", b"a face")), ("files", ("two.mp4", b"a face"))], {}),
+        ([("files", ("one.mp4", b"a face"))], {"files": "two"}),
+        ([("files", (None, bytes(100_000)))], {}),  # no file: it would be held in memory
+    ],
+)
+def test_an_upload_is_one_file_and_nothing_else(narrow, files, words):
+    visitor, folder = narrow
+    there = {*folder.glob("kdphys-*/**/*")}
+    answer = visitor.post("/gradio_api/upload", files=files, data=words, headers=FORM)
+    assert (answer.status_code, answer.text) == (400, texts.ONE_FILE)
+    assert {*folder.glob("kdphys-*/**/*")} == there
+
+
+@pytest.mark.parametrize(
+    "disposition",
+    [
+        b'form-data; name="filename=x"',
+        b'form-data; filename="a.mp4"\r\nContent-Disposition: form-data; name="files"',
+        b'form-data; name="files"\r\nContent-Disposition-Too: form-data; filename="a.mp4"',
+    ],
+)
+def test_what_only_looks_like_a_file_is_none(narrow, disposition):
+    visitor, _ = narrow
+    form = b"--x\r\nContent-Disposition: %s\r\n\r\na face\r\n--x--\r\n" % disposition
+    answer = visitor.post("/gradio_api/upload", content=form, headers=FORM)
+    assert (answer.status_code, answer.text) == (400, texts.ONE_FILE)
+
+
+@pytest.mark.parametrize("says_its_length", [True, False])
+@pytest.mark.parametrize(("behind", "status"), [(MOST_WORDS - 200, 200), (MOST_WORDS, 413)])
+def test_no_more_comes_than_the_largest_file(narrow, behind, status, says_its_length):
+    visitor, folder = narrow
+    head = b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.mp4"\r\n\r\n'
+    form = head + bytes(8 * 2**20) + b"\r\n--x--\r\n" + bytes(behind)
+    sent = form if says_its_length else (form[at : at + 9999] for at in range(0, len(form), 9999))
+    kept = {*folder.glob("kdphys-*/**/*")}
+    answer = visitor.post("/gradio_api/upload", content=sent, headers=FORM)
+    assert answer.status_code == status
+    if status == 413:
+        assert answer.text == texts.TOO_LARGE.format(size=8)
+        assert {*folder.glob("kdphys-*/**/*")} == kept
+
+
+@pytest.mark.parametrize(
+    "path", ["run/predict", "queue/join", "call/measure", "cancel", "component_server", "nowhere"]
+)
+def test_a_question_is_short(visitor, path):
+    question = {"data": [None, "x" * MOST_WORDS], "fn_index": 0, "session_hash": "abc"}
+    answer = visitor.post(f"/gradio_api/{path}", json=question)
+    assert (answer.status_code, answer.text) == (413, texts.TOO_MANY_WORDS.format(most=16))
+    pieces = (b"x" * 1000 for _ in range(MOST_WORDS // 1000 + 1))
+    assert visitor.post(f"/gradio_api/{path}", content=pieces).status_code == 413
+    assert visitor.get("/config").is_success
+
+
+def test_a_question_of_brackets_is_answered(visitor):
+    answer = visitor.post("/gradio_api/queue/join", content=b"[" * MOST_WORDS)
+    assert answer.status_code in (400, 422)
 
 
 @pytest.mark.parametrize(

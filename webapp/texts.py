@@ -190,6 +190,15 @@ NOT_FETCHED = (
     "A web address came, and this server fetches nothing from the web: upload the file, or give a "
     "tool its data address."
 )
+ONE_FILE = "An upload is one file and nothing beside it: send each video by itself."
+TOO_LARGE = (  # by "maximum allowed size" Gradio knows that it is to answer 413
+    "The upload is beyond the maximum allowed size, {size} MB: cut the video into shorter parts, "
+    "or make its pictures smaller."
+)
+TOO_MANY_WORDS = (
+    "The request has more than {most} kB, and no question to this page is as long: upload a video "
+    "as a file, and name that in the request."
+)
 NOT_CUT = "This server measures videos of faces, and cuts no recordings."
 GONE = "This reading has expired from the server. Measure the video again."
 

@@ -20,6 +20,7 @@ from gradio.components import Component
 from kdphys.pipeline import MODELS
 from kdphys.runtime import model_facts
 from webapp import cards, distillation, doors, handlers, private, texts
+from webapp.bounds import Bounds
 from webapp.folder import KEPT_S, LOOK_EVERY_S, looked_after
 from webapp.live import Visits, serve_socket
 from webapp.stage import stage
@@ -112,6 +113,7 @@ def build_app(folder: Path) -> FastAPI:
     app.mount("/live-files", StaticFiles(directory=HERE / "static"))
     app.include_router(private.router)
     app.include_router(doors.router)
+    app.add_middleware(Bounds, most_mb=MAX_FILE_MB)
     app.state.visits = visits = Visits()
 
     @app.websocket("/live")

@@ -1,0 +1,153 @@
+"""How much a request may bring: one file, or some words.
+
+Gradio takes a thousand files in one upload, holds in memory whatever else comes in its form, and
+reads JSON of any length. Here an upload is one file, and all else that is sent is short.
+"""
+
+from fastapi.responses import PlainTextResponse
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+from starlette.datastructures import Headers
+from starlette.formparsers import MultiPartException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from webapp import texts
+
+UPLOAD = "/gradio_api/upload"
+TOOLS = "/gradio_api/mcp"  # below it the Model Context Protocol's own library takes 4 MiB at most
+BRING_NOTHING = ("GET", "HEAD", "OPTIONS")
+MOST_WORDS = 16 * 1024  # bytes; the page sends 1,000, most of which are the name of a file
+
+
+class Bounds:
+    """Everything a server answers to, of which it takes no more than that.
+
+    Args:
+        app: What answers.
+        most_mb: Size of the largest file that may be uploaded, in MB of 2**20 bytes.
+    """
+
+    def __init__(self, app: ASGIApp, most_mb: int) -> None:
+        self.app = app
+        self.most_mb = most_mb
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or say why not."""
+        if scope["type"] != "http" or scope["method"] in BRING_NOTHING or _is_for_tools(scope):
+            await self.app(scope, receive, send)
+        elif scope["path"] == UPLOAD:
+            await self._take_a_file(scope, receive, send)
+        else:
+            await self._take_words(scope, receive, send)
+
+    async def _take_a_file(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = Headers(scope=scope)
+        try:
+            form = Form(headers.get("content-type", ""), self.most_mb)
+            form.expect(int(headers.get("content-length", 0)))
+        except FormParserError:
+            await PlainTextResponse(texts.ONE_FILE, 400)(scope, receive, send)
+        except MultiPartException as error:
+            await PlainTextResponse(error.message, 413)(scope, receive, send)
+        else:
+            await self.app(scope, form.passed_on(receive), send)
+
+    async def _take_words(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hear a request to its end before anyone answers it."""
+        words, goes_on = b"", True
+        while goes_on:
+            message = await receive()
+            words += message.get("body", b"")
+            goes_on = message.get("more_body", False)
+            if len(words) > MOST_WORDS:
+                said = texts.TOO_MANY_WORDS.format(most=MOST_WORDS // 1024)
+                await PlainTextResponse(said, 413)(scope, receive, send)
+                return
+        heard: list[Message] = [{"type": "http.request", "body": words, "more_body": False}]
+
+        async def once_more() -> Message:
+            return heard.pop() if heard else await receive()
+
+        await self.app(scope, once_more, send)
+
+
+class Form:
+    """An upload on its way to Gradio, which removes what it has of one that breaks a rule.
+
+    Args:
+        content_type: The request's, which says what stands between the parts of the form.
+        most_mb: Size of the largest file, in MB of 2**20 bytes.
+
+    Raises:
+        FormParserError: What stands between the parts is too long.
+    """
+
+    def __init__(self, content_type: str, most_mb: int) -> None:
+        between = parse_options_header(content_type)[1].get(b"boundary", b"")
+        self.most_mb = most_mb
+        self._left = most_mb * 2**20 + MOST_WORDS  # bytes that may still come
+        self._parts = 0
+        self._header, self._value, self._kind = b"", b"", b""
+        self._parser = MultipartParser(
+            between,
+            {
+                "on_part_begin": self._begin,
+                "on_header_field": self._name,
+                "on_header_value": self._say,
+                "on_header_end": self._end_header,
+                "on_headers_finished": self._end_headers,
+            },
+        )
+
+    def expect(self, size: int) -> None:
+        """Hear how many bytes will come, all in all.
+
+        Raises:
+            MultiPartException: They are too many.
+        """
+        if size > self._left:
+            raise MultiPartException(texts.TOO_LARGE.format(size=self.most_mb))
+
+    def take(self, piece: bytes) -> None:
+        """Look at the next bytes.
+
+        Raises:
+            MultiPartException: They are too many, or belong to anything but one file.
+        """
+        self.expect(len(piece))
+        self._left -= len(piece)
+        self._parser.write(piece)
+
+    def passed_on(self, receive: Receive) -> Receive:
+        """What Gradio gets: all that comes, once it was looked at."""
+
+        async def looked_at() -> Message:
+            message = await receive()
+            self.take(message.get("body", b""))
+            return message
+
+        return looked_at
+
+    def _begin(self) -> None:
+        self._parts += 1
+        if self._parts > 1:
+            raise MultiPartException(texts.ONE_FILE)
+
+    def _name(self, piece: bytes, start: int, end: int) -> None:
+        self._header += piece[start:end].lower()
+
+    def _say(self, piece: bytes, start: int, end: int) -> None:
+        self._value += piece[start:end]
+
+    def _end_header(self) -> None:
+        if self._header == b"content-disposition":  # the last one counts, as for Gradio
+            self._kind = self._value
+        self._header = self._value = b""
+
+    def _end_headers(self) -> None:
+        if b"filename" not in parse_options_header(self._kind)[1]:
+            raise MultiPartException(texts.ONE_FILE)
+
+
+def _is_for_tools(scope: Scope) -> bool:
+    return scope["path"] == TOOLS or scope["path"].startswith(f"{TOOLS}/")
