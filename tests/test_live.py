@@ -18,6 +18,7 @@ from kdphys.view import FOLLOW_PX, SEARCH_PX, View, whole
 from tests._camera import shown
 from tests._films import Recording
 from webapp import live, texts
+from webapp.address import whose
 from webapp.live import MOST_KEPT, RefusedError, Visit, Visits, serve_socket
 from webapp.wire import Hello, Shot, write_batch
 
@@ -213,6 +214,34 @@ def test_sockets_that_come_at_once_get_turns_of_their_own(visits):
     assert visits.open == 1
     visits.end(admitted[0][0])
     assert visits.open == 0
+
+
+@pytest.mark.parametrize(
+    ("one", "same", "other"),
+    [
+        ("192.0.2.1", "192.0.2.1", "192.0.2.2"),
+        ("192.0.2.1", "::ffff:192.0.2.1", "::ffff:192.0.2.2"),
+        ("2001:db8::1", "2001:db8::ffff:2", "2001:db8:0:1::1"),  # a line has 2**64 addresses
+    ],
+)
+def test_one_person_can_t_take_every_place(one, same, other):
+    visits = Visits(most=9, most_of_one=2)
+    seated, turn = visits.admit(Hello(SIDE, SIDE, "takes-places-0"), whose(one))
+    visits.admit(Hello(SIDE, SIDE, "takes-places-1"), whose(same))
+    with pytest.raises(RefusedError, match="2 people at your network's address"):
+        visits.admit(Hello(SIDE, SIDE, "takes-places-2"), whose(one))
+    visits.admit(Hello(SIDE, SIDE, "someone-else"), whose(other))
+    assert visits.admit(seated.hello, whose(one)) == (seated, turn + 1)  # who has one keeps it
+    visits.admit(seated.hello, whose(other))  # as a phone does that leaves the house
+    visits.admit(Hello(SIDE, SIDE, "takes-places-2"), whose(one))
+
+
+@pytest.mark.parametrize(("address", "most"), [("127.0.0.1", 1), ("::1", 1), ("192.0.2.1", None)])
+def test_all_places_may_be_taken_where_addresses_tell_nobody_apart(address, most):
+    visits = Visits(most=3, most_of_one=most)
+    for number in range(3):
+        visits.admit(Hello(SIDE, SIDE, f"by-a-proxy-{number}"), whose(address))
+    assert visits.open == 3
 
 
 def test_who_was_lost_a_moment_ago_keeps_the_place(monkeypatch):

@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from tests._films import write_video
 from tests._page import changed_app, served
 from webapp import texts
 from webapp.bounds import MOST_WORDS
+from webapp.live import MOST_OF_ONE_ADDRESS
 from webapp.ui import EXAMPLES
 from webapp.wire import MOST_BYTES
 
@@ -202,6 +204,26 @@ def test_a_message_that_is_too_large_is_not_even_held(visitor):
         socket.send(bytes(MOST_BYTES + 1))
         with pytest.raises(ConnectionClosed, match="1009"):
             socket.recv()
+
+def test_visitors_behind_a_proxy_of_this_machine_are_told_apart(visitor):
+    """By what it says of them, as anyone's own computer could not: it is not believed."""
+    address = str(visitor.base_url.join("/live")).replace("http", "ws", 1)
+    with ExitStack() as sockets:
+
+        def greet(who: str, number: int) -> dict[str, Any]:
+            headers = {"X-Forwarded-For": who}
+            socket = sockets.enter_context(connect(address, additional_headers=headers))
+            socket.send(json.dumps({"width": 160, "height": 160, "visit": f"at-{who}-{number}"}))
+            return json.loads(socket.recv())
+
+        for number in range(MOST_OF_ONE_ADDRESS):
+            assert greet("192.0.2.7", number)["welcome"]
+        said = texts.LIVE_BUSY_OF_ONE.format(visitors=MOST_OF_ONE_ADDRESS)
+        assert greet("192.0.2.7", MOST_OF_ONE_ADDRESS)["closed"] == said
+        assert greet("192.0.2.8", 0)["welcome"]
+        for number in range(2):
+            assert greet("127.0.0.1", number)["welcome"]
+
 
 
 @pytest.mark.parametrize(("megabytes", "status"), [(8, 200), (8 + 1e-6, 413)])

@@ -29,6 +29,7 @@ from kdphys.stream import compare_crops
 from kdphys.view import View, follow, whole
 from kdphys.vitals import Reading, Vitals
 from webapp import texts
+from webapp.address import whose
 from webapp.wire import Hello, Shot, WireError, read_batch, read_text
 
 logger = logging.getLogger(__name__)
@@ -37,6 +38,7 @@ Given = TypeVarTuple("Given")
 Found = TypeVar("Found")
 
 MOST_VISITORS = 12
+MOST_OF_ONE_ADDRESS = 6  # of them, where visitors have addresses of their own
 MOST_WAIT_S = 0.5  # of the latest batches for a processor: above, nobody more is let in
 EVERY_S = 0.5  # between two readings
 KEPT_S = 30.0  # a visit whose socket was lost is kept for this long
@@ -94,6 +96,8 @@ class Visit:
     hello: Hello
     meter: LiveMeter
     view: View
+    who: str = ""
+    """Whom it belongs to, as far as the latest socket's address tells."""
     left_s: float | None = None
     """When its socket was lost; None while it is open."""
     late: int = 0
@@ -218,10 +222,15 @@ class RefusedError(Exception):
 
 
 class Visits:
-    """All visitors of one server."""
+    """All visitors of one server.
 
-    def __init__(self, most: int = MOST_VISITORS) -> None:
-        self.most = most
+    Args:
+        most: That may be there at once.
+        most_of_one: Of them, of one address; None where addresses don't tell visitors apart.
+    """
+
+    def __init__(self, most: int = MOST_VISITORS, most_of_one: int | None = None) -> None:
+        self.most, self.most_of_one = most, most_of_one
         self._all: dict[str, Visit] = {}
         self._finder: SharedFinder | None = None
         self._lock, self._loading = RLock(), RLock()
@@ -229,19 +238,19 @@ class Visits:
         self._waits: deque[float] = deque([0.0], maxlen=50)
         self._strangers: Counter[str] = Counter()
 
-    def is_crowded(self, address: str) -> bool:
-        """Tell whether too many sockets have not greeted yet, in all or from one address."""
+    def is_crowded(self, who: str) -> bool:
+        """Tell whether too many sockets have not greeted yet, in all or of one address."""
         strangers = self._strangers
-        return strangers.total() >= MOST_STRANGERS or strangers[address] >= MOST_OF_ONE
+        return strangers.total() >= MOST_STRANGERS or strangers[who] >= MOST_OF_ONE
 
     @contextmanager
-    def stranger(self, address: str) -> Iterator[None]:
+    def stranger(self, who: str) -> Iterator[None]:
         """Count a socket until it has greeted."""
-        self._strangers[address] += 1
+        self._strangers[who] += 1
         try:
             yield
         finally:
-            self._strangers -= Counter([address])
+            self._strangers -= Counter([who])
 
     @property
     def open(self) -> int:
@@ -255,26 +264,30 @@ class Visits:
         with self._lock:
             return len(self._all)
 
-    def admit(self, hello: Hello) -> tuple[Visit, int]:
+    def admit(self, hello: Hello, who: str = "") -> tuple[Visit, int]:
         """Let a visitor in, or back in; gives the visit and the turn that is the socket's.
 
+        Args:
+            hello: What the socket said first.
+            who: Whom it belongs to, by its address.
+
         Raises:
-            RefusedError: There are too many.
+            RefusedError: There are too many, in all or of one address.
         """
         meter = self.new_meter()
         with self._lock:
             self.forget()
             known = self._all.get(hello.visit)
             seated = self._seated()
-            if self._is_full(seated, known):
-                raise RefusedError(texts.LIVE_BUSY.format(visitors=len(seated)))
+            if not any(visit is known for visit in seated):  # who has a place keeps it
+                self._check_room(seated, known, who)
             if known and (known.hello.width, known.hello.height) == (hello.width, hello.height):
-                known.left_s = None
+                known.who, known.left_s = who, None
                 known.turn += 1
                 return known, known.turn
             if known:
                 known.turn += 1  # another camera: the old socket is not to go on
-            visit = Visit(hello, meter, whole(hello.width, hello.height))
+            visit = Visit(hello, meter, whole(hello.width, hello.height), who)
             self._all[hello.visit] = visit
             return visit, visit.turn
 
@@ -287,12 +300,18 @@ class Visits:
             if visit.left_s is None or now_s - visit.left_s < SEAT_S
         ]
 
-    def _is_full(self, seated: list[Visit], known: Visit | None) -> bool:
-        """Tell whether one more would slow the others down; who has a place keeps it."""
-        if any(visit is known for visit in seated):
-            return False
+    def _check_room(self, seated: list[Visit], known: Visit | None, who: str) -> None:
+        """See that one more would not slow the others down, nor leave them too few places.
+
+        Raises:
+            RefusedError: It would.
+        """
         waits = len(seated) > 0 and float(np.median(self._waits)) > MOST_WAIT_S
-        return len(seated) >= self.most or (waits and known is None)
+        if len(seated) >= self.most or (waits and known is None):
+            raise RefusedError(texts.LIVE_BUSY.format(visitors=len(seated)))
+        alike = sum(visit.who == who for visit in seated)
+        if who and self.most_of_one is not None and alike >= self.most_of_one:
+            raise RefusedError(texts.LIVE_BUSY_OF_ONE.format(visitors=alike))
 
     def new_meter(self) -> LiveMeter:
         """A meter that shares the face finder; the first one loads it, which takes seconds."""
@@ -334,17 +353,17 @@ class Visits:
 
 async def serve_socket(socket: WebSocket, visits: Visits) -> None:
     """Serve one browser until it leaves, or says what it should not."""
-    address = socket.client.host if socket.client else ""
-    if refused := _refusal(socket, visits, address):
+    who = whose(socket.client.host) if socket.client else ""
+    if refused := _refusal(socket, visits, who):
         await socket.close(*refused)
         return
     visit: Visit | None = None
     turn = 0
     try:
-        with visits.stranger(address):
+        with visits.stranger(who):
             await socket.accept()
             hello = await _first_words(socket)
-        visit, turn = await visits.work(visits.admit, hello)
+        visit, turn = await visits.work(visits.admit, hello, who)
         await _say(socket, {"welcome": True, "resumed": turn > 0, "view": _place(visit.view)})
         await _serve(socket, visits, visit, turn)
     except WireError as error:
@@ -364,11 +383,11 @@ async def serve_socket(socket: WebSocket, visits: Visits) -> None:
             asyncio.get_running_loop().call_later(KEPT_S + 1, visits.forget)
 
 
-def _refusal(socket: WebSocket, visits: Visits, address: str) -> tuple[int, str] | None:
+def _refusal(socket: WebSocket, visits: Visits, who: str) -> tuple[int, str] | None:
     """Why a socket is not even opened: close code and reason."""
     if not _is_own_page(socket):
         return POLICY, texts.LIVE_ORIGIN
-    return (TRY_LATER, texts.LIVE_CROWDED) if visits.is_crowded(address) else None
+    return (TRY_LATER, texts.LIVE_CROWDED) if visits.is_crowded(who) else None
 
 
 async def _first_words(socket: WebSocket) -> Hello:

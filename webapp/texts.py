@@ -244,6 +244,10 @@ LIVE_BUSY = (
     "video in the other tab."
 )
 LIVE_SILENT = "The browser sent nothing for {seconds:.0f} s, so the measurement ended."
+LIVE_BUSY_OF_ONE = (
+    "{visitors} people at your network's address are being measured, and some places are kept for "
+    "others. Try again in a minute, or measure a video in the other tab."
+)
 LIVE_FLOOD = "More than {fps:.0f} pictures a second came, which no camera gives."
 LIVE_ASKS = "More than {most} requests in {seconds:.0f} s came, which no hand makes."
 LIVE_CROWDED = "Too many connections are being made at once. Try again in a minute."

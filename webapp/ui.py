@@ -22,7 +22,7 @@ from kdphys.runtime import model_facts
 from webapp import cards, distillation, doors, handlers, private, texts
 from webapp.bounds import Bounds
 from webapp.folder import KEPT_S, LOOK_EVERY_S, looked_after
-from webapp.live import Visits, serve_socket
+from webapp.live import MOST_OF_ONE_ADDRESS, Visits, serve_socket
 from webapp.stage import stage
 from webapp.wire import MOST_BYTES
 
@@ -114,7 +114,9 @@ def build_app(folder: Path) -> FastAPI:
     app.include_router(private.router)
     app.include_router(doors.router)
     app.add_middleware(Bounds, most_mb=MAX_FILE_MB)
-    app.state.visits = visits = Visits()
+    in_a_space = "SPACE_ID" in os.environ  # all come by the addresses of its proxy
+    visits = Visits(most_of_one=None if in_a_space else MOST_OF_ONE_ADDRESS)
+    app.state.visits = visits
 
     @app.websocket("/live")
     async def _(socket: WebSocket) -> None:

@@ -1,0 +1,26 @@
+"""Whom an address stands for, so that nobody takes the place of all others."""
+
+from ipaddress import IPv6Address, ip_address, ip_network
+
+ONE_HOME = 64  # bits that all IPv6 addresses of one person's line have in common
+
+
+def whose(address: str) -> str:
+    """What all addresses that one person may have, have in common.
+
+    Args:
+        address: Of a visitor, or of the proxy before all visitors.
+
+    Returns:
+        The address, of IPv6 its network; "" for this computer's own, at which everybody seems to be
+        behind a proxy that does not say who asks it.
+    """
+    try:
+        found = ip_address(address)
+    except ValueError:  # a name, as in tests
+        return address
+    if isinstance(found, IPv6Address):
+        found = found.ipv4_mapped or found
+    if found.is_loopback:
+        return ""
+    return str(ip_network((found, ONE_HOME), strict=False) if found.version == 6 else found)
