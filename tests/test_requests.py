@@ -66,6 +66,31 @@ def narrow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Client, P
 FORM = {"Content-Type": "multipart/form-data; boundary=x"}
 
 
+# What never ends by itself takes so long here that its end is no chance.
+ENDLESS = """
+from threading import Event
+from webapp import handlers
+def endless(real):
+    def measured(path, *models, progress=None, **limits):
+        for _ in range(400 if path.name == "endless.mp4" else 0):
+            if progress: progress("Watching the face", 0.5)
+            Event().wait(0.05)
+        print("measured", path.name, flush=True)
+        return real(path, *models, **limits)
+    return measured
+handlers.compare, handlers.measure = endless(handlers.compare), endless(handlers.measure)
+"""
+
+
+@pytest.fixture(scope="module")
+def patient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Client, Path]]:
+    """A visitor of a server on which one video takes its time, and what the server says."""
+    log = tmp_path_factory.mktemp("patient") / "log.txt"
+    app = changed_app(tmp_path_factory.mktemp("patient-app"), ENDLESS)
+    with served(log, app) as address, Client(base_url=address, timeout=60) as client:
+        yield client, log
+
+
 class Elsewhere(BaseHTTPRequestHandler):
     """A web server that says yes to everything."""
 
@@ -98,11 +123,13 @@ def named(path: str) -> dict[str, object]:
     return {"path": path, "meta": {"_type": "gradio.FileData"}}
 
 
-def request(visitor: Client, function: str, *given: object) -> dict[str, object]:
+def request(
+    visitor: Client, function: str, *given: object, session: str = "abc"
+) -> dict[str, object]:
     """What a function of the page is asked with."""
     functions = visitor.get("/config").json()["dependencies"]
     number = next(one["id"] for one in functions if one["api_name"] == function)
-    return {"data": given, "fn_index": number, "session_hash": "abc"}
+    return {"data": given, "fn_index": number, "session_hash": session}
 
 
 def ask(visitor: Client, function: str, *given: object) -> Response:
@@ -178,6 +205,26 @@ def test_pictures_are_not_compressed_on_their_way(visitor):
         assert "permessage-deflate" in socket.request.headers["Sec-WebSocket-Extensions"]
 
 
+def test_visitors_behind_a_proxy_of_this_machine_are_told_apart(visitor):
+    """By what it says of them, as anyone's own computer could not: it is not believed."""
+    address = str(visitor.base_url.join("/live")).replace("http", "ws", 1)
+    with ExitStack() as sockets:
+
+        def greet(who: str, number: int) -> dict[str, Any]:
+            headers = {"X-Forwarded-For": who}
+            socket = sockets.enter_context(connect(address, additional_headers=headers))
+            socket.send(json.dumps({"width": 160, "height": 160, "visit": f"at-{who}-{number}"}))
+            return json.loads(socket.recv())
+
+        for number in range(MOST_OF_ONE_ADDRESS):
+            assert greet("192.0.2.7", number)["welcome"]
+        said = texts.LIVE_BUSY_OF_ONE.format(visitors=MOST_OF_ONE_ADDRESS)
+        assert greet("192.0.2.7", MOST_OF_ONE_ADDRESS)["closed"] == said
+        assert greet("192.0.2.8", 0)["welcome"]
+        for number in range(2):
+            assert greet("127.0.0.1", number)["welcome"]
+
+
 def test_nobody_is_measured_before_those_who_wait(visitor):
     example = str(next(EXAMPLES.glob("*.mp4")))
     assert ask(visitor, "measure", named(example), "pos").status_code == 404
@@ -204,26 +251,6 @@ def test_a_message_that_is_too_large_is_not_even_held(visitor):
         socket.send(bytes(MOST_BYTES + 1))
         with pytest.raises(ConnectionClosed, match="1009"):
             socket.recv()
-
-def test_visitors_behind_a_proxy_of_this_machine_are_told_apart(visitor):
-    """By what it says of them, as anyone's own computer could not: it is not believed."""
-    address = str(visitor.base_url.join("/live")).replace("http", "ws", 1)
-    with ExitStack() as sockets:
-
-        def greet(who: str, number: int) -> dict[str, Any]:
-            headers = {"X-Forwarded-For": who}
-            socket = sockets.enter_context(connect(address, additional_headers=headers))
-            socket.send(json.dumps({"width": 160, "height": 160, "visit": f"at-{who}-{number}"}))
-            return json.loads(socket.recv())
-
-        for number in range(MOST_OF_ONE_ADDRESS):
-            assert greet("192.0.2.7", number)["welcome"]
-        said = texts.LIVE_BUSY_OF_ONE.format(visitors=MOST_OF_ONE_ADDRESS)
-        assert greet("192.0.2.7", MOST_OF_ONE_ADDRESS)["closed"] == said
-        assert greet("192.0.2.8", 0)["welcome"]
-        for number in range(2):
-            assert greet("127.0.0.1", number)["welcome"]
-
 
 
 @pytest.mark.parametrize(("megabytes", "status"), [(8, 200), (8 + 1e-6, 413)])
@@ -318,3 +345,24 @@ def test_a_video_that_takes_too_much_is_refused_with_a_sentence(
     ):
         assert said in wait(visitor, function, named(path), *more)["error"]
     assert "8 MB and 0.25 minutes" in visitor.get("/").text
+
+
+@pytest.mark.parametrize(
+    ("function", "more"), [("measure", ("pos",)), ("compare", ()), ("on_measure", ("pos", None))]
+)
+def test_who_leaves_is_not_measured_to_the_end(patient, function, more):
+    visitor, log = patient
+    (kept,) = visitor.post(
+        "/gradio_api/upload", files={"files": ("endless.mp4", b"a long film")}
+    ).json()
+    for session in ("leaves-1", "leaves-2"):  # as many as are measured at once
+        asked = request(visitor, function, named(kept), *more, session=f"{function}-{session}")
+        assert visitor.post("/gradio_api/queue/join", json=asked).is_success
+        data = f"/gradio_api/queue/data?session_hash={asked['session_hash']}"
+        with visitor.stream("GET", data) as lines:
+            assert any("process_starts" in line for line in lines.iter_lines())
+    example = str(next(EXAMPLES.glob("*.mp4")))
+    assert wait(visitor, "measure", named(example), "pos")["data"][0]["schema"] == 1
+    said = log.read_text()
+    assert "measured endless.mp4" not in said
+    assert "Traceback" not in said

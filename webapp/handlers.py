@@ -20,6 +20,7 @@ from kdphys.pipeline import MODELS, Measurement, compare, measure
 from kdphys.runtime import look_of, model_facts
 from kdphys.video import Limits
 from webapp import cards, charts, distillation, downloads, texts
+from webapp.awaited import awaited
 from webapp.costs import Costs, costs_of
 
 Measurements = Mapping[str, Measurement]
@@ -123,7 +124,7 @@ def on_measure(
 
     Returns:
         The measurements by model, that the results are to be seen, then the fields of `Reading`
-        and of `Comparison`; nothing new if another video was chosen meanwhile.
+        and of `Comparison`; nothing new if another video was chosen meanwhile, or the page closed.
     """
     chosen.model = chosen.model or model  # another may have been chosen since the click
     path = _path(video)
@@ -189,7 +190,8 @@ def measure_video(video: str | None, model: str | None) -> dict[str, Any]:
         model: "student" (the default), "teacher", "pos", "chrom" or "green".
     """
     with _said_in_a_toast():
-        return measure(_path(video), model or MODELS[0], limits=_limits()).to_json()
+        path, model = _path(video), model or MODELS[0]
+        return measure(path, model, progress=_while_awaited(), limits=_limits()).to_json()
 
 
 def compare_video(video: str | None) -> dict[str, Any]:
@@ -200,7 +202,7 @@ def compare_video(video: str | None) -> dict[str, Any]:
             this server or given as a data address; nothing is fetched from elsewhere.
     """
     with _said_in_a_toast():
-        found = compare(_path(video), MODELS, limits=_limits())
+        found = compare(_path(video), MODELS, progress=_while_awaited(), limits=_limits())
     return {
         "models": {model: measurement.to_json() for model, measurement in found.items()},
         "costs": {model: costs._asdict() for model, costs in _costs(found).items()},
@@ -260,13 +262,26 @@ def _still_there(found: Measurements | None) -> Measurements:
 
 
 def _told(progress: gr.Progress, chosen: Chosen, video: Path) -> Callable[[str, float], None]:
-    """Pass a stage and its fraction on to the page's progress bar, while the video is shown."""
+    """Pass a stage and its fraction on to the page's progress bar, while it shows the video."""
+    go_on = _while_awaited()
 
     def tell(stage: str, fraction: float) -> None:
+        go_on(stage, fraction)
         chosen.check(video)
         progress(fraction, desc=stage)
 
     return tell
+
+
+def _while_awaited() -> Callable[[str, float], None]:
+    """End what is being measured when nobody waits for it any more."""
+    is_awaited = awaited()
+
+    def go_on(_stage: str, _fraction: float) -> None:
+        if not is_awaited():
+            raise SupersededError
+
+    return go_on
 
 
 @contextmanager
@@ -276,6 +291,8 @@ def _said_in_a_toast() -> Iterator[None]:
         yield
     except gr.Error:
         raise
+    except SupersededError as error:  # a program left; nobody hears this
+        raise gr.Error(texts.LEFT, print_exception=False) from error
     except KDPhysError as error:
         # A toast is rendered as HTML, and the sentence may hold a visitor's file name.
         message = escape(str(error), quote=False)

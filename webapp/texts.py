@@ -186,6 +186,7 @@ RESULTS_GONE = "The results of this version are not at hand: docs/results is mis
 
 NO_VIDEO = "No video is chosen. Drop a video of a face here, or pick an example."
 FAILED = "The server failed to measure this video. Try another one; if it stays so, tell its owner."
+LEFT = "Nobody waits for this measurement any more, so it ended."
 NOT_FETCHED = (
     "A web address came, and this server fetches nothing from the web: upload the file, or give a "
     "tool its data address."
@@ -243,11 +244,11 @@ LIVE_BUSY = (
     "KDPhys is busy: {visitors} people are being measured. Try again in a minute, or measure a "
     "video in the other tab."
 )
-LIVE_SILENT = "The browser sent nothing for {seconds:.0f} s, so the measurement ended."
 LIVE_BUSY_OF_ONE = (
     "{visitors} people at your network's address are being measured, and some places are kept for "
     "others. Try again in a minute, or measure a video in the other tab."
 )
+LIVE_SILENT = "The browser sent nothing for {seconds:.0f} s, so the measurement ended."
 LIVE_FLOOD = "More than {fps:.0f} pictures a second came, which no camera gives."
 LIVE_ASKS = "More than {most} requests in {seconds:.0f} s came, which no hand makes."
 LIVE_CROWDED = "Too many connections are being made at once. Try again in a minute."
