@@ -1,7 +1,10 @@
 """Costs: of a process's own memory, and public architectures of the size that they publish."""
 
+import json
 import subprocess
 import sys
+from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,11 +13,16 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from kdphys.hub import load_weights
 from kdphys.video import read_frames
+from train import visitors
+from train.bench import page_of, read
 from train.costs import Cost, alone, table
 from train.first_rate import Reading, Wait, by_construction, settled, waits
 from train.first_rate import table as table_of_waits
 from train.growth import write_face
+from train.origin import origin
 from train.peers import PEERS
+
+RESULTS = Path(__file__).parent.parent / "docs" / "results"
 
 SMALL = "from kdphys.memory import peak_rss_mb; print(peak_rss_mb())"
 LARGE = f"""
@@ -128,3 +136,29 @@ def test_a_face_fills_pictures_of_any_size_and_length(tmp_path):
     assert len(frames) == 90
     assert frames[0].rgb.shape == (480, 640, 3)
     assert (np.ptp(frames[0].rgb[:, :70].mean(2), axis=1) < 40).all()  # its edges, repeated
+
+
+def test_visitors_are_told_with_where_their_figures_come_from(tmp_path):
+    assert visitors.section(visitors.read(tmp_path)) == []
+    figures = {"seconds": 40.0, "frames_per_s": 29.96, "rss_mb": 377.4, "rss_growth_mb": 2.9}
+    for name, count, more in (
+        ("live-8", 8, {"private": False, "clients_lag_p95_ms": 68.9, "lag_p95_ms": 89.0}),
+        ("live", 1, {"private": False, "lag_p95_ms": 27.4}),
+        ("live-private", 1, {"private": True, "lag_p95_ms": 50.0}),
+    ):
+        found = {**figures, "visitors": count, **more, **asdict(origin())}
+        (tmp_path / f"{name}.json").write_text(json.dumps(found))
+    lines = visitors.section(visitors.read(tmp_path))
+    assert lines[-2] == "| 1, 40 s | 30.0 | 27 |  | 377 | 2.9 |"
+    assert lines[-1] == "| 8, 40 s | 30.0 | 89 | 69 | 377 | 2.9 |"
+    assert lines[-3].startswith("|---")  # none for who needs no server
+    said = "\n".join(lines)
+    assert said.count(str(origin())) == 1
+    assert "tests/probe_live.py" in said
+
+
+def test_the_page_of_costs_says_what_its_figures_say():
+    """`python train/bench.py --page-only` writes it anew."""
+    found, live = read(RESULTS / "speed.json"), visitors.read(RESULTS)
+    assert {one.visitors for one in live} == {1, 8}
+    assert (RESULTS / "speed.md").read_text() == page_of(found, live)

@@ -3,7 +3,8 @@
 The networks beside public architectures (train/costs.py), after how much video a right rate is
 shown (train/first_rate.py), KDPhys from its import to its first wave, and how the whole path from a
 file to a reading grows with the video's length, its pictures' size and the number of videos
-(train/growth.py). It takes some minutes, and wants the machine for itself.
+(train/growth.py). It takes some minutes, and wants the machine for itself. What visitors of the
+live page cost is told too, where tests/probe_live.py left its live*.json (train/visitors.py).
 """
 
 import json
@@ -18,7 +19,7 @@ import tyro
 
 from kdphys.noticed import LEAST_SECONDS
 from kdphys.vitals import LEAST_SECONDS as LEAST_S
-from train import first_rate
+from train import first_rate, visitors
 from train.aside import aside
 from train.benchmark import markdown_table
 from train.costs import LEAST, TURN_S, TURNS, Cost, alone, chart, table
@@ -30,6 +31,7 @@ from train.peers import PEERS
 
 logger = logging.getLogger(__name__)
 
+CLIP_S = 20.0  # of the films, and of the videos of a batch
 STARTS = ("import_s", "open_s", "first_wave_s")
 
 
@@ -55,6 +57,8 @@ class BenchJob:
     """Processes of each network whose calls are timed."""
     faces: int = len(RATES_BPM)
     """Clips on which it is seen when a right rate is shown, of 20 s each."""
+    page_only: bool = False
+    """Write speed.md anew from the JSON that is there, and measure nothing."""
     smoke: bool = False
     """Little of each, to see that it runs to its end."""
 
@@ -70,6 +74,8 @@ class Found(NamedTuple):
     videos: dict[str, Figures]
     batch: dict[str, Figures]
     """Seconds, by number of videos, then of processes."""
+    clip_s: float = CLIP_S
+    """Length of each of those videos."""
 
 
 def main(job: BenchJob) -> None:
@@ -80,15 +86,32 @@ def main(job: BenchJob) -> None:
             aside(job, "out"), lengths_s=(8.0, 12.0), sizes=("640x480", "1920x1080"), minute=None,
             rounds=1, videos=(1, 2), processes=(2,), turns=1, faces=1,
         )  # fmt: skip
-    clip_s = 8.0 if job.smoke else 20.0
-    found = find(job, clip_s)
-    job.out.mkdir(parents=True, exist_ok=True)
-    report = {name: _plain(part) for name, part in found._asdict().items()}
-    (job.out / "speed.json").write_text(json.dumps(report, indent=1) + "\n")
-    page = "\n".join([*_networks(found), *_waits(found), *_start(found), *_growth(found, clip_s)])
-    (job.out / "speed.md").write_text(page + "\n")
-    chart(found.networks, job.out / "costs.png")
+    kept = job.out / "speed.json"
+    if not job.page_only:
+        found = find(job, 8.0 if job.smoke else CLIP_S)
+        job.out.mkdir(parents=True, exist_ok=True)
+        report = {name: _plain(part) for name, part in found._asdict().items()}
+        kept.write_text(json.dumps(report, indent=1) + "\n")
+        chart(found.networks, job.out / "costs.png")
+    page = page_of(read(kept), visitors.read(job.out))
+    (job.out / "speed.md").write_text(page)
     logger.info("%s", page)
+
+
+def read(path: Path) -> Found:
+    """What was measured, from its speed.json."""
+    kept = json.loads(path.read_text())
+    kept |= {"origin": Origin(**kept["origin"])}
+    kept |= {"networks": [Cost(**cost) for cost in kept["networks"]]}
+    kept |= {"waits": [Wait(**wait) for wait in kept["waits"]]}
+    return Found(**kept)
+
+
+def page_of(found: Found, live: Sequence[visitors.Live]) -> str:
+    """All of it as Markdown."""
+    lines = [*_networks(found), *_waits(found), *_start(found), *_growth(found)]
+    crowd = visitors.section(live)
+    return "\n".join([*lines, *([""] if crowd else []), *crowd]) + "\n"
 
 
 def find(job: BenchJob, clip_s: float) -> Found:
@@ -117,6 +140,7 @@ def find(job: BenchJob, clip_s: float) -> Found:
         start={name: round(median(one[name] for one in starts), 3) for name in starts[0]},
         videos=videos,
         batch=batched(job.videos, job.processes, clip_s),
+        clip_s=clip_s,
     )
 
 
@@ -186,7 +210,7 @@ def _start(found: Found) -> list[str]:
     ]
 
 
-def _growth(found: Found, batch_s: float) -> list[str]:
+def _growth(found: Found) -> list[str]:
     columns = list(next(iter(found.videos.values())))
     videos = [[name, *(f"{row[key]:g}" for key in columns)] for name, row in found.videos.items()]
     jobs = list(next(iter(found.batch.values())))
@@ -204,7 +228,7 @@ def _growth(found: Found, batch_s: float) -> list[str]:
         "",
         "`python -m kdphys batch FOLDER`, 640x480, from the command to the table.",
         "",
-        *markdown_table(head, batch_rows(found.batch, batch_s)),
+        *markdown_table(head, batch_rows(found.batch, found.clip_s)),
     ]
 
 
