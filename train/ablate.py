@@ -14,7 +14,6 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-import tyro
 from numpy.typing import NDArray
 
 from kdphys.hub import load_weights, sha256
@@ -33,6 +32,7 @@ from train.export import main as export
 from train.loop import WEIGHTS, LabelWeights, Schedule
 from train.recordings import face_stretches
 from train.scores import raw_bpm, score, wave_of
+from train.script import run_script
 from train.smoke import SMOKE_SCHEDULE, smoke_data
 from train.study import Study, common_settings, mean_interval, open_study, short_digest
 from train.synthetic import SyntheticConfig
@@ -326,4 +326,4 @@ def _gains(found: Study) -> list[str]:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(AblationJob))
+    run_script(main, AblationJob)

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
-import tyro
 from torch import Tensor, nn
 
 from kdphys.losses import attention_transfer, dilate, negative_pearson, standardise
@@ -33,6 +32,8 @@ from train.loop import (
     train,
 )
 from train.processes import join
+from train.room import written
+from train.script import run_script
 from train.smoke import SMOKE_SCHEDULE, smoke_data
 from train.teacher import config_json, read_config
 
@@ -273,8 +274,9 @@ def main(config: DistillRun) -> None:
         )
     )
     if process.is_main_process:
-        (config.out / "config.json").write_text(config_json(config.model))
+        with written(config.out / "config.json") as file:
+            file.write_text(config_json(config.model))
 
 
 if __name__ == "__main__":
-    main(tyro.cli(DistillRun))
+    run_script(main, DistillRun)

@@ -17,7 +17,6 @@ from typing import Literal
 import numpy as np
 import onnx
 import torch
-import tyro
 from torch import Tensor, nn
 from torch.export import Dim
 from torch.utils.flop_counter import FlopCounterMode
@@ -29,7 +28,9 @@ from kdphys.ort import onnxruntime
 from train.aside import aside
 from train.card import model_card, training_of
 from train.loop import WEIGHTS, is_of_smoke, read_weights, record_in, write_weights
-from train.push import PushError, push
+from train.push import push
+from train.room import room_for
+from train.script import run_script
 from train.smoke import SMOKE_SCHEDULE
 from train.teacher import config_json, read_config
 
@@ -109,19 +110,20 @@ def main(job: ExportJob) -> None:
         export(job, out)
     if job.push is None:
         return
-    try:
-        commit = push(out, job.push, job.results)
-    except PushError as error:
-        raise SystemExit(str(error)) from error
+    commit = push(out, job.push, job.results)
     print(f"{job.push} is at commit {commit}")
     print(f"python -m kdphys measure VIDEO --model {job.push} --revision {commit}")
 
 
 def export(job: ExportJob, out: Path) -> None:
-    """Write a run's weights to `out`."""
+    """Write a run's weights to `out`.
+
+    Raises:
+        NoRoomError: The disk has no room for them; what was there is as it was.
+    """
     model = read_model(job.run, job.model)
     record = json.loads((job.run / "run.json").read_text())
-    with TemporaryDirectory(dir=_made(out.parent)) as folder:
+    with room_for(out), TemporaryDirectory(dir=_made(out.parent)) as folder:
         made = Path(folder)
         worst = export_onnx(model, made / "model.onnx")
         logger.info("torch and ONNX differ by %.1e at most", worst)
@@ -281,4 +283,4 @@ def _made(folder: Path) -> Path:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(ExportJob))
+    run_script(main, ExportJob)

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import ZipFile
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from kdphys.hub import sha256
 from kdphys.models.teacher import Teacher
 from train.datasets import ClipStore, Cut, whole_batch
 from train.loop import bf16_is_native
+from train.room import written
 
 logger = logging.getLogger(__name__)
 
@@ -77,6 +79,9 @@ def read_hints(teacher: Teacher, weights: Path, store: ClipStore, cache: Path) -
 
     Returns:
         The hints.
+
+    Raises:
+        NoRoomError: The disk has no room for that file.
     """
     both = sha256(weights) + store.sha256 + str(len(store))
     name = cache / f"hints-{hashlib.sha256(both.encode()).hexdigest()[:16]}.npz"
@@ -85,10 +90,17 @@ def read_hints(teacher: Teacher, weights: Path, store: ClipStore, cache: Path) -
             return Hints(found["waves"], found["looks"], found["traits"])
     hints = work_out(teacher, store)
     cache.mkdir(parents=True, exist_ok=True)
-    unfinished = name.with_suffix(".part.npz")
-    np.savez(unfinished, waves=hints.waves, looks=hints.looks, traits=hints.traits)
-    unfinished.replace(name)
+    with written(name) as unfinished:
+        _save(hints, unfinished)
     return hints
+
+
+def _save(hints: Hints, file: Path) -> None:
+    """Write an .npz as `np.savez` does, which complains once more where the disk is full."""
+    with ZipFile(file, "w") as archive:
+        for name, array in vars(hints).items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as part:
+                np.lib.format.write_array(part, array)
 
 
 @torch.no_grad()

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import shutil
 import time
 from collections.abc import Callable, Mapping
@@ -24,6 +25,7 @@ from train.card import all_recipes
 from train.datasets import FPS, Batch, ClipStore, draw_batch, whole_batch
 from train.origin import origin
 from train.processes import mean_over_processes, share_batch_norms
+from train.room import NoRoomError, room_for, written
 
 logger = logging.getLogger(__name__)
 
@@ -177,6 +179,7 @@ def train(run: Run) -> None:
     Raises:
         ValueError: The folder holds a run with other settings, data or start, or the clips are
             shorter than the schedule's.
+        NoRoomError: The disk has no room for what is to be kept; nothing half written is.
     """
     plan = run.schedule
     _check_length(run.store, plan)
@@ -287,7 +290,8 @@ def _claim(run: Run, accelerator: Accelerator) -> int:
         (run.out / "log.jsonl").unlink(missing_ok=True)
         there = {}
     if not there:
-        path.write_text(json.dumps(facts, indent=1) + "\n")
+        with written(path) as file:
+            file.write_text(json.dumps(facts, indent=1) + "\n")
         return 0
     before, now = _identity(there), _identity(facts)
     other = [name for name in now if before.get(name) != now[name]]
@@ -325,13 +329,18 @@ def _save(run: Run, accelerator: Accelerator, step: int) -> None:
 
     However this is cut short, a whole checkpoint is left, and progress.json names it.
     """
-    accelerator.save_state(str(_checkpoint(run.out, step)))
+    checkpoint = _checkpoint(run.out, step)
+    try:
+        with room_for(checkpoint):
+            accelerator.save_state(str(checkpoint))
+    except NoRoomError:
+        shutil.rmtree(checkpoint, ignore_errors=True)
+        raise
     accelerator.wait_for_everyone()
     if accelerator.is_main_process:
         before = _progress(run.out)
-        unfinished = run.out / "progress.part.json"
-        unfinished.write_text(json.dumps({"step": step}))
-        unfinished.replace(run.out / "progress.json")
+        with written(run.out / "progress.json") as file:
+            file.write_text(json.dumps({"step": step}))
         if before != step:
             shutil.rmtree(_checkpoint(run.out, before), ignore_errors=True)
 
@@ -440,10 +449,13 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
 
 
 def write_weights(weights: dict[str, Tensor], folder: Path) -> None:
-    """Write trained numbers to a folder; they are there whole or not at all."""
-    unfinished = folder / f"{WEIGHTS}.part"
-    save_file(weights, unfinished)
-    unfinished.replace(folder / WEIGHTS)
+    """Write trained numbers to a folder; they are there whole or not at all.
+
+    Raises:
+        NoRoomError: There is no room for them.
+    """
+    with written(folder / WEIGHTS) as file:
+        save_file(weights, file)
 
 
 def record_in(folder: Path) -> dict[str, object]:
@@ -493,6 +505,13 @@ def without_folders(recipe: dict[str, object]) -> dict[str, object]:
 def _log(out: Path, facts: dict[str, float], accelerator: Accelerator) -> None:
     if not accelerator.is_main_process:
         return
-    with (out / "log.jsonl").open("a") as log:
-        log.write(json.dumps(facts) + "\n")
+    path = out / "log.jsonl"
+    length = path.stat().st_size if path.exists() else 0
+    try:
+        with room_for(path), path.open("a") as log:
+            log.write(json.dumps(facts) + "\n")
+    except NoRoomError:
+        if path.exists():
+            os.truncate(path, length)  # no half of a line is left
+        raise
     logger.info("%s", " ".join(f"{name} {value:.4g}" for name, value in facts.items()))

@@ -21,7 +21,6 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
-import tyro
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -35,6 +34,7 @@ from train.distill import WARM_UP
 from train.export import export_onnx, macs_per_frame
 from train.loop import WEIGHTS, LabelWeights, Run, Schedule, check, label_loss, train
 from train.origin import origin
+from train.script import run_script
 from train.smoke import SMOKE_SCHEDULE, smoke_data
 from train.study import Study, common_settings, open_study, short_digest
 
@@ -270,4 +270,4 @@ def _page(found: Study, costs: Mapping[str, Mapping[str, float]], job: Operators
 
 
 if __name__ == "__main__":
-    main(tyro.cli(OperatorsJob))
+    run_script(main, OperatorsJob)

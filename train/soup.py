@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-import tyro
 from torch import Tensor
 
 from kdphys.hub import sha256
 from train.card import all_learned, count_clips, recipes_of, taught_by
 from train.loop import WEIGHTS, read_weights, record_in, write_weights
+from train.room import written
+from train.script import run_script
 
 logger = logging.getLogger(__name__)
 
@@ -47,8 +48,10 @@ def main(job: SoupJob) -> None:
     averaged = mean_of([read_weights(run) for run in job.runs])
     job.out.mkdir(parents=True, exist_ok=True)
     write_weights(averaged, job.out)
-    (job.out / "config.json").write_text(configs.pop())
-    (job.out / "run.json").write_text(json.dumps(record_of(job.runs), indent=1) + "\n")
+    with written(job.out / "config.json") as file:
+        file.write_text(configs.pop())
+    with written(job.out / "run.json") as file:
+        file.write_text(json.dumps(record_of(job.runs), indent=1) + "\n")
     logger.info("wrote %s, the mean of %d runs", job.out, len(job.runs))
 
 
@@ -85,4 +88,4 @@ def record_of(runs: Sequence[Path]) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(SoupJob))
+    run_script(main, SoupJob)

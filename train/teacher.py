@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import torch
-import tyro
 from torch import nn
 
 from kdphys.hub import check_against_manifest
@@ -16,6 +15,8 @@ from train.aside import aside
 from train.datasets import Batch, mistimed, read_store, read_stores
 from train.loop import LabelWeights, Run, Schedule, label_loss, train
 from train.processes import join
+from train.room import written
+from train.script import run_script
 from train.smoke import SMOKE_SCHEDULE, smoke_data
 
 if TYPE_CHECKING:
@@ -81,7 +82,8 @@ def main(config: TeacherRun) -> None:
         )
     )
     if process.is_main_process:
-        (config.out / "config.json").write_text(config_json(config.model))
+        with written(config.out / "config.json") as file:
+            file.write_text(config_json(config.model))
 
 
 def config_json(model: "DataclassInstance") -> str:
@@ -102,4 +104,4 @@ def read_config(kind: type[Config], folder: Path) -> Config:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(TeacherRun))
+    run_script(main, TeacherRun)

@@ -1,0 +1,61 @@
+"""Where a disk has no room: what was begun is removed, and a sentence says what to do."""
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from safetensors import SafetensorError
+
+from kdphys.errors import KDPhysError
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# What torch and safetensors say where others raise an OSError.
+SIGNS = ("inline_container", "iostream error", *(f"(os error {number})" for number in FULL))
+
+
+class NoRoomError(KDPhysError):
+    """The disk has no room for what was to be written."""
+
+
+@contextmanager
+def room_for(path: Path) -> Iterator[None]:
+    """Say in a sentence that there is no room for what the block writes.
+
+    Args:
+        path: What it writes, for the sentence.
+
+    Raises:
+        NoRoomError: There is no room for it.
+    """
+    try:
+        yield
+    except (OSError, RuntimeError, SafetensorError) as error:
+        if not _is_for_want_of_room(error):
+            raise
+        raise NoRoomError(
+            f"There is no room for {path}: make some on its disk, then run the same command again. "
+            "What was there is whole, and a run goes on from it."
+        ) from error
+
+
+@contextmanager
+def written(path: Path) -> Iterator[Path]:
+    """Give a file beside `path` to write to, which then takes its place: whole or not at all.
+
+    Raises:
+        NoRoomError: There is no room for it.
+    """
+    unfinished = path.with_name(f"{path.name}.part")
+    with room_for(path):
+        try:
+            yield unfinished
+            unfinished.replace(path)
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+
+def _is_for_want_of_room(error: Exception) -> bool:
+    if isinstance(error, OSError):
+        return error.errno in FULL
+    return any(sign in str(error) for sign in SIGNS)
