@@ -195,7 +195,7 @@ def test_export_runs_to_its_end(tmp_path):
     run_script("export", "--smoke", "--run", tmp_path)
     found = load_weights(tmp_path / "weights")
     assert found.manifest["model"] == "student"
-    assert not [path for path in tmp_path.iterdir() if path.name.startswith("tmp")]
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith("export-")]
     network = (tmp_path / "weights" / "model.onnx").read_bytes()
     assert str(ROOT).encode() not in network
     assert b"export.py" not in network
@@ -287,6 +287,54 @@ def test_a_first_export_that_was_killed_is_no_model(tmp_path):
         move_over(new, tmp_path / "out")
     with pytest.raises(WeightsError, match=r"manifest\.json is missing"):
         load_weights(tmp_path / "out")
+
+
+# An export that waits where the network would be made.
+HELD = """
+import sys
+from pathlib import Path
+from train import export
+
+def held(_model, path):
+    path.write_bytes(b"half of a network")
+    print(flush=True)
+    input()
+    return 0.0
+
+export.export_onnx = held
+export.export(export.ExportJob(run=Path(sys.argv[1])), Path(sys.argv[2]))
+"""
+
+
+@pytest.mark.slow
+def test_what_a_killed_export_left_goes_with_the_next_and_what_a_running_one_needs_stays(tmp_path):
+    run, weights = tmp_path / "run", tmp_path / "weights"
+    untrained_run(ExportJob(run=run))
+    (weights / "export-notes").mkdir(parents=True)  # of a person, who likes the name too
+
+    def held(out: Path) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-c", HELD, str(run), str(out)],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdout is not None
+        assert process.stdout.readline() == "\n"
+        return process
+
+    with held(weights / "one") as live, held(weights / "two") as dead:
+        dead.kill()
+        dead.wait()
+        assert len(list(weights.glob("export-*/model.onnx"))) == 2
+        with held(weights / "three") as after:
+            assert len(list(weights.glob("export-*/model.onnx"))) == 2
+            for process in (after, live):
+                process.communicate("\n")
+                assert process.returncode == 0
+    assert {path.name for path in weights.iterdir()} == {"export-notes", "one", "three"}
+    assert (weights / "one" / "manifest.json").exists()
 
 
 def test_an_untrained_model_is_not_published():

@@ -11,7 +11,6 @@ import logging
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Literal
 
 import numpy as np
@@ -22,6 +21,7 @@ from torch.export import Dim
 from torch.utils.flop_counter import FlopCounterMode
 
 from kdphys.hub import sha256
+from kdphys.leftovers import temporary_folder
 from kdphys.models.student import Student, StudentConfig, StudentState
 from kdphys.models.teacher import Teacher, TeacherConfig
 from kdphys.ort import onnxruntime
@@ -38,6 +38,7 @@ logger = logging.getLogger(__name__)
 
 AGREE = 1e-4  # largest difference between torch and ONNX that is accepted
 COUNTED_FRAMES = 60
+PREFIX = "export-"  # of folders in which files are written before they are moved
 FILES = ("model.onnx", WEIGHTS, "config.json", "README.md", "manifest.json")  # as they are moved
 
 
@@ -123,8 +124,7 @@ def export(job: ExportJob, out: Path) -> None:
     """
     model = read_model(job.run, job.model)
     record = json.loads((job.run / "run.json").read_text())
-    with room_for(out), TemporaryDirectory(dir=_made(out.parent)) as folder:
-        made = Path(folder)
+    with room_for(out), temporary_folder(_made(out.parent), PREFIX) as made:
         worst = export_onnx(model, made / "model.onnx")
         logger.info("torch and ONNX differ by %.1e at most", worst)
         shutil.copy(job.run / WEIGHTS, made)

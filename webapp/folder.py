@@ -6,47 +6,31 @@ go.
 """
 
 import asyncio
-import fcntl
 import os
-import shutil
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
-from typing import IO
+
+from kdphys.leftovers import LOCK, temporary_folder
 
 KEPT_S = 840.0  # files older than this go at the next look
 LOOK_EVERY_S = 60.0
-PREFIX, LOCK = "kdphys-", "kdphys.lock"
+PREFIX = "kdphys-"
 
 
 @contextmanager
 def own_folder() -> Iterator[Path]:
-    """Make a folder for all temporary files of this process; it is removed at the end.
-
-    Those that killed servers left are removed first: a lock in each is held by its server, and by
-    nobody once that is dead.
-    """
+    """Make a folder for all temporary files of this process; it is removed at the end."""
     place = tempfile.gettempdir()
-    remove_left(Path(place))
-    with tempfile.TemporaryDirectory(prefix=PREFIX) as name, _lock(Path(name)):
-        tempfile.tempdir = os.environ["GRADIO_TEMP_DIR"] = name
+    with temporary_folder(Path(place), PREFIX) as folder:
+        tempfile.tempdir = os.environ["GRADIO_TEMP_DIR"] = str(folder)
         try:
-            yield Path(name)
+            yield folder
         finally:
             tempfile.tempdir = place
             del os.environ["GRADIO_TEMP_DIR"]
-
-
-def remove_left(place: Path) -> None:
-    """Remove the folders in `place` that are ours and whose server is dead."""
-    for lock in place.glob(f"{PREFIX}*/{LOCK}"):
-        if lock.parent.lstat().st_uid != os.getuid():
-            continue
-        with suppress(OSError), lock.open() as file:  # held, or removed by another just now
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(lock.parent)
 
 
 def remove_old(folder: Path, kept_s: float) -> None:
@@ -76,13 +60,3 @@ async def looked_after(folder: Path) -> AsyncIterator[None]:
         yield
     finally:
         task.cancel()
-
-
-@contextmanager
-def _lock(folder: Path) -> Iterator[IO[str]]:
-    """Hold the lock of a folder, which is held already when it appears there."""
-    fresh = folder / "lock"
-    with fresh.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        fresh.rename(folder / LOCK)
-        yield file
