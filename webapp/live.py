@@ -38,7 +38,7 @@ Given = TypeVarTuple("Given")
 Found = TypeVar("Found")
 
 MOST_VISITORS = 12
-MOST_OF_ONE_ADDRESS = 6  # of them, where visitors have addresses of their own
+MOST_OF_ONE_ADDRESS = 8  # of them, where visitors have addresses of their own
 MOST_WAIT_S = 0.5  # of the latest batches for a processor: above, nobody more is let in
 EVERY_S = 0.5  # between two readings
 KEPT_S = 30.0  # a visit whose socket was lost is kept for this long
