@@ -65,7 +65,7 @@ train: .venv/.train
 	$(PYTHON) train/soup.py --runs runs/third-3 runs/third-4 --out runs/third
 	for seed in 5 6; do
 	    distill --out runs/fourth-$$seed --start runs/third --data data/third data/fourth \
-	        --distill.dilate 0 --schedule.steps 5000 --schedule.seed $$seed
+	        --look-ahead 6 --distill.dilate 0 --schedule.steps 5000 --schedule.seed $$seed
 	done
 	$(PYTHON) train/soup.py --runs runs/fourth-5 runs/fourth-6 --out runs/student
 	$(PYTHON) train/export.py --model teacher --run runs/teacher --out weights/teacher $(TELL)

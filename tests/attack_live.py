@@ -9,7 +9,7 @@ process does in turn:
 * knocks: a thousand sockets greet and go, one after the other, over and over.
 * silence: three hundred sockets are opened, and say nothing.
 
-For each it prints the visitor's lag in ms (median, 95th percentile, largest), how many batches were
+For each it prints the visitor's lag in ms (median, 95th percentile, largest), how many pictures were
 answered, and after it the server's memory in MB, open files and threads.
 """
 
@@ -31,11 +31,12 @@ from websockets.exceptions import WebSocketException
 
 from kdphys.view import whole
 from tests._page import served
-from tests.probe_live import BATCH, keep, make_film, play_visitor, server_process
+from tests.probe_live import keep, make_film, play_visitor, server_process
 from train.origin import origin
 from webapp.wire import Shot, write_batch
 
 FLOODS, BABBLERS, KNOCKS, SILENT = 4, 8, 1000, 300
+TOGETHER = 3  # pictures of a flood in one message
 WIDE, HIGH = 320, 240
 GONE = (OSError, TimeoutError, WebSocketException)
 REST_S = 0.05  # before coming back
@@ -57,8 +58,8 @@ async def flood(address: str) -> None:
         socket = await _greeted(address, f"flood-{name:04}")
         time_s = 0.0
         while True:
-            shots = [Shot(time_s + step / 30, view, crop) for step in range(BATCH)]
-            time_s += BATCH / 30
+            shots = [Shot(time_s + step / 30, view, crop) for step in range(TOGETHER)]
+            time_s += TOGETHER / 30
             await socket.send(write_batch(shots))
 
     await _over_and_over(pour, FLOODS)
@@ -122,7 +123,7 @@ def measure(name: str, address: str, seconds: float, server: psutil.Process) -> 
         enemy.join()
     return {
         "attack": name,
-        "batches": len(lags),
+        "pictures": len(lags),
         "lag_ms": [round(float(np.percentile(lags, share)), 1) for share in (50, 95, 100)],
         "rss_mb": round(server.memory_info().rss / 2**20, 1),
         "files": server.num_fds(),

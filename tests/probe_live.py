@@ -62,7 +62,6 @@ NOISE = 1.0  # grey levels a pixel
 READY_MS = 60_000
 NEAR_BPM = 3.0
 FOLLOWED_S = 8.0  # after a step, within which it is to be followed
-BATCH = 3
 GIVEN = "VideoCaptureDeviceClient::OnIncomingCapturedData"  # a picture, in Chromium's trace
 TRACED = ["disabled-by-default-video_and_image_capture", "blink.user_timing"]
 MARK = "kdphys-probe"
@@ -141,21 +140,18 @@ async def play_visitor(
                 lags.append(1000 * (time.monotonic() - sent.pop(round(said["time_s"], 6))))
 
         listening = asyncio.create_task(listen())
-        shots: list[Shot] = []
         for number in range(int(seconds * FPS)):
             due = began + (number + name / 9) / FPS
             await asyncio.sleep(max(0.0, due - time.monotonic()))
             picture = film[number % len(film)]
             time_s = number / FPS
-            shots.append(Shot(time_s, view, shown(picture, view)))
-            if len(shots) == BATCH:
-                sent[round(time_s, 6)] = time.monotonic()
-                await socket.send(write_batch(shots))
-                shots = []
+            shot = Shot(time_s, view, shown(picture, view))
+            sent[round(time_s, 6)] = time.monotonic()
+            await socket.send(write_batch([shot]))
         await asyncio.sleep(1.0)
         listening.cancel()
         if sent:
-            raise RuntimeError(f"{len(sent)} batches of visitor {name} were not answered")
+            raise RuntimeError(f"{len(sent)} pictures of visitor {name} were not answered")
     return lags
 
 

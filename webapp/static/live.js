@@ -8,7 +8,6 @@ import { Trace, drawHistory } from "./drawing.js";
 import { Pace } from "./pace.js";
 import { PAUSED, PrivateSocket, endPrivate, isAble } from "./private/socket.js";
 
-const BATCH = 3; // pictures that are sent together
 const SEARCH_EVERY_S = 0.2; // between whole pictures while a face is looked for
 const QUICK_S = 2; // that an answer may take, before there was any
 const CREEP = 0.02; // by which the quickest answer is forgotten, a second: lines change
@@ -76,14 +75,13 @@ class Live {
   reset() {
     this.visit = newName();
     this.view = null;
-    this.shots = [];
     this.samples = []; // [step, value]
     this.readings = []; // { timeS, bpm, quality, ... }
     this.box = null;
     this.lastS = -Infinity;
     this.firstS = null;
     this.searchedS = -Infinity;
-    this.open = []; // when each batch was sent that was not answered yet
+    this.open = []; // when each picture was sent that was not answered yet
     this.newLine();
     this.late = this.stepsBefore = this.heardS = 0;
     this.spokenS = -Infinity;
@@ -241,7 +239,6 @@ class Live {
     clearTimeout(this.retry);
     const socket = this.socket;
     this.socket = this.view = null;
-    this.shots = [];
     this.open = [];
     socket?.close(code);
   }
@@ -434,23 +431,23 @@ class Live {
     }
     const shot = { timeS, view: this.view, rgb: this.averager.average(this.video, this.view) };
     this.firstS ??= timeS;
-    this.shots.push(shot);
-    if (!searching) this.stats.stamps.push(timeS);
-    if (this.recording?.open && !searching) this.keep(shot);
-    if (searching || this.pace.every > 1 || this.shots.length >= BATCH) this.send();
+    this.send(shot);
+    if (searching) return;
+    this.stats.stamps.push(timeS);
+    if (this.recording?.open) this.keep(shot);
   }
 
-  // How much longer than the quickest answer the oldest batch has waited for its own.
+  // How much longer than the quickest answer the oldest picture has waited for its own.
   get lateS() {
     if (!this.open.length) return 0;
     return Math.max(0, performance.now() / 1000 - this.open[0] - this.quickestS);
   }
 
-  send() {
-    this.socket.send(batch(this.shots));
-    this.stats.sent += this.shots.length;
+  // At once: what waits for others makes the trace late.
+  send(shot) {
+    this.socket.send(batch([shot]));
+    this.stats.sent += 1;
     this.open.push(performance.now() / 1000);
-    this.shots = [];
   }
 
   // What is shown
