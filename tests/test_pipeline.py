@@ -455,7 +455,7 @@ class TestLiveMeter:
             vitals = meter.push(picture, index / 25) or vitals
         assert vitals is not None
         assert vitals.heart_rate.value is None
-        # Gone for 3 s: the box is bridged for up to 1 s, and the network's last 0.4 s never come.
+        # Gone for 3 s: the box is bridged for up to 1 s, and the network's last 0.2 s never come.
         assert 2 * FPS <= np.isnan(meter.wave[-90:]).sum() <= 2.9 * FPS
         assert meter.hint == "no face"
 
@@ -641,7 +641,7 @@ class TestLiveMeter:
             vitals = meter.push(picture, index / 25) or vitals
         assert vitals is not None
         assert vitals.heart_rate.value is None
-        # Back for 1 s, of which 0.4 s are the network's lag and up to 0.3 s the search.
+        # Back for 1 s, of which 0.2 s are the network's lag and up to 0.3 s the search.
         assert 0 < np.isfinite(meter.wave).sum() < FPS
 
 
