@@ -6,6 +6,8 @@
 #             a part of the pulses from recordings of fingers
 # make study  what each part of the distillation is worth, which operator over time is best, how
 #             hard the synthetic world is: hours; FACES and PULSES as for train
+# make rivals networks and methods of other packages on the same pictures, in an environment of
+#             their own; FACES and PULSES as for train, REAL=CLIP BPM=RATE reads a real clip too
 # make bench  what teacher and student cost on this machine
 # make lock   requirements.lock: the page's packages and all they need, by their digests
 # make licences  of those, into docs/licences.md
@@ -17,12 +19,15 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .DEFAULT_GOAL := app
-.PHONY: app test lint train study bench lock licences audit chromium
+.PHONY: app test lint train study rivals bench lock licences audit chromium
 
 FACES ?=# folder of portraits that lend their looks to a part of the synthetic heads
 PULSES ?=# folder of pulse recordings that lend their waves to a part of the clips
 SOURCES ?=# a sentence for the model cards: where those came from, and under which licence
 TELL = $(if $(SOURCES),--sources "$(SOURCES)")
+REAL ?=# a real clip, and
+BPM ?=# its heart rate
+READ = $(if $(REAL),--real $(REAL) --real-bpm $(BPM))
 LENT = $(if $(FACES),--faces $(FACES)) $(if $(PULSES),--pulses $(PULSES))
 WORLD = --config.rates log $(subst --,--config.,$(LENT))
 
@@ -80,6 +85,9 @@ study: .venv/.train
 	$(PYTHON) train/ablate.py $(LENT)
 	$(PYTHON) train/realism.py $(LENT)
 
+rivals: .venv/.rivals .venv/.train
+	$(PYTHON) train/rivals.py $(LENT) $(READ)
+
 bench: .venv/.app
 	$(PYTHON) -m kdphys bench
 
@@ -131,6 +139,12 @@ audit: .venv/.release
 	$(PYTHON) -m venv .venv/release
 	.venv/release/bin/python -m pip install --quiet "pip==$(PIP_VERSION)"
 	.venv/release/bin/python -m pip install --quiet --group release
+	touch $@
+
+.venv/.rivals: .venv/.base pyproject.toml
+	$(PYTHON) -m venv .venv/rivals
+	.venv/rivals/bin/python -m pip install --quiet "pip==$(PIP_VERSION)"
+	.venv/rivals/bin/python -m pip install --quiet --group rivals
 	touch $@
 
 chromium:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from train.rivals import RivalsJob
+
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 GROUPS = PROJECT["dependency-groups"]
@@ -29,6 +31,8 @@ def listed(name: str) -> list[str]:
         *listed("requirements.txt"),
         *listed("requirements-train.txt"),
         *(one for one in GROUPS["dev"] if isinstance(one, str)),
+        *GROUPS["release"],
+        *GROUPS["rivals"],
     ],
 )
 def test_every_package_is_pinned_to_one_version(requirement):
@@ -43,6 +47,16 @@ def test_torch_comes_first_for_training_and_not_at_all_for_the_page():
 def test_the_training_group_is_the_training_list():
     assert GROUPS["train"] == listed("requirements-train.txt")
     assert {"include-group": "train"} in GROUPS["dev"]
+
+
+def test_what_needs_other_versions_has_an_environment_of_its_own():
+    """No list for .venv asks for it, so that nothing there is asked for in two versions."""
+    theirs = [one for one in GROUPS["rivals"] if one.startswith(("open-rppg=", "vitallens="))]
+    assert len(theirs) == 2
+    for name, group in (GROUPS | PROJECT["project"]["optional-dependencies"]).items():
+        assert name == "rivals" or not any(one in group for one in theirs)
+    made = f"{RivalsJob.python} -m pip install --quiet --group rivals"
+    assert made in (ROOT / "Makefile").read_text()
 
 
 def test_the_lock_holds_all_pins_and_a_digest_of_everything():

@@ -73,6 +73,11 @@ def test_an_environment_without_a_package_says_so(job, tmp_path):
         main(job)
 
 
+def test_without_their_environment_it_is_said_how_to_get_it(tmp_path):
+    with pytest.raises(ValueError, match="`make rivals` sets it up"):
+        RivalsJob(tmp_path / "python")
+
+
 def test_a_real_clip_needs_its_rate():
     with pytest.raises(ValueError, match="real_bpm"):
         RivalsJob(Path("python"), real=Path("face.mp4"))

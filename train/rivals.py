@@ -1,11 +1,10 @@
-"""Beside other packages that read a pulse: `python train/rivals.py --python VENV/bin/python`.
+"""Beside other packages that read a pulse: `make rivals`.
 
 The PyPI package open-rppg carries public architectures with weights that learned from real faces.
 Their terms are not clear, so they are compared with and nothing else. The package vitallens carries
 classical methods with a face detector and a signal stage of its own. They need other versions of
-what KDPhys needs, and live in an environment of their own: `python -m venv VENV && VENV/bin/pip
-install open-rppg==0.1.1 vitallens==0.6.2 psutil`. All get the very same pictures, find the face by
-themselves, and say a rate.
+what KDPhys needs, and live in an environment of their own, which make sets up from the dependency
+group of the same name. All get the very same pictures, find the face by themselves, and say a rate.
 """
 
 import json
@@ -93,14 +92,14 @@ Array = NDArray[np.float64]
 class RivalsJob:
     """Compare with open-rppg and vitallens."""
 
-    python: Path
+    python: Path = Path(".venv/rivals/bin/python")
     """Interpreter of an environment in which both are installed."""
     models: tuple[str, ...] = (
         "FacePhys.rlap", "ME-flow.rlap", "PhysNet.rlap", "TSCAN.rlap",
         "vitallens POS", "vitallens CHROM", "vitallens G",
     )  # fmt: skip
     """Which of open-rppg's models, by its names for them, and which of vitallens' methods."""
-    clips: int = 30
+    clips: int = 16
     """Synthetic clips of 20 s at difficulty 1."""
     seconds: float = 20.0
     """Their length."""
@@ -116,8 +115,10 @@ class RivalsJob:
     """Folder for rivals.json and rivals.md."""
 
     def __post_init__(self) -> None:
-        """Check that a real clip comes with its rate."""
+        """Check that a real clip comes with its rate, and that the others' Python is there."""
         check_real(self.real, self.real_bpm)
+        if not self.python.exists():
+            raise ValueError(f"python={self.python} is not there: `make rivals` sets it up")
 
 
 @dataclass(frozen=True)
@@ -260,7 +261,7 @@ def _page(table: Mapping[str, Mapping[str, float | None]], job: RivalsJob, made:
     lines = [
         "# Beside other packages",
         "",
-        f"Made by `python train/rivals.py` on {made}.",
+        f"Made by `make rivals` on {made}.",
         "",
         f"{job.clips} synthetic clips of {job.seconds:g} s at difficulty 1, {SIDE} pixels wide: of",
         "the world that KDPhys learned from, other people and seeds, so they favour it; the others",
