@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 
 from tests._page import ROOT, changed_app, served
 from tests.test_tools import EXAMPLE, ask, data_address
+from webapp import texts
 from webapp.folder import LOCK, own_folder, remove_old
 
 HOLD = """
@@ -27,6 +29,16 @@ with own_folder() as folder:
 SOON = """
 from webapp import folder
 folder.KEPT_S, folder.LOOK_EVERY_S = 10.0, 0.5
+"""
+# A server whose folder lies on a disk of 8 MB of its own, which only it sees.
+SMALL_DISK = """
+import os
+if "SMALL" not in os.environ:
+    mount = 'mount -t tmpfs -o size=8m tmpfs "$TMPDIR" && exec "$0" app.py'
+    alone = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mount, sys.executable]
+    os.execvpe(alone[0], alone, {**os.environ, "SMALL": "yes"})
+from webapp import folder
+folder.SPARE_MB = 1.0
 """
 POLLS, POLL_S = 600, 0.2
 
@@ -88,6 +100,32 @@ def break_off_an_upload(address: str) -> None:
     )
     with socket.create_connection((host.hostname, host.port)) as line:
         line.sendall(head.encode() + bytes(100_000))
+
+
+def has_small_disks() -> bool:
+    """Whether this system lets a process mount a disk that nobody else sees."""
+    tried = ["unshare", "--user", "--map-root-user", "--mount", "mount", "-t", "tmpfs", "x", "/mnt"]
+    return (
+        shutil.which("unshare") is not None
+        and subprocess.run(tried, capture_output=True, check=False).returncode == 0
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not has_small_disks(), reason="needs a disk of its own")
+def test_an_upload_that_would_fill_the_disk_is_broken_off_and_keeps_no_room(tmp_path):
+    """It left what had come of it, so that nobody else had room, and said Internal Server Error."""
+    (tmp_path / "app").mkdir()
+    (tmp_path / "tmp").mkdir()
+    log = tmp_path / "tmp" / "log.txt"
+    with served(log, changed_app(tmp_path / "app", SMALL_DISK)) as address:
+        for megabytes, status in ((30, 400), (8, 400), (5, 200), (3, 400)):
+            file = (f"{megabytes}.mp4", bytes(megabytes * 2**20))
+            answer = httpx.post(f"{address}/gradio_api/upload", files={"files": file}, timeout=60)
+            assert answer.status_code == status, answer.text
+            assert (answer.text == texts.NO_ROOM) == (status == 400)
+        assert httpx.get(address, timeout=60).is_success
+    assert "Traceback" not in log.read_text()
 
 
 @pytest.mark.slow
