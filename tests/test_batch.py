@@ -1,11 +1,16 @@
 """Many videos at once: the table, what is done before, workers that die, and a cluster."""
 
 import csv
+import os
+import pty
+import re
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from shutil import copy
 from typing import Any
@@ -17,6 +22,8 @@ from kdphys.batch import COLUMNS, Row, Table, key_of, measure_all, measure_row
 from kdphys.errors import VideoError, WorkerError
 from kdphys.pipeline import measure
 from kdphys.runtime import model_facts
+
+ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +83,44 @@ def test_a_folder_gives_a_table_and_the_same_command_goes_on(folder, tmp_path, m
     assert len(table.read_text().splitlines()) == 4
     assert command(monkeypatch, folder / "a.npz", *words[1:], "--speed", "1.1") == 0
     assert "1 new rows" in capsys.readouterr().out
+
+
+NO_VIDEOS = ("a.mp4", "b.mp4", "c.mp4")
+DONE = re.compile(r"(\d+)%\|.*?\| (\d+)/(\d+)")  # as the bar says it
+
+
+@pytest.fixture
+def batch(tmp_path: Path) -> list[str]:
+    """A command that measures three files, which takes no time, as they are no videos."""
+    for name in NO_VIDEOS:
+        (tmp_path / name).write_text("this is no video")
+    words = (tmp_path, "--out", tmp_path / "out.csv", "--jobs", 1, "--model", "pos")
+    return [sys.executable, "-m", "kdphys", "batch", *map(str, words)]
+
+
+@pytest.mark.slow
+def test_a_terminal_shows_how_many_videos_are_done_from_none_to_all(batch):
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 100))
+    shown = b""
+    with subprocess.Popen(batch, stdout=subprocess.DEVNULL, stderr=theirs, cwd=ROOT) as running:
+        os.close(theirs)
+        with suppress(OSError):  # so Linux says that nobody writes to a terminal any more
+            while part := os.read(ours, 4096):
+                shown += part
+    os.close(ours)
+    assert running.returncode == BAD_INPUT
+    bars = [tuple(map(int, bar)) for bar in DONE.findall(shown.decode())]
+    assert bars[0] == (0, 0, 3)
+    assert bars[-1] == (100, 3, 3)
+    assert bars == sorted(bars)
+
+
+@pytest.mark.slow
+def test_nothing_is_shown_where_there_is_no_terminal(batch):
+    done = subprocess.run(batch, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert (done.returncode, done.stderr) == (BAD_INPUT, "")
+    assert "3 new rows; 3 could not be read" in done.stdout
 
 
 @pytest.mark.parametrize(
