@@ -1,10 +1,12 @@
 """The lists of packages agree, pin exact versions, and name no host."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tomllib
 import zipfile
 from pathlib import Path
@@ -14,6 +16,7 @@ import pytest
 from train.rivals import RivalsJob
 
 ROOT = Path(__file__).parent.parent
+EXAMPLES = ROOT / "docs" / "examples"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 GROUPS = PROJECT["dependency-groups"]
 LOCK = (ROOT / "requirements.lock").read_text()
@@ -97,31 +100,53 @@ def test_continuous_integration_runs_what_a_person_runs():
     assert script.stat().st_mode & 0o100
 
 
-@pytest.mark.slow
-def test_an_installed_kdphys_brings_its_weights_and_measures(tmp_path: Path):
-    source, wheels, installed = (tmp_path / name for name in ("source", "wheels", "installed"))
-    for folder in ("kdphys", "weights"):  # a copy: building leaves files behind
-        shutil.copytree(ROOT / folder, source / folder)
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `pip install` makes of the project."""
+    folder = tmp_path_factory.mktemp("wheel")
+    source = folder / "source"
+    for name in ("kdphys", "weights"):  # a copy: building leaves files behind
+        shutil.copytree(ROOT / name, source / name)
     for file in ("pyproject.toml", "setup.py", "requirements.txt", "README.md", "LICENSE"):
         shutil.copy(ROOT / file, source)
-    build = ["-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", str(source)]
-    _run(tmp_path, *build, "--wheel-dir", str(wheels))
-    (wheel,) = wheels.glob("kdphys-*.whl")
+    build = ("wheel", "--quiet", "--no-deps", "--no-build-isolation", source)
+    _run(folder, sys.executable, "-m", "pip", *build, "--wheel-dir", folder)
+    (made,) = folder.glob("kdphys-*.whl")
+    return made
+
+
+@pytest.mark.slow
+def test_a_wheel_holds_the_library_and_nothing_else(wheel):
     with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(installed)
         held = archive.namelist()
     assert "kdphys/py.typed" in held
     assert not [name for name in held if name.startswith(("train", "webapp", "tests", "build"))]
-    example = ROOT / "docs" / "examples" / "synthetic_face_72bpm.mp4"
+
+
+@pytest.mark.slow
+def test_the_installed_command_brings_its_weights_and_measures_from_any_folder(wheel, tmp_path):
+    home, elsewhere = tmp_path / "venv", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    _run(tmp_path, sys.executable, "-m", "venv", "--without-pip", home)
+    pip = (sys.executable, "-m", "pip", "--python", home / "bin" / "python")
+    _run(tmp_path, *pip, "install", "--quiet", "--no-deps", "--no-index", wheel)
+    (packages,) = home.glob("lib/python*/site-packages")
+    (packages / "outer.pth").write_text(sysconfig.get_path("purelib"))  # what it needs is there
     where = "import kdphys, sys; sys.stdout.write(kdphys.__file__)"
-    assert _run(installed, "-c", where).startswith(str(installed))
-    found = json.loads(_run(installed, "-m", "kdphys", "measure", "--json", str(example)))
+    assert _run(elsewhere, home / "bin" / "python", "-c", where).startswith(str(packages))
+    kdphys, example = home / "bin" / "kdphys", EXAMPLES / "synthetic_face_72bpm.mp4"
+    assert "usage: kdphys" in _run(elsewhere, kdphys, "--help")
+    found = json.loads(_run(elsewhere, kdphys, "measure", "--json", example))
     assert abs(found["heart_rate_bpm"] - 72) < 3  # as the project promises
+    said = _run(elsewhere, kdphys, "batch", example, "--model", "pos")
+    assert said.startswith("kdphys.csv: 1 new rows; 0 could not be read")
+    assert (elsewhere / "kdphys.csv").exists()
 
 
-def _run(folder: Path, *arguments: str) -> str:
-    """What Python prints in a folder, whose packages come first."""
+def _run(folder: Path, *command: str | Path) -> str:
+    """What a command prints in a folder, where nothing points to the source."""
+    outside = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(
-        [sys.executable, *arguments], cwd=folder, capture_output=True, text=True, check=True
+        [*map(str, command)], cwd=folder, env=outside, capture_output=True, text=True, check=True
     )
     return done.stdout
