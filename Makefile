@@ -38,6 +38,8 @@ NEED_PYTHON := KDPhys needs Python 3.11 or 3.12 with its venv module: install py
 python3.11-venv (Debian, Ubuntu) or get Python from python.org, then run make again.
 NEED_CHROMIUM := The browser tests need Chromium: install it (Debian: apt-get install chromium) \
 so that chromium, chromium-browser or google-chrome is on PATH, then run make test again.
+NEED_DATABASE := The public database could not be reached for every package of requirements.lock, so \
+nothing is known of their weaknesses (.venv/audit.txt says more): run make audit where it can be.
 
 app: .venv/.app
 	$(PYTHON) app.py
@@ -103,7 +105,14 @@ licences: .venv/.release .venv/.app
 	  .venv/release/bin/pip-licenses --python $(PYTHON) --format markdown --packages $$packages; } > docs/licences.md
 
 audit: .venv/.release
-	.venv/release/bin/pip-audit --require-hashes --disable-pip -r requirements.lock
+	@status=0
+	.venv/release/bin/pip-audit --strict --progress-spinner off --require-hashes --disable-pip \
+	    -r requirements.lock 2> .venv/audit.txt || status=$$?
+	if ! grep -E '^(No known|Found [0-9]+ known) vulnerabilit' .venv/audit.txt >&2; then
+	    echo "$(NEED_DATABASE)" >&2
+	    exit 1
+	fi
+	exit $$status
 
 # Setting up: each stamp says that what it names has been installed.
 

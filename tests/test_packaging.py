@@ -143,6 +143,43 @@ def test_the_installed_command_brings_its_weights_and_measures_from_any_folder(w
     assert (elsewhere / "kdphys.csv").exists()
 
 
+# What pip-audit says and ends with where all is well, where something is wrong with a package,
+# where its database does not answer, and where what answers does not know the package.
+CLEAN = "echo 'No known vulnerabilities found' >&2"
+FOUND = "echo 'Found 1 known vulnerability in 1 package' >&2; exit 1"
+UNREACHABLE = "echo 'Traceback (most recent call last):' >&2; exit 1"
+UNKNOWN = f"""case "$*" in *--strict*) echo 'ERROR: could not be audited: av' >&2; exit 1;; esac
+{CLEAN}"""
+
+
+@pytest.mark.parametrize(
+    ("says", "status", "told"),
+    [
+        (CLEAN, 0, "No known vulnerabilities found"),
+        (FOUND, 2, "Found 1 known vulnerability in 1 package"),
+        (UNREACHABLE, 2, "The public database could not be reached"),
+        (UNKNOWN, 2, "The public database could not be reached"),
+    ],
+    ids=["clean", "found", "unreachable", "unknown"],
+)
+def test_an_audit_without_an_answer_is_a_sentence_and_no_success(tmp_path, says, status, told):
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    programs = tmp_path / ".venv" / "release" / "bin"
+    programs.mkdir(parents=True)
+    (programs / "pip-audit").write_text(f"#!/bin/sh\n{says}\n")
+    (programs / "pip-audit").chmod(0o755)
+    for stamp in (".base", ".release"):  # set up
+        (tmp_path / ".venv" / stamp).touch()
+    done = subprocess.run(
+        ["make", "--silent", "audit"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == status
+    first, *more = done.stderr.splitlines()
+    assert first.startswith(told)
+    assert [line for line in more if not line.startswith("make")] == []  # its own last word
+
+
 def _run(folder: Path, *command: str | Path) -> str:
     """What a command prints in a folder, where nothing points to the source."""
     outside = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
