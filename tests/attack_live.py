@@ -9,8 +9,8 @@ process does in turn:
 * knocks: a thousand sockets greet and go, one after the other, over and over.
 * silence: three hundred sockets are opened, and say nothing.
 
-For each it prints the visitor's lag in ms (median, 95th percentile, largest), how many pictures were
-answered, and after it the server's memory in MB, open files and threads.
+For each it prints the visitor's lag in ms (median, 95th percentile, largest), how many pictures
+were answered, and after it the server's memory in MB, open files and threads.
 """
 
 import argparse

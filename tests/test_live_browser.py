@@ -304,7 +304,7 @@ LINE = """async ([fps, rate, trip, stall]) => {
 
 
 # How many samples the trace hides and how far it scrolls in each picture of a screen, 60 a second,
-# while 30 samples a second come up to `jitter` seconds late; then, with no more of them, how far on.
+# while 30 samples a second come up to `jitter` seconds late; then, when no more come, how far on.
 SCROLL = """async (jitter) => {
   const { Trace } = await import("./live-files/drawing.js");
   const trace = new Trace(document.createElement("canvas"), 30);
