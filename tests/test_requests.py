@@ -206,7 +206,7 @@ def test_pictures_are_not_compressed_on_their_way(visitor):
 
 
 def test_visitors_behind_a_proxy_of_this_machine_are_told_apart(visitor):
-    """By what it says of them, as anyone's own computer could not: it is not believed."""
+    """By what it says of them; a visitor elsewhere who says such a thing is not believed."""
     address = str(visitor.base_url.join("/live")).replace("http", "ws", 1)
     with ExitStack() as sockets:
 
