@@ -148,6 +148,14 @@ def wait(visitor: Client, function: str, *given: object) -> dict[str, Any]:
     raise AssertionError("no answer came")
 
 
+def test_a_video_inside_a_request_is_refused_and_not_told_to_the_log(visitor, capfd):
+    """It stood there whole, in the name of a file that could not be found."""
+    video = "data:video/mp4;base64,ANYBODYSFACE"
+    for function, given in (("measure", (named(video), "pos")), ("compare", (named(video),))):
+        assert wait(visitor, function, *given)["error"] == texts.NOT_UPLOADED
+    assert "ANYBODYSFACE" not in "".join(capfd.readouterr())
+
+
 @pytest.mark.parametrize("suffix", [".mp4", ".txt"])
 @pytest.mark.parametrize(
     ("function", "given"),

@@ -34,7 +34,7 @@ class Page(gr.Blocks):
         """As Gradio does, after every file that a request names was seen to lie here.
 
         Raises:
-            gr.Error: A web address was given.
+            gr.Error: A web address was given, or a file itself.
         """
         here = traverse(inputs, _here, is_file_obj_with_meta)
         return await super().preprocess_data(block_fn, here, state, explicit_call)
@@ -59,6 +59,8 @@ def _here(file: dict[str, Any]) -> dict[str, Any]:
     Programs may name what they uploaded by the address at which it is shown.
     """
     address = file["path"]
+    if address.startswith("data:"):  # no name of a file, and not to stand in the server's log
+        raise gr.Error(texts.NOT_UPLOADED, duration=None, print_exception=False)
     if not is_http_url_like(address):
         return file
     _, is_upload, path = address.partition(UPLOADS)

@@ -192,6 +192,7 @@ NOT_FETCHED = (
     "A web address came, and this server fetches nothing from the web: upload the file, or give a "
     "tool its data address."
 )
+NOT_UPLOADED = "A file came inside the request: upload it, and name it in the request."
 ONE_FILE = "An upload is one file and nothing beside it: send each video by itself."
 TOO_LARGE = (  # by "maximum allowed size" Gradio knows that it is to answer 413
     "The upload is beyond the maximum allowed size, {size} MB: cut the video into shorter parts, "
