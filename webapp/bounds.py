@@ -2,7 +2,12 @@
 
 Gradio takes a thousand files in one upload, holds in memory whatever else comes in its form, and
 reads JSON of any length. Here an upload is one file, and all else that is sent is short.
+
+Nor does an upload fill the disk: Gradio leaves there what it could write before the disk was full,
+and so keeps all others out; here it is broken off before, which Gradio cleans up.
 """
+
+from pathlib import Path
 
 from fastapi.responses import PlainTextResponse
 from python_multipart.exceptions import FormParserError
@@ -12,6 +17,7 @@ from starlette.formparsers import MultiPartException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from webapp import texts
+from webapp.folder import has_room
 
 UPLOAD = "/gradio_api/upload"
 TOOLS = "/gradio_api/mcp"  # below it the Model Context Protocol's own library takes 4 MiB at most
@@ -24,11 +30,12 @@ class Bounds:
 
     Args:
         app: What answers.
+        folder: Where uploads are kept.
         most_mb: Size of the largest file that may be uploaded, in MB of 2**20 bytes.
     """
 
-    def __init__(self, app: ASGIApp, most_mb: int) -> None:
-        self.app = app
+    def __init__(self, app: ASGIApp, folder: Path, most_mb: int) -> None:
+        self.app, self.folder = app, folder
         self.most_mb = most_mb
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -50,7 +57,19 @@ class Bounds:
         except MultiPartException as error:
             await PlainTextResponse(error.message, 413)(scope, receive, send)
         else:
-            await self.app(scope, form.passed_on(receive), send)
+            await self.app(scope, self._looked_at(form, receive), send)
+
+    def _looked_at(self, form: "Form", receive: Receive) -> Receive:
+        """What Gradio gets of an upload: all that comes, as long as it is one file and has room."""
+
+        async def next_piece() -> Message:
+            if not has_room(self.folder):
+                raise MultiPartException(texts.NO_ROOM)  # as if what comes could not be understood
+            message = await receive()
+            form.take(message.get("body", b""))
+            return message
+
+        return next_piece
 
     async def _take_words(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hear a request to its end before anyone answers it."""
@@ -117,16 +136,6 @@ class Form:
         self.expect(len(piece))
         self._left -= len(piece)
         self._parser.write(piece)
-
-    def passed_on(self, receive: Receive) -> Receive:
-        """What Gradio gets: all that comes, once it was looked at."""
-
-        async def looked_at() -> Message:
-            message = await receive()
-            self.take(message.get("body", b""))
-            return message
-
-        return looked_at
 
     def _begin(self) -> None:
         self._parts += 1

@@ -1,8 +1,5 @@
 """The server's own folder: all that visitors send lies in it, and nothing outlives its time there.
 
-Nor does it fill the disk: Gradio leaves there what it could write of an upload before the disk was
-full, and so keeps all others out; here an upload is broken off before, which Gradio cleans up.
-
 Gradio deletes only what it has heard of, which a broken-off upload and a video inside a request
 are not; here age alone counts. To be imported before Gradio, which reads but once where its files
 go.
@@ -17,12 +14,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
-from starlette.formparsers import MultiPartException
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
 from kdphys.leftovers import LOCK, temporary_folder
-from webapp import texts
-from webapp.bounds import UPLOAD
 
 KEPT_S = 840.0  # files older than this go at the next look
 LOOK_EVERY_S = 60.0
@@ -56,19 +48,9 @@ def remove_old(folder: Path, kept_s: float) -> None:
                 path.unlink()
 
 
-def leaving_room(app: ASGIApp, folder: Path) -> ASGIApp:
-    """Break uploads to `app` off, with a sentence, while less than `SPARE_MB` are free."""
-
-    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        async def next_part() -> Message:
-            if shutil.disk_usage(folder).free < SPARE_MB * 2**20:
-                raise MultiPartException(texts.NO_ROOM)  # as if what comes could not be understood
-            return await receive()
-
-        is_upload = scope["type"] == "http" and scope["path"] == UPLOAD
-        await app(scope, next_part if is_upload else receive, send)
-
-    return answer
+def has_room(folder: Path) -> bool:
+    """Whether more may be written to a folder: its disk keeps `SPARE_MB` free."""
+    return shutil.disk_usage(folder).free >= SPARE_MB * 2**20
 
 
 @asynccontextmanager

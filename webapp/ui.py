@@ -21,7 +21,7 @@ from kdphys.pipeline import MODELS
 from kdphys.runtime import model_facts
 from webapp import cards, distillation, doors, handlers, private, texts
 from webapp.bounds import Bounds
-from webapp.folder import KEPT_S, LOOK_EVERY_S, leaving_room, looked_after
+from webapp.folder import KEPT_S, LOOK_EVERY_S, looked_after
 from webapp.live import MOST_OF_ONE_ADDRESS, Visits, serve_socket
 from webapp.stage import stage
 from webapp.wire import MOST_BYTES
@@ -110,11 +110,10 @@ def build_app(folder: Path) -> FastAPI:
     """The page, mounted at the root of a web app."""
     gr.set_static_paths([EXAMPLES])  # served as they are; copies would be deleted like uploads
     app = FastAPI(title=texts.TITLE, lifespan=lambda _: looked_after(folder))
-    app.add_middleware(leaving_room, folder)
     app.mount("/live-files", StaticFiles(directory=HERE / "static"))
     app.include_router(private.router)
     app.include_router(doors.router)
-    app.add_middleware(Bounds, most_mb=MAX_FILE_MB)
+    app.add_middleware(Bounds, folder=folder, most_mb=MAX_FILE_MB)
     in_a_space = "SPACE_ID" in os.environ  # all come by the addresses of its proxy
     visits = Visits(most_of_one=None if in_a_space else MOST_OF_ONE_ADDRESS)
     app.state.visits = visits
