@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from train.pulses import LEAST_BPM, MOST_BPM
+from train.room import save_arrays
 
 FPS = 30.0
 
@@ -99,15 +100,17 @@ def write_shard(
         pixels: Crops of each clip, all of one shape (T, S, S, 3).
         waves: What the network should say of each. Shape (T,).
         truths: What else is known about each.
+
+    Raises:
+        NoRoomError: The disk has no room for it.
     """
-    unfinished = path.with_suffix(".part.npz")
-    np.savez(
-        unfinished,
-        pixels=np.stack(pixels),
-        wave=np.stack(waves),
-        truth=np.array([json.dumps(truth) for truth in truths]),
-    )
-    unfinished.replace(path)
+    told = np.array([json.dumps(truth) for truth in truths])
+    save_arrays(path, {"pixels": np.stack(pixels), "wave": np.stack(waves), "truth": told})
+
+
+def unplaced(config: Mapping[str, object]) -> dict[str, object]:
+    """What made clips, but for where the folders lie that lent something: only that there were."""
+    return {**config, **{name: "DIR" for name in ("faces", "pulses") if config.get(name)}}
 
 
 def read_store(folder: Path, most: int | None = None) -> ClipStore:

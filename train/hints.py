@@ -9,7 +9,6 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from zipfile import ZipFile
 
 import numpy as np
 import torch
@@ -20,7 +19,7 @@ from kdphys.hub import sha256
 from kdphys.models.teacher import Teacher
 from train.datasets import ClipStore, Cut, whole_batch
 from train.loop import bf16_is_native
-from train.room import written
+from train.room import save_arrays
 
 logger = logging.getLogger(__name__)
 
@@ -90,17 +89,8 @@ def read_hints(teacher: Teacher, weights: Path, store: ClipStore, cache: Path) -
             return Hints(found["waves"], found["looks"], found["traits"])
     hints = work_out(teacher, store)
     cache.mkdir(parents=True, exist_ok=True)
-    with written(name) as unfinished:
-        _save(hints, unfinished)
+    save_arrays(name, vars(hints))
     return hints
-
-
-def _save(hints: Hints, file: Path) -> None:
-    """Write an .npz as `np.savez` does, which complains once more where the disk is full."""
-    with ZipFile(file, "w") as archive:
-        for name, array in vars(hints).items():
-            with archive.open(f"{name}.npy", "w", force_zip64=True) as part:
-                np.lib.format.write_array(part, array)
 
 
 @torch.no_grad()

@@ -22,7 +22,7 @@ from kdphys.bench import machine_name
 from kdphys.hub import check_against_manifest, sha256
 from kdphys.losses import negative_pearson, spectral_cross_entropy, squared_error
 from train.card import all_recipes
-from train.datasets import FPS, Batch, ClipStore, draw_batch, whole_batch
+from train.datasets import FPS, Batch, ClipStore, draw_batch, unplaced, whole_batch
 from train.origin import origin
 from train.processes import mean_over_processes, share_batch_norms
 from train.room import NoRoomError, room_for, written
@@ -494,8 +494,7 @@ def without_folders(recipe: dict[str, object]) -> dict[str, object]:
     config = recipe.get("config")
     if not isinstance(config, dict):
         return recipe
-    places = {name: "DIR" for name in ("faces", "pulses") if config.get(name)}
-    told = {**recipe, "config": {**config, **places}}
+    told = {**recipe, "config": unplaced(config)}
     if config.get("dataset") == "folder":
         for name in ("people", "recordings"):
             told[name] = len(cast(list[str], recipe.get(name, [])))

@@ -1,10 +1,14 @@
 """Where a disk has no room: what was begun is removed, and a sentence says what to do."""
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+from zipfile import ZipFile
 
+import numpy as np
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 
 from kdphys.errors import KDPhysError
@@ -53,6 +57,18 @@ def written(path: Path) -> Iterator[Path]:
             unfinished.replace(path)
         finally:
             unfinished.unlink(missing_ok=True)
+
+
+def save_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write an .npz as `np.savez` does, which complains once more where the disk is full.
+
+    Raises:
+        NoRoomError: There is no room for it; what was there is as it was.
+    """
+    with written(path) as file, ZipFile(file, "w") as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as part:
+                np.lib.format.write_array(part, array)
 
 
 def _is_for_want_of_room(error: Exception) -> bool:

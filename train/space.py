@@ -10,10 +10,10 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-import tyro
 from huggingface_hub import CommitOperationAdd
 
 from train.push import PushError, send
+from train.script import run_script
 
 logger = logging.getLogger(__name__)
 
@@ -41,17 +41,14 @@ def main(job: SpaceJob) -> None:
     """Do as asked."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     logging.getLogger("httpx2").setLevel(logging.WARNING)  # it tells of each request
-    try:
-        files = lay_out(job.out)
-        size_mb = sum(file.stat().st_size for file in files) / 1e6
-        print(f"{job.out} holds {len(files)} files, {size_mb:.1f} MB")
-        if job.push is None:
-            print("Nothing was sent. Try it there with `python app.py`, or add --push OWNER/NAME.")
-            return
-        added = [CommitOperationAdd(str(file.relative_to(job.out)), file) for file in files]
-        commit = send(added, job.push, "Lay out the page", kind="space")
-    except PushError as error:
-        raise SystemExit(str(error)) from error
+    files = lay_out(job.out)
+    size_mb = sum(file.stat().st_size for file in files) / 1e6
+    print(f"{job.out} holds {len(files)} files, {size_mb:.1f} MB")
+    if job.push is None:
+        print("Nothing was sent. Try it there with `python app.py`, or add --push OWNER/NAME.")
+        return
+    added = [CommitOperationAdd(str(file.relative_to(job.out)), file) for file in files]
+    commit = send(added, job.push, "Lay out the page", kind="space")
     print(f"{job.push} is at commit {commit}")
 
 
@@ -87,4 +84,4 @@ def lay_out(out: Path) -> list[Path]:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(SpaceJob))
+    run_script(main, SpaceJob)

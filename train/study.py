@@ -16,6 +16,7 @@ from scipy import stats
 
 from train.loop import Schedule, without_folders
 from train.origin import origin
+from train.room import written
 
 Row = dict[str, float]
 
@@ -44,11 +45,10 @@ class Study:
         there.origins.setdefault(arm, {})[str(seed)] = str(origin())
         self.arms, self.origins = there.arms, there.origins
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = self.path.with_suffix(".part.json")
         kept = {"settings": self.settings, "arms": self.arms, "origins": self.origins}
         text = json.dumps(kept, indent=1)
-        unfinished.write_text(text + "\n")
-        unfinished.replace(self.path)
+        with written(self.path) as file:
+            file.write_text(text + "\n")
 
     def lines(self, arm: str) -> tuple[int, dict[str, str]]:
         """How many seeds an arm has, and mean ± standard deviation of each figure over them."""

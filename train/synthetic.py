@@ -27,7 +27,7 @@ from kdphys.clip import EvenGrid
 from kdphys.crop import FaceBox, crop_face
 from train import faces, portraits, pulses, world
 from train.aside import aside
-from train.datasets import write_shard
+from train.datasets import unplaced, write_shard
 from train.portraits import People
 from train.recorded_pulses import draw_recorded_pulse, read_pulses
 from train.sheets import draw_crops, draw_waves
@@ -404,8 +404,8 @@ def _claim(job: SyntheticJob) -> None:
 def _kind(manifest: dict) -> dict[str, object]:
     """What makes clips the clips that they are: not by what path a folder was named."""
     lent = manifest.get("lent_sha256")
-    folders = {name: bool(manifest["config"][name]) for name in ("faces", "pulses")} if lent else {}
-    return {"config": {**manifest["config"], **folders}, "seed": manifest["seed"], "lent": lent}
+    config = unplaced(manifest["config"]) if lent else manifest["config"]
+    return {"config": config, "seed": manifest["seed"], "lent": lent}
 
 
 def _lent_digest(config: SyntheticConfig) -> str:

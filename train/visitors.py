@@ -21,7 +21,7 @@ class Live:
     lag_p95_ms: float
     """From a picture of the browser's camera to the answer in its page, 95th percentile."""
     clients_lag_p95_ms: float | None
-    """From a client's batch to the answer; None without clients."""
+    """From a client's picture to its answer; None without clients."""
     rss_mb: float
     """Memory of the server at the end."""
     rss_growth_mb: float
