@@ -6,10 +6,7 @@ meets it in its own way.
 
 import errno
 import json
-import resource
-import subprocess
-import sys
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from shutil import copytree
 
@@ -18,6 +15,7 @@ import torch
 from accelerate import Accelerator
 
 from kdphys.hub import load_weights
+from tests._scripts import finished, words_of
 from tests._tiny_run import SHORT, PlugPulledError
 from tests.test_training import exported_set, small_data
 from train.distill import DistillRun
@@ -25,21 +23,10 @@ from train.distill import main as distill
 from train.export import ExportJob, untrained_run
 from train.room import NoRoomError, room_for, written
 
-ROOT = Path(__file__).parent.parent
-BOUND_S = 280
-
 
 def told_of(room: int, script: str, *words: object) -> str:
     """The last line of a script that fails as no file may have more bytes than `room`."""
-    done = subprocess.run(
-        [sys.executable, f"train/{script}.py", *map(str, words)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=BOUND_S,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (room, room)),
-    )
+    done = finished(script, *words, room=room)
     assert done.returncode == 1, done.stderr[-2000:]
     assert "Traceback" not in done.stderr
     return done.stderr.splitlines()[-1]
@@ -59,17 +46,6 @@ def contents(folder: Path) -> dict[str, bytes]:
         for path in folder.rglob("*")
         if path.is_file() and path.name != "log.jsonl"
     }
-
-
-def words_of(job: DistillRun) -> list[object]:
-    """The command line that asks for a job."""
-    given: dict[str, object] = {"data": job.data[0], "check": job.check, "teacher": job.teacher}
-    plan = {f"schedule.{name}": value for name, value in asdict(job.schedule).items()}
-    return [
-        word
-        for name, value in {**given, "out": job.out, **plan}.items()
-        for word in (f"--{name}", value)
-    ]
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from contextlib import nullcontext
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,7 @@ from kdphys.hub import check_against_manifest, load_weights, sha256
 from kdphys.models.student import Student, StudentConfig
 from kdphys.models.teacher import Teacher
 from kdphys.runtime import StudentModel, TeacherModel
+from tests._scripts import BOUND_S, ROOT, finished, words_of
 from tests._tiny_run import SHORT, STORE, PlugPulledError, train_student
 from train.ablate import AblationJob
 from train.aside import aside
@@ -51,24 +52,14 @@ from train.soup import main as average
 from train.synthetic import SyntheticJob
 from train.teacher import TeacherRun, read_config
 
-ROOT = Path(__file__).parent.parent
 SCRIPTS = (
     "synthetic", "recordings", "teacher", "distill", "export", "evaluate", "calibrate", "ablate",
     "operators", "realism", "bench",
 )  # fmt: skip
-# Two minutes on two idle cores are promised; other work may run beside the tests.
-BOUND_S = 280
 
 
 def run_script(name: str, *words: object) -> str:
-    done = subprocess.run(
-        [sys.executable, f"train/{name}.py", *map(str, words)],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=ROOT,
-        timeout=BOUND_S,
-    )
+    done = finished(name, *words)
     assert done.returncode == 0, done.stderr[-2000:]
     return done.stdout + done.stderr
 
@@ -435,10 +426,7 @@ def test_a_distillation_that_was_killed_goes_on_to_the_very_same_weights(tmp_pat
     untrained_run(ExportJob(run=teacher, model="teacher"))
     plan = replace(SHORT, steps=24, rate=3e-3)
     job = DistillRun((data,), check=data, teacher=teacher, out=tmp_path / "killed", schedule=plan)
-    folders = {"data": data, "check": data, "teacher": teacher, "out": job.out}
-    given = folders | {f"schedule.{name}": value for name, value in asdict(plan).items()}
-    words = [str(word) for name, value in given.items() for word in (f"--{name}", value)]
-    command = [sys.executable, "train/distill.py", *words]
+    command = [sys.executable, "train/distill.py", *words_of(job)]
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE) as running:
         deadline = time.monotonic() + BOUND_S
         while not (job.out / "progress.json").exists():
