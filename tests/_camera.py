@@ -25,16 +25,16 @@ NOTE_NUMBERS = f"""() => {{
   const pen = strip.getContext("2d", {{ willReadFrequently: true }});
   const see = kdphysLive.see.bind(kdphysLive);
   window.kdphysFilm = [];
-  kdphysLive.see = (timeS) => {{
+  kdphysLive.see = (picture, timeS, isExact) => {{
     const area = [0, 0, strip.width, strip.height];
-    pen.drawImage(kdphysLive.video, ...area, ...area);
+    pen.drawImage(picture, ...area, ...area);
     const {{ data }} = pen.getImageData(0, {BLOCK // 2}, strip.width, 1);
     let number = 0;
     for (let bit = 0; bit < {BITS}; bit++)
       number |= (data[4 * ({BLOCK} * bit + {BLOCK // 2}) + 1] > 127) << bit;
     if (kdphysLive.firstS === null) kdphysFilm.length = 0; // another session, the film anew
     kdphysFilm.push([timeS, number]);
-    see(timeS);
+    see(picture, timeS, isExact);
   }};
 }}"""
 

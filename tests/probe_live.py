@@ -10,8 +10,6 @@ same face in real time. Figures, all in one run:
 
 * frames_per_s, lost_fraction: pictures that reached the network, of those that the camera played
   from the first picture of a followed face on.
-* not_shown_fraction: of the same pictures, those that Chromium never showed, so that no page could
-  take them: two came within one refresh of the screen.
 * stamp_error_ms: 95th percentile of how far a picture's stamp is from the moment at which, by
   Chromium's own trace, its camera gave that picture out.
 * uneven_ms: 95th percentile of how far those moments are from an even clock, which is how Chromium
@@ -77,21 +75,14 @@ WATCH = """() => {
     const last = Math.floor(Math.min(edge, latest));
     if (edge) window.probeDrawn.push([performance.now() / 1000, last]);
   };
-  let presented = 0;
-  const ask = live.video.requestVideoFrameCallback.bind(live.video);
-  live.video.requestVideoFrameCallback = (next) =>
-    ask((now, frame) => {
-      presented = frame.presentedFrames;
-      next(now, frame);
-    });
-  live.averager.average = (video, view) => {
-    const rgb = keep(video, view);
+  live.averager.average = (picture, view) => {
+    const rgb = keep(picture, view);
     const side = view[3];
     let green = 0, count = 0;
     for (let row = Math.floor(0.3 * side); row < 0.7 * side; row++)
       for (let column = Math.floor(0.35 * side); column < 0.65 * side; column++, count++)
         green += rgb[3 * (row * side + column) + 1];
-    window.probe.push([live.lastS, kdphysFilm.at(-1)[1], side, green / count, presented]);
+    window.probe.push([live.lastS, kdphysFilm.at(-1)[1], side, green / count]);
     return rgb;
   };
 }"""
@@ -218,7 +209,6 @@ def judge(page: Page, seconds: float, given_s: Array) -> dict[str, float | None]
     figures = {
         "frames_per_s": (len(numbers) - 1) / (followed[-1, 0] - followed[0, 0]),
         "lost_fraction": 1 - (len(np.unique(numbers)) - stats["lost"]) / played,
-        "not_shown_fraction": max(0.0, 1 - (followed[-1, 4] - followed[0, 4] + 1) / played),
         **judge_stamps(followed[:, 0], numbers, given_s),
         "snr_db": snr_db(followed, numbers, seconds),
         "lag_p95_ms": float(np.percentile(stats["lagsMs"], 95)),

@@ -235,11 +235,12 @@ def test_a_rate_after_which_nothing_comes_is_not_left_standing(sitter, address):
     page = visit(sitter, address)
     part(page, "start").click()
     wait_for_a_reading(page)
-    page.evaluate("kdphysLive.video.pause()")  # as a camera that hangs: no picture comes
+    page.evaluate("kdphysLive.see = () => {}")  # as where a camera hangs: no picture comes
     expect(part(page, "bpm")).to_have_text(texts.NOTHING, timeout=READ_MS)
     expect(part(page, "status")).to_have_text(texts.LIVE_STATUS["blind"])
     page.wait_for_selector('#kd-live-view[data-reading="no"]', timeout=READ_MS)
-    page.evaluate("kdphysLive.video.play()")
+    page.evaluate("delete kdphysLive.see")
+    page.evaluate(NOTE_NUMBERS)
     wait_for_a_reading(page)
     expect(part(page, "status")).to_have_text(texts.LIVE_STATUS["reading"], timeout=READ_MS)
     # The camera is started anew: the server is told to forget the visit before.
@@ -262,13 +263,74 @@ HIDE = """(hidden) => {
 }"""
 
 
-def test_a_browser_that_does_not_tell_when_a_picture_was_taken_reads_and_says_so(sitter, address):
-    no_callback = "delete HTMLVideoElement.prototype.requestVideoFrameCallback"
-    page = visit(sitter, address, first=no_callback)
+NOT_FROM_THE_CAMERA = "delete self.MediaStreamTrackProcessor;"
+NOT_AS_THEY_COME = "delete HTMLVideoElement.prototype.requestVideoFrameCallback;"
+
+
+@pytest.mark.parametrize(
+    ("lacking", "is_exact"),
+    [(NOT_FROM_THE_CAMERA, True), (NOT_FROM_THE_CAMERA + NOT_AS_THEY_COME, False)],
+)
+def test_a_browser_that_gives_pictures_only_on_their_way_to_the_screen_is_read(
+    sitter, address, lacking, is_exact
+):
+    page = visit(sitter, address, first=lacking)
     part(page, "start").click()
     assert wait_for_a_reading(page) == true_bpm(page)
     expect(part(page, "clock")).to_have_text(texts.LIVE_CLOCK)
-    expect(part(page, "clock")).to_be_visible()
+    expect(part(page, "clock")).to_be_visible(visible=not is_exact)
+    page.close()
+
+
+def test_a_camera_whose_pictures_lie_on_their_side_is_read_from_the_screen(sitter, address):
+    page = visit(sitter, address)
+    page.evaluate("VideoFrame.prototype.__defineGetter__('displayWidth', () => 1)")
+    part(page, "start").click()
+    assert wait_for_a_reading(page) == true_bpm(page)
+    assert page.evaluate("kdphysLive.wide") == page.evaluate("kdphysLive.video.videoWidth")
+    page.close()
+
+
+# What the page sees of pictures that a camera stamps by a clock of its own and that come some ms
+# after they were taken; how many of those that came are kept from the camera when all are over.
+CAMERA = """async ([stampsUs, cameMs]) => {
+  const { film } = await import("./live-files/camera.js");
+  const [now, processor] = [performance.now, self.MediaStreamTrackProcessor];
+  let at = 0, kept = 0;
+  performance.now = () => cameMs[at - 1];
+  const size = { displayWidth: 320, displayHeight: 240 };
+  const pictures = stampsUs.map((timestamp) => ({ timestamp, ...size, close: () => kept-- }));
+  const next = () =>
+    at < pictures.length ? (kept++, { value: pictures[at++], done: false }) : { done: true };
+  self.MediaStreamTrackProcessor = class {
+    readable = { getReader: () => ({ read: async () => next() }) };
+  };
+  const seen = [];
+  const video = { srcObject: { getVideoTracks: () => [null] }, videoWidth: 320, videoHeight: 240 };
+  await film(video, ({ timestamp }, timeS, isExact) => seen.push([timestamp, timeS, isExact]));
+  [performance.now, self.MediaStreamTrackProcessor] = [now, processor];
+  return { seen, kept };
+}"""
+
+
+def test_stamps_are_the_cameras_however_late_pictures_come(sitter, address):
+    page = visit(sitter, address)
+    taken_ms = 5000 + np.arange(90) * 100 / 3
+    late_ms = 2 + 40 * np.random.default_rng(0).random(90)
+    late_ms[[0, 5]] = [300, 1]  # at first the page is busy; one comes as good as at once
+    stamps_us = np.round(1000 * taken_ms + 7e10)  # a clock that began elsewhere
+    found = page.evaluate(CAMERA, [stamps_us.tolist(), (taken_ms + late_ms).tolist()])
+    seen_us, seen_s, exact = map(np.array, zip(*found["seen"], strict=True))
+    assert found["kept"] == 0
+    assert exact.all()
+    assert seen_us.tolist() == stamps_us[8:].tolist()  # none but those by which the clock is told
+    assert np.abs(1000 * seen_s - taken_ms[8:]).max() < 1.01
+    # A clock that jumps, as where a computer slept: stamps are of this time again.
+    stamps_us[60:] -= 1e9
+    seen = page.evaluate(CAMERA, [stamps_us.tolist(), (taken_ms + late_ms).tolist()])["seen"]
+    late = 1000 * np.array([time_s for _, time_s, _ in seen]) - taken_ms[8:]
+    assert np.abs(late[:52]).max() < 1.01
+    assert np.abs(late[-20:]).max() < late_ms[60:].min() + 0.01
     page.close()
 
 

@@ -2,7 +2,8 @@
 // worker of this browser that answers like it; this file films, asks for the parts of the picture
 // that are wanted, and shows what comes back.
 
-import { Averager, batch } from "./pixels.js";
+import { film } from "./camera.js";
+import { Averager, batch, sizeOf } from "./pixels.js";
 import { npz, save } from "./files.js";
 import { Trace, drawHistory } from "./drawing.js";
 import { Pace } from "./pace.js";
@@ -18,7 +19,6 @@ const ASLEEP_S = 1; // without a screen to draw on, when nothing could be heard
 const PAUSE_S = 0.5; // between pictures, beyond which none were to come
 const MOST_RECORDED_S = 180;
 const RETRIES_S = [0.5, 1, 2, 4, 8, 8, 8]; // as long as the server keeps a visit
-const LEAST_STEP_S = 1 / 65; // between pictures, where the browser does not tell which are new
 const STALE_S = 3; // without an answer, after which the rate that is shown is no one's
 const HINT_S = 1; // that a hint stays, so that it can be read
 const PRIVATE = "kdphys-private"; // where the browser remembers that choice
@@ -78,6 +78,7 @@ class Live {
     this.samples = []; // [step, value]
     this.readings = []; // { timeS, bpm, quality, ... }
     this.box = null;
+    this.size = null; // of the camera's latest picture
     this.lastS = -Infinity;
     this.firstS = null;
     this.searchedS = -Infinity;
@@ -173,7 +174,7 @@ class Live {
     this.setState("live");
     if (matchMedia(PHONE).matches) this.scrollTo("video", "start");
     this.pause(document.hidden);
-    this.film();
+    film(this.video, (...shot) => stream === this.stream && this.see(...shot));
     this.show();
   }
 
@@ -327,8 +328,7 @@ class Live {
     this.socket = socket;
     if (this.isPrivate) this.say("loading");
     socket.addEventListener("open", () => {
-      const { videoWidth: width, videoHeight: height } = this.video;
-      [this.wide, this.high] = [width, height];
+      const [width, height] = ([this.wide, this.high] = this.size ?? sizeOf(this.video));
       socket.send(JSON.stringify({ width, height, visit: this.visit }));
     });
     socket.addEventListener("message", ({ data }) => this.hear(JSON.parse(data), socket));
@@ -395,27 +395,12 @@ class Live {
 
   // Filming
 
-  film() {
-    const stream = this.stream;
-    const next = (now, frame) => {
-      if (stream !== this.stream || !stream) return;
-      if (!frame && now / 1000 - this.lastS < LEAST_STEP_S) return again(); // a fast screen
-      const timeMs = frame?.captureTime ?? now;
-      if (this.firstS === null) this.part("clock").hidden = frame?.captureTime !== undefined;
-      this.see(timeMs / 1000);
-      again();
-    };
-    const again = () =>
-      "requestVideoFrameCallback" in this.video
-        ? this.video.requestVideoFrameCallback(next)
-        : requestAnimationFrame((now) => next(now));
-    again();
-  }
-
-  see(timeS) {
+  // A picture, when it was taken, and whether the browser knows that.
+  see(picture, timeS, isExact) {
     if (!(timeS > this.lastS)) return; // the same picture again
     this.lastS = timeS;
-    const { videoWidth: wide, videoHeight: high } = this.video;
+    if (this.firstS === null) this.part("clock").hidden = isExact;
+    const [wide, high] = (this.size = sizeOf(picture));
     if (this.view && (wide !== this.wide || high !== this.high)) {
       this.hangUp(PAUSED); // a phone was turned round
       this.connect(0);
@@ -429,7 +414,7 @@ class Live {
       this.stats.lost += 1;
       return;
     }
-    const shot = { timeS, view: this.view, rgb: this.averager.average(this.video, this.view) };
+    const shot = { timeS, view: this.view, rgb: this.averager.average(picture, this.view) };
     this.firstS ??= timeS;
     this.send(shot);
     if (searching) return;

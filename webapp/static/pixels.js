@@ -13,22 +13,26 @@ export class Averager {
     this.context = this.canvas.getContext("2d", { willReadFrequently: true });
   }
 
-  // Average `view` ([x, y, side, pixels], in pixels of the video) down; RGB, row by row.
-  average(video, [x, y, side, pixels]) {
-    const wide = video.videoWidth;
-    const high = video.videoHeight;
+  // Average `view` ([x, y, side, pixels], in pixels of the picture) down; RGB, row by row.
+  average(picture, [x, y, side, pixels]) {
+    const [wide, high] = sizeOf(picture);
     const left = Math.min(Math.max(x, 0), wide - 1);
     const top = Math.min(Math.max(y, 0), high - 1);
     const width = Math.max(1, Math.min(x + side, wide) - left);
     const height = Math.max(1, Math.min(y + side, high) - top);
     if (this.canvas.width < width) this.canvas.width = width;
     if (this.canvas.height < height) this.canvas.height = height;
-    this.context.drawImage(video, left, top, width, height, 0, 0, width, height);
+    this.context.drawImage(picture, left, top, width, height, 0, 0, width, height);
     const source = this.context.getImageData(0, 0, width, height).data;
     const columns = shares(x - left, side, pixels, width);
     const rows = shares(y - top, side, pixels, height);
     return weigh(source, width, columns, rows, pixels, (pixels / side) ** 2);
   }
+}
+
+// Width and height of a video's picture, as it is shown.
+export function sizeOf({ displayWidth, displayHeight, videoWidth, videoHeight }) {
+  return [displayWidth ?? videoWidth, displayHeight ?? videoHeight];
 }
 
 // Which of `length` source pixels each of `pixels` parts of a line of `side` covers, and how much of
