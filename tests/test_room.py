@@ -21,7 +21,9 @@ from tests.test_training import exported_set, small_data
 from train.distill import DistillRun
 from train.distill import main as distill
 from train.export import ExportJob, untrained_run
+from train.recordings import RecordingsJob, draw_folder, write_clips
 from train.room import NoRoomError, room_for, written
+from train.synthetic import SHARD, SyntheticConfig, SyntheticJob, write_dataset
 
 
 def told_of(room: int, script: str, *words: object) -> str:
@@ -132,6 +134,37 @@ def test_an_export_without_room_leaves_the_weights_that_were_there(tmp_path):
     assert contents(out) == before
     assert load_weights(out).config["model"] == "old"
     assert {*tmp_path.iterdir()} == {run, out}
+
+
+@pytest.mark.slow
+def test_clips_without_room_are_drawn_once_there_is_some(tmp_path):
+    tiny = SyntheticConfig(seconds=2.0, size=8, side=32, fps=15.0)
+    job = SyntheticJob(out=tmp_path, clips=SHARD, workers=1, config=tiny)
+    write_dataset(job)
+    begun = contents(tmp_path)
+    clips = ("--out", tmp_path, "--clips", SHARD + 1, "--workers", 1)
+    kind = ("--config.seconds", 2, "--config.size", 8, "--config.side", 32, "--config.fps", 15)
+    assert told_of(10_000, "synthetic", *clips, *kind) == sentence(tmp_path / "0001.npz")
+    left = contents(tmp_path)
+    assert {*left} == {"0000.npz", "manifest.json"}
+    assert left["0000.npz"] == begun["0000.npz"]
+    write_dataset(replace(job, clips=SHARD + 1))
+    assert {*contents(tmp_path)} == {"0000.npz", "0001.npz", "manifest.json"}
+    assert left.items() <= contents(tmp_path).items()
+
+
+@pytest.mark.slow
+def test_clips_of_recordings_without_room_are_cut_once_there_is_some(tmp_path):
+    root, out = tmp_path / "root", tmp_path / "out"
+    draw_folder(root, ("anna",), 11.0)
+    draw_folder(root, ("ben",), 21.0)  # two clips
+    where = ("--root", root, "--out", out, "--test-share", 0)
+    assert told_of(2_000_000, "recordings", *where) == sentence(out / "train" / "0001.npz")
+    left = contents(out)
+    assert {*left} == {"train/0000.npz", "train/manifest.json"}
+    write_clips(RecordingsJob(root=root, out=out, test_share=0))
+    assert {*contents(out)} == {*left, "train/0001.npz"}
+    assert left.items() <= contents(out).items()
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")

@@ -29,7 +29,6 @@ from typing import Literal
 import cv2
 import h5py
 import numpy as np
-import tyro
 from numpy.typing import NDArray
 from scipy import io
 
@@ -41,6 +40,8 @@ from train.aside import aside
 from train.datasets import write_shard
 from train.labels import Array, Trace, label_on_grid, rate_between, rate_of
 from train.matlab import frames_of, read_v5_video, read_v73_frames
+from train.room import save_arrays, written
+from train.script import run_script
 from train.synthetic import SyntheticConfig, make_film
 
 logger = logging.getLogger(__name__)
@@ -550,6 +551,7 @@ def write_clips(job: RecordingsJob) -> None:
     """Write a shard for each recording, and a manifest, for each side of the split.
 
     Raises:
+        NoRoomError: The disk has no room for a shard; those that are there are whole.
         ValueError: The folder holds clips that another command made.
     """
     recordings = read_recordings(job.dataset, job.root)
@@ -597,7 +599,8 @@ def _claim(job: RecordingsJob, folder: Path, recordings: list[Recording]) -> Non
         raise ValueError(
             f"{folder} holds clips of another command; remove it or write to another folder"
         )
-    path.write_text(json.dumps(manifest, indent=1) + "\n")
+    with written(path) as file:
+        file.write_text(json.dumps(manifest, indent=1) + "\n")
 
 
 def draw_folder(folder: Path, people: Sequence[str], seconds: float) -> None:
@@ -616,9 +619,8 @@ def draw_folder(folder: Path, people: Sequence[str], seconds: float) -> None:
             seconds, difficulty=0.0, negatives=0.0, side=160, view=2.2, fps=25.0, bpm=bpm, off=off
         )
         film = make_film(seed, config)
-        np.savez(
-            folder / f"{person}_sitting.npz", frames=np.stack(film.pictures), time_s=film.time_s
-        )
+        arrays = {"frames": np.stack(film.pictures), "time_s": film.time_s}
+        save_arrays(folder / f"{person}_sitting.npz", arrays)
         with (folder / f"{person}_sitting.csv").open("w", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(("time_s", "wave"))
@@ -639,4 +641,4 @@ def main(job: RecordingsJob) -> None:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(RecordingsJob))
+    run_script(main, RecordingsJob)

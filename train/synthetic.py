@@ -20,7 +20,6 @@ from typing import Literal
 import av
 import cv2
 import numpy as np
-import tyro
 from numpy.typing import NDArray
 
 from kdphys.clip import EvenGrid
@@ -30,6 +29,8 @@ from train.aside import aside
 from train.datasets import unplaced, write_shard
 from train.portraits import People
 from train.recorded_pulses import draw_recorded_pulse, read_pulses
+from train.room import written
+from train.script import run_script
 from train.sheets import draw_crops, draw_waves
 
 logger = logging.getLogger(__name__)
@@ -365,6 +366,7 @@ def write_dataset(job: SyntheticJob) -> None:
     """Write shards of crops and waves, and a manifest.
 
     Raises:
+        NoRoomError: The disk has no room for a shard; those that are there are whole.
         ValueError: The folder holds clips that another command made.
     """
     job.out.mkdir(parents=True, exist_ok=True)
@@ -398,7 +400,8 @@ def _claim(job: SyntheticJob) -> None:
             )
         if there["clips"] >= job.clips:
             return
-    name.write_text(text)
+    with written(name) as file:
+        file.write_text(text)
 
 
 def _kind(manifest: dict) -> dict[str, object]:
@@ -493,4 +496,4 @@ def main(job: SyntheticJob) -> None:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(SyntheticJob))
+    run_script(main, SyntheticJob)
