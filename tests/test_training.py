@@ -379,6 +379,21 @@ def test_a_run_that_was_killed_within_a_checkpoint_goes_on_from_the_one_before(
     assert [path.name for path in out.glob("checkpoint*")] == ["checkpoint-4"]
 
 
+def test_checkpoints_that_killed_runs_left_are_removed_at_the_next_start(tmp_path):
+    """One of another step than the next checkpoint's stayed for ever."""
+    begun, fresh = tmp_path / "begun", tmp_path / "fresh"
+    with pytest.raises(PlugPulledError):
+        train_student(begun, stop_at=3)
+    for left in (begun / "checkpoint-1", begun / "checkpoint-3", fresh / "checkpoint-2"):
+        left.mkdir(parents=True)
+        (left / "optimizer.bin").write_bytes(b"half of it")
+    (begun / "checkpoint-of-mine").mkdir()
+    for out, kept in ((begun, {"checkpoint-2", "checkpoint-of-mine"}), (fresh, set())):
+        with pytest.raises(PlugPulledError):
+            train_student(out, stop_at=0)
+        assert {path.name for path in out.glob("checkpoint-*")} == kept
+
+
 def test_a_run_that_was_killed_while_its_weights_were_written_writes_them_again(
     tmp_path, monkeypatch
 ):

@@ -263,6 +263,8 @@ def _open(run: Run, accelerator: Accelerator) -> int:
     """Begin the folder of a run, or go on from its checkpoint. Returns the step to begin with."""
     with accelerator.main_process_first():
         step = _claim(run, accelerator) if accelerator.is_main_process else _progress(run.out)
+        if accelerator.is_main_process:
+            _remove_left(run.out, step)
     if mean_over_processes(torch.tensor(float(step), device=accelerator.device)) != step:
         raise ValueError(f"out={run.out} must be one folder that all machines share")
     if step:
@@ -343,6 +345,13 @@ def _save(run: Run, accelerator: Accelerator, step: int) -> None:
             file.write_text(json.dumps({"step": step}))
         if before != step:
             shutil.rmtree(_checkpoint(run.out, before), ignore_errors=True)
+
+
+def _remove_left(out: Path, step: int) -> None:
+    """Remove the checkpoints that killed runs left, half written or already followed by another."""
+    for left in out.glob("checkpoint-[0-9]*"):
+        if left != _checkpoint(out, step):
+            shutil.rmtree(left)
 
 
 def _checkpoint(out: Path, step: int) -> Path:
