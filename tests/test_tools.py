@@ -11,11 +11,15 @@ from mcp import ClientSession
 from mcp.client.streamable_http import streamable_http_client
 from mcp.types import CallToolResult, TextContent
 
-from tests._page import ROOT, served
+from tests._page import ROOT, changed_app, served
 from webapp import texts
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
 
+CROWDED = """
+from webapp import folder
+folder.SPARE_MB = 1e12  # as if the disk were nearly full
+"""
 EXAMPLE = ROOT / "docs" / "examples" / "synthetic_face_72bpm.mp4"
 
 
@@ -57,3 +61,13 @@ def test_a_program_finds_the_tools_and_measures_a_video(tmp_path: Path):
         assert record["heart_rate_bpm"] == pytest.approx(72, abs=3)  # as the project promises
     assert elsewhere.isError
     assert texts.NOT_FETCHED in text_of(elsewhere)
+
+
+def test_a_program_hears_that_there_is_no_room_for_its_video(tmp_path: Path):
+    """It heard of Errno 28, or of a client error at an address that it had not asked."""
+    (tmp_path / "app").mkdir()
+    app = changed_app(tmp_path / "app", CROWDED)
+    with served(tmp_path / "log.txt", app, GRADIO_MCP_SERVER="true") as address:
+        _, (answer,) = asyncio.run(ask(address, data_address(EXAMPLE)))
+    assert answer.isError
+    assert text_of(answer) == texts.NO_ROOM

@@ -1,6 +1,7 @@
 """The page without a browser: charts, cards, downloads and handlers, on a wave of known rate."""
 
 import asyncio
+import errno
 import io
 import json
 from dataclasses import replace
@@ -355,6 +356,17 @@ def test_downloads_are_written_where_the_page_deletes_them(found, tmp_path, monk
     written = [Path(path) for path in handlers.on_downloads(found, "student")]
     assert [path.suffix for path in written] == [".csv", ".json", ".png"]
     assert all(tmp_path in path.parents and path.stat().st_size > 1000 for path in written)
+
+
+def test_downloads_without_room_are_none_and_a_sentence_says_so(found, monkeypatch):
+    """They were missing, or were those of the reading before, and nobody said why."""
+
+    def full(*_: object, **__: object) -> str:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(handlers, "save_bytes_to_cache", full)
+    with pytest.warns(UserWarning, match=texts.NO_DOWNLOADS):  # a toast, where there is a page
+        assert handlers.on_downloads(found, "student") == (None, None, None)
 
 
 def test_a_bad_video_becomes_a_toast_that_stays_until_it_is_read(monkeypatch, tmp_path):

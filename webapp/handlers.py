@@ -161,7 +161,10 @@ def on_looks(found: Measurements | None, chosen: Chosen) -> str:
 
 
 def on_downloads(found: Measurements | None, model: str) -> tuple[Any, Any, Any]:
-    """Write the CSV, the JSON and the PNG where the page may serve and must delete them."""
+    """Write the CSV, the JSON and the PNG where the page may serve and must delete them.
+
+    Where they can't be written none is offered, those of the reading before neither.
+    """
     if found is None:  # another video was chosen meanwhile
         return gr.skip(), gr.skip(), gr.skip()
     # Imported here: matplotlib adds half a second to the start, and only the picture needs it.
@@ -172,10 +175,15 @@ def on_downloads(found: Measurements | None, model: str) -> tuple[Any, Any, Any]
         "kdphys-measurement.json": downloads.json_of(found),
         "kdphys-picture.png": png_of(found, model),
     }
-    waves, everything, picture = (
-        save_bytes_to_cache(content, name, cache_dir=get_upload_folder())
-        for name, content in contents.items()
-    )
+    try:
+        waves, everything, picture = (
+            save_bytes_to_cache(content, name, cache_dir=get_upload_folder())
+            for name, content in contents.items()
+        )
+    except OSError as error:  # the disk is full: uploads leave room, but others write to it too
+        logger.warning("no downloads could be written: %s", error.strerror)
+        gr.Warning(texts.NO_DOWNLOADS, duration=TOAST_S)
+        return None, None, None
     return waves, everything, picture
 
 

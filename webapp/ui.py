@@ -19,7 +19,7 @@ from gradio.components import Component
 
 from kdphys.pipeline import MODELS
 from kdphys.runtime import model_facts
-from webapp import cards, distillation, doors, handlers, private, texts
+from webapp import cards, distillation, doors, handlers, private, texts, tools
 from webapp.bounds import Bounds
 from webapp.folder import KEPT_S, LOOK_EVERY_S, looked_after
 from webapp.live import MOST_OF_ONE_ADDRESS, Visits, serve_socket
@@ -122,9 +122,10 @@ def build_app(folder: Path) -> FastAPI:
     async def _(socket: WebSocket) -> None:
         await serve_socket(socket, visits)
 
-    return gr.mount_gradio_app(
+    page = build_page()
+    mounted = gr.mount_gradio_app(
         app,
-        build_page(),
+        page,
         path="/",
         root_path=os.environ.get("GRADIO_ROOT_PATH"),  # where a proxy shows the page
         css_paths=[HERE / "style.css"],
@@ -140,6 +141,8 @@ def build_app(folder: Path) -> FastAPI:
         show_error=False,
         i18n=gr.I18n(en=_upload_words()),
     )
+    tools.mind_the_room(page, folder)
+    return mounted
 
 
 def _leave(_signal: int, _frame: FrameType | None) -> None:
