@@ -72,6 +72,7 @@ from threading import Event
 from webapp import handlers
 def endless(real):
     def measured(path, *models, progress=None, **limits):
+        print("began", path.name, flush=True)
         for _ in range(400 if path.name == "endless.mp4" else 0):
             if progress: progress("Watching the face", 0.5)
             Event().wait(0.05)
@@ -87,7 +88,10 @@ def patient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Client, 
     """A visitor of a server on which one video takes its time, and what the server says."""
     log = tmp_path_factory.mktemp("patient") / "log.txt"
     app = changed_app(tmp_path_factory.mktemp("patient-app"), ENDLESS)
-    with served(log, app) as address, Client(base_url=address, timeout=60) as client:
+    with (
+        served(log, app, GRADIO_MCP_SERVER="true") as address,
+        Client(base_url=address, timeout=60) as client,
+    ):
         yield client, log
 
 
@@ -369,6 +373,30 @@ def test_who_leaves_is_not_measured_to_the_end(patient, function, more):
         data = f"/gradio_api/queue/data?session_hash={asked['session_hash']}"
         with visitor.stream("GET", data) as lines:
             assert any("process_starts" in line for line in lines.iter_lines())
+    example = str(next(EXAMPLES.glob("*.mp4")))
+    assert wait(visitor, "measure", named(example), "pos")["data"][0]["schema"] == 1
+    said = log.read_text()
+    assert "measured endless.mp4" not in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("told", [{}, {"_meta": {"progressToken": 1}}])
+def test_who_calls_a_tool_and_leaves_is_not_measured_to_the_end(patient, told):
+    """Gradio asks itself for it, and stayed though the caller had left."""
+    visitor, log = patient
+    (kept,) = visitor.post(
+        "/gradio_api/upload", files={"files": ("endless.mp4", b"a long film")}
+    ).json()
+    given = {"video": str(visitor.base_url.join(f"/gradio_api/file={kept}")), "model": "pos"}
+    call = {"name": "measure_video", "arguments": given, **told}
+    asked = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call}
+    accepted = {"Accept": "application/json, text/event-stream"}
+    begun = log.read_text().count("began endless.mp4")
+    for number in (1, 2):  # as many as are measured at once
+        with visitor.stream("POST", "/gradio_api/mcp/", json=asked, headers=accepted) as answer:
+            assert answer.is_success
+            while log.read_text().count("began endless.mp4") < begun + number:
+                threading.Event().wait(0.1)
     example = str(next(EXAMPLES.glob("*.mp4")))
     assert wait(visitor, "measure", named(example), "pos")["data"][0]["schema"] == 1
     said = log.read_text()

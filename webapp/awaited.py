@@ -2,12 +2,20 @@
 
 Gradio tells each visitor and each program how far their request has come over a stream of their
 own, takes what waits in its queue out of it when that stream is closed, and lets what has begun run
-to its end, though the answer then goes nowhere.
+to its end, though the answer then goes nowhere. For who calls a tool by the Model Context Protocol
+it asks itself, with the headers of the call, and keeps that stream open though the caller left.
 """
 
 from collections.abc import Callable
+from secrets import token_hex
 
 from gradio.context import LocalContext
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+CALLS = tuple(f"/gradio_api/mcp{end}" for end in ("", "/", "/http", "/http/"))
+NAME = "x-kdphys-call"  # header with the name of a call
+STAYS = "kdphys.stays"  # where a request has what tells whether its caller is still there
 
 
 def awaited() -> Callable[[], bool]:
@@ -16,4 +24,38 @@ def awaited() -> Callable[[], bool]:
     if page is None or event_id is None:  # no request: Python itself asks
         return lambda: True
     event = page._queue.event_ids_to_events.get(event_id)
-    return lambda: event is None or event.alive
+    if event is None:
+        return lambda: True
+    stays = event.request.scope.get(STAYS, lambda: True)
+    return lambda: event.alive and stays()
+
+
+class Calls:
+    """Everything a server answers to, of which each call of a tool ends when its caller leaves.
+
+    Args:
+        app: What answers.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+        self._open: set[str] = set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Name a call, until its answer was sent or its line is closed, or know a named one."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers = MutableHeaders(scope=scope)
+        if scope["path"] not in CALLS:
+            name = headers.get(NAME)
+            if name is not None:
+                scope[STAYS] = lambda: name in self._open
+            await self.app(scope, receive, send)
+            return
+        headers[NAME] = name = token_hex()
+        self._open.add(name)
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            self._open.discard(name)

@@ -20,6 +20,7 @@ from gradio.components import Component
 from kdphys.pipeline import MODELS
 from kdphys.runtime import model_facts
 from webapp import cards, distillation, doors, handlers, private, texts, tools
+from webapp.awaited import Calls
 from webapp.bounds import Bounds
 from webapp.folder import KEPT_S, LOOK_EVERY_S, looked_after
 from webapp.live import MOST_OF_ONE_ADDRESS, Visits, serve_socket
@@ -113,6 +114,7 @@ def build_app(folder: Path) -> FastAPI:
     app.mount("/live-files", StaticFiles(directory=HERE / "static"))
     app.include_router(private.router)
     app.include_router(doors.router)
+    app.add_middleware(Calls)
     app.add_middleware(Bounds, folder=folder, most_mb=MAX_FILE_MB)
     in_a_space = "SPACE_ID" in os.environ  # all come by the addresses of its proxy
     visits = Visits(most_of_one=None if in_a_space else MOST_OF_ONE_ADDRESS)
