@@ -18,6 +18,7 @@ from tests._page import changed_app, served
 from webapp import texts
 from webapp.bounds import MOST_WORDS
 from webapp.live import MOST_OF_ONE_ADDRESS
+from webapp.turns import MOST_OF_ONE
 from webapp.ui import EXAMPLES
 from webapp.wire import MOST_BYTES
 
@@ -402,3 +403,31 @@ def test_who_calls_a_tool_and_leaves_is_not_measured_to_the_end(patient, told):
     said = log.read_text()
     assert "measured endless.mp4" not in said
     assert "Traceback" not in said
+
+
+def test_one_address_does_not_take_every_place_in_the_queue(patient):
+    """22 questions of one program, which then left, kept all others out until each was answered."""
+    visitor, _ = patient
+    (kept,) = visitor.post(
+        "/gradio_api/upload", files={"files": ("endless.mp4", b"a long film")}
+    ).json()
+    asked = request(visitor, "measure", named(kept), "pos", session="many")
+
+    def answer(who: str, path: str = "queue/join") -> Response:
+        headers = {"X-Forwarded-For": who}
+        return visitor.post(f"/gradio_api/{path}", json=asked, headers=headers)
+
+    for _ in range(MOST_OF_ONE):
+        assert answer("192.0.2.7").is_success
+    for path in ("queue/join", "call/measure", "call/v2/measure"):
+        refused = answer("192.0.2.7", path)
+        said = texts.BUSY_OF_ONE.format(answers=MOST_OF_ONE)
+        assert (refused.status_code, refused.json()) == (503, {"detail": said})
+    assert answer("192.0.2.8").is_success
+    with visitor.stream("GET", "/gradio_api/queue/data?session_hash=many") as lines:
+        next(lines.iter_lines())
+    example = str(next(EXAMPLES.glob("*.mp4")))
+    assert wait(visitor, "measure", named(example), "pos")["data"][0]["schema"] == 1
+    assert answer("192.0.2.7").is_success
+    with visitor.stream("GET", "/gradio_api/queue/data?session_hash=many") as lines:
+        next(lines.iter_lines())

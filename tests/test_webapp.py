@@ -13,12 +13,14 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 from PIL import Image
+from starlette.types import Message, Receive, Scope, Send
 
 from kdphys.errors import VideoError
 from kdphys.pipeline import MODELS, Measurement, StageSeconds
 from kdphys.runtime import ModelFacts
 from kdphys.vitals import Reading, measure_vitals
 from webapp import cards, charts, costs, distillation, downloads, folder, handlers, texts, ui
+from webapp.awaited import CALLS, Calls
 from webapp.picture import png_of
 
 FPS = 30.0
@@ -414,6 +416,27 @@ def test_the_page_offers_its_functions_to_programs(page):
     assert set(named) == {"/measure", "/compare"}
     inputs = [each["parameter_name"] for each in named["/measure"]["parameters"]]
     assert inputs == ["video", "model"]
+
+
+def test_what_the_server_asks_itself_for_a_caller_comes_from_the_callers_address():
+    seen = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] in CALLS:
+            asked = {**scope, "path": "/gradio_api/queue/join", "client": ("127.0.0.1", 1)}
+            await calls(asked, receive, send)
+        seen.append((scope["path"], scope["client"]))
+
+    async def nothing(_: Message) -> None: ...
+
+    async def never() -> Message:
+        raise AssertionError
+
+    calls = Calls(app)
+    caller = ("192.0.2.7", 5)
+    call = {"type": "http", "path": "/gradio_api/mcp/", "headers": [], "client": caller}
+    asyncio.run(calls(call, never, nothing))
+    assert seen == [("/gradio_api/queue/join", caller), ("/gradio_api/mcp/", caller)]
 
 
 def test_the_page_asks_nothing_of_other_hosts(page):

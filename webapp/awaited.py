@@ -33,13 +33,15 @@ def awaited() -> Callable[[], bool]:
 class Calls:
     """Everything a server answers to, of which each call of a tool ends when its caller leaves.
 
+    What the server asks itself for a caller comes from the caller's address.
+
     Args:
         app: What answers.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
-        self._open: set[str] = set()
+        self._open: dict[str, tuple[str, int] | None] = {}  # where callers are, by their calls
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Name a call, until its answer was sent or its line is closed, or know a named one."""
@@ -51,11 +53,12 @@ class Calls:
             name = headers.get(NAME)
             if name is not None:
                 scope[STAYS] = lambda: name in self._open
+                scope["client"] = self._open.get(name, scope["client"])
             await self.app(scope, receive, send)
             return
         headers[NAME] = name = token_hex()
-        self._open.add(name)
+        self._open[name] = scope["client"]
         try:
             await self.app(scope, receive, send)
         finally:
-            self._open.discard(name)
+            del self._open[name]

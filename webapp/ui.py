@@ -25,6 +25,7 @@ from webapp.bounds import Bounds
 from webapp.folder import KEPT_S, LOOK_EVERY_S, looked_after
 from webapp.live import MOST_OF_ONE_ADDRESS, Visits, serve_socket
 from webapp.stage import stage
+from webapp.turns import MOST_OF_ONE, Turns
 from webapp.wire import MOST_BYTES
 
 HERE = Path(__file__).parent
@@ -114,9 +115,11 @@ def build_app(folder: Path) -> FastAPI:
     app.mount("/live-files", StaticFiles(directory=HERE / "static"))
     app.include_router(private.router)
     app.include_router(doors.router)
-    app.add_middleware(Calls)
-    app.add_middleware(Bounds, folder=folder, most_mb=MAX_FILE_MB)
+    page = build_page()
     in_a_space = "SPACE_ID" in os.environ  # all come by the addresses of its proxy
+    app.add_middleware(Turns, page=page, most_of_one=None if in_a_space else MOST_OF_ONE)
+    app.add_middleware(Bounds, folder=folder, most_mb=MAX_FILE_MB)
+    app.add_middleware(Calls)  # the last one is asked first
     visits = Visits(most_of_one=None if in_a_space else MOST_OF_ONE_ADDRESS)
     app.state.visits = visits
 
@@ -124,7 +127,6 @@ def build_app(folder: Path) -> FastAPI:
     async def _(socket: WebSocket) -> None:
         await serve_socket(socket, visits)
 
-    page = build_page()
     mounted = gr.mount_gradio_app(
         app,
         page,

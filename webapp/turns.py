@@ -1,0 +1,54 @@
+"""How many answers one address may wait for, so that nobody takes every place in the queue.
+
+A place is taken when a question is asked, whether or not anyone then listens for the answer.
+"""
+
+import gradio as gr
+from fastapi.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from webapp import texts
+from webapp.address import whose
+
+MOST_OF_ONE = 8  # answers, where visitors have addresses of their own
+JOIN, CALL = "/gradio_api/queue/join", "/gradio_api/call/"
+
+
+class Turns:
+    """Everything a server answers to, of which one address may wait for so much at once.
+
+    Args:
+        app: What answers.
+        page: Whose queue it is.
+        most_of_one: Answers that one address may wait for; None where addresses don't tell
+            visitors apart.
+    """
+
+    def __init__(self, app: ASGIApp, page: gr.Blocks, most_of_one: int | None) -> None:
+        self.app, self.page = app, page
+        self.most_of_one = most_of_one
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or say that its address waits for enough."""
+        if self.most_of_one is None or not _asks(scope) or not (who := _who(scope)):
+            await self.app(scope, receive, send)
+            return
+        events = self.page._queue.event_ids_to_events.values()
+        waits = sum(_who(event.request.scope) == who for event in events)
+        if waits < self.most_of_one:
+            await self.app(scope, receive, send)
+            return
+        said = {"detail": texts.BUSY_OF_ONE.format(answers=waits)}
+        await JSONResponse(said, 503)(scope, receive, send)  # as Gradio says that its queue is full
+
+
+def _asks(scope: Scope) -> bool:
+    return (
+        scope["type"] == "http"
+        and scope["method"] == "POST"
+        and (scope["path"] == JOIN or scope["path"].startswith(CALL))
+    )
+
+
+def _who(scope: Scope) -> str:
+    return whose(scope["client"][0]) if scope["client"] else ""
