@@ -209,6 +209,25 @@ def test_a_request_can_t_make_the_server_fetch_anything(visitor, elsewhere, func
     assert asked == []
 
 
+@pytest.mark.parametrize("header", ["Host", "X-Forwarded-Host"])
+def test_a_tool_s_caller_can_t_make_the_server_ask_another(patient, elsewhere, header):
+    """The first call of all named what Gradio asked for it, and for all that followed."""
+    visitor, _ = patient
+    address, asked = elsewhere
+    given = {"video": "https://example.com/face.mp4", "model": "pos"}
+    call = {"name": "measure_video", "arguments": given}
+    answer = visitor.post(
+        "/gradio_api/mcp/",
+        json={"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call},
+        headers={
+            "Accept": "application/json, text/event-stream",
+            header: address.removeprefix("http://"),
+        },
+    )
+    assert texts.NOT_FETCHED in answer.text  # says the server itself
+    assert asked == []
+
+
 def test_pictures_are_not_compressed_on_their_way(visitor):
     """A flood of what swells from few bytes kept everyone waiting for seconds."""
     with connect(f"{str(visitor.base_url).replace('http', 'ws', 1)}/live") as socket:

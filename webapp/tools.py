@@ -1,7 +1,8 @@
 """The page as a tool for other programs, by the Model Context Protocol, as far as Gradio leaves it.
 
 Gradio writes a video that comes inside a call to the disk before anyone else hears of the call, and
-would answer with the error of a disk that is full.
+would answer with the error of a disk that is full. It then asks the server itself, at whatever
+address the first call of all names as its host.
 """
 
 from pathlib import Path
@@ -37,6 +38,20 @@ def mind_the_room(page: gr.Blocks, folder: Path) -> None:
         return await answer(call)
 
     answers[types.CallToolRequest] = answer_in_room
+
+
+def ask_here(page: gr.Blocks, host: str, port: int) -> None:
+    """Ask this server for who calls a tool, wherever a call says that it is.
+
+    Args:
+        page: What was mounted; nothing is changed where it offers no tools.
+        host: Address of this machine at which the server listens.
+        port: Its port.
+    """
+    if page.mcp_server_obj is None:
+        return
+    near = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    page.mcp_server_obj._local_url = f"http://{f'[{near}]' if ':' in near else near}:{port}/"
 
 
 def _brings_a_file(given: dict[str, Any]) -> bool:

@@ -95,6 +95,7 @@ def serve(folder: Path, host: str, port: int) -> None:
     signal.signal(signal.SIGTERM, _leave)
     logging.getLogger("uvicorn.error").addFilter(_is_worth_saying)
     app = build_app(folder)
+    tools.ask_here(app.state.page, host, port)
     app.state.visits.new_meter()  # so that the first visitor need not wait for it
     uvicorn.run(
         app,
@@ -115,7 +116,7 @@ def build_app(folder: Path) -> FastAPI:
     app.mount("/live-files", StaticFiles(directory=HERE / "static"))
     app.include_router(private.router)
     app.include_router(doors.router)
-    page = build_page()
+    app.state.page = page = build_page()
     in_a_space = "SPACE_ID" in os.environ  # all come by the addresses of its proxy
     app.add_middleware(Turns, page=page, most_of_one=None if in_a_space else MOST_OF_ONE)
     app.add_middleware(Bounds, folder=folder, most_mb=MAX_FILE_MB)
