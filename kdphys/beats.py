@@ -109,7 +109,7 @@ def _beats_of_run(
         prominence=LEAST_PROMINENCE * slope.std(),
     )
     ahead = round(PEAK_WITHIN * FINE_HZ / rate_hz)
-    rises = rises[rises + ahead < len(height)]
+    rises = rises[(slope[rises] > 0) & (rises + ahead < len(height))]
     after = np.lib.stride_tricks.sliding_window_view(height, ahead)[rises]
     peaks = np.clip(rises + after.argmax(1), 1, len(height) - 2)
     return (
@@ -120,11 +120,11 @@ def _beats_of_run(
 
 
 def _crest(at: Array, wave: Array, peaks: NDArray[np.intp]) -> Array:
-    """Times of peaks, interpolated by parabola. Shape (N,)."""
+    """Times of peaks, interpolated by parabola; an end that still rises stays. Shape (N,)."""
     left, top, right = (wave[peaks + side] for side in (-1, 0, 1))
     bend = left - 2 * top + right
     shift = np.divide(0.5 * (left - right), bend, out=np.zeros_like(bend), where=bend < 0)
-    return at[peaks] + shift / FINE_HZ
+    return at[peaks] + np.clip(shift, -0.5, 0.5) / FINE_HZ
 
 
 def intervals(beats: Beats) -> Intervals:

@@ -27,6 +27,15 @@ FPS = 30.0
 NO_PPG = pytest.mark.skipif(not PPG.is_dir(), reason="../shared/data/ppg is not here")
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_each_beat_rises_to_its_peak_before_the_next_one_whatever_the_wave(seed):
+    wave = bandpass(noise(np.random.default_rng(seed), round(20 * FPS)), FPS, WAVE_BAND_HZ)
+    beats = find_beats(wave, FPS, 50 + 5 * seed)
+    assert (beats.slope > 0).all()
+    assert (beats.rise_s < beats.peak_s).all()
+    assert (beats.peak_s[:-1] < beats.rise_s[1:]).all()
+
+
 def test_a_clear_pulse_gives_a_rate_beats_and_windows():
     wave, true = pulse_wave(72, FPS, 60.0, sway=0.02)
     found = measure_vitals(wave + 0.3 * noise(np.random.default_rng(0), len(wave)), FPS)

@@ -32,7 +32,7 @@ function beatsOfRun(wave, fps, rateHz) {
   const apart = (LEAST_APART * FINE_HZ) / rateHz;
   const ahead = rounded((PEAK_WITHIN * FINE_HZ) / rateHz);
   const rises = findPeaks(slope, apart, LEAST_PROMINENCE * spread(slope)).filter(
-    (rise) => rise + ahead < height.length,
+    (rise) => slope[rise] > 0 && rise + ahead < height.length,
   );
   const peaks = rises.map((rise) => {
     const peak = rise + argmax(height.subarray(rise, rise + ahead));
@@ -45,11 +45,11 @@ function beatsOfRun(wave, fps, rateHz) {
   };
 }
 
-// Time of the peak at index `at`, interpolated by parabola.
+// Time of the peak at index `at`, interpolated by parabola; an end that still rises stays.
 function crestS(wave, at, hz) {
   const bend = wave[at - 1] - 2 * wave[at] + wave[at + 1];
   const shift = bend < 0 ? (0.5 * (wave[at - 1] - wave[at + 1])) / bend : 0;
-  return at * (1 / hz) + shift / hz;
+  return at * (1 / hz) + clip(shift, -0.5, 0.5) / hz;
 }
 
 // Beat-to-beat intervals within stretches, the times at which they end, which of them are normal
