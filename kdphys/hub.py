@@ -21,6 +21,8 @@ HERE = Path(__file__).resolve().parent
 INSTALLED = HERE / "weights"
 SHIPPED = INSTALLED if INSTALLED.exists() else HERE.parent / "weights"
 FILES = ("model.onnx", "config.json")
+REINSTALL = "install the weights again"
+EXPORT_AGAIN = "export it again, or name another folder"
 DIGITS = 12  # of a digest, that name weights
 COMMIT = re.compile("[0-9a-f]{40}")
 SERVER_ERROR, TOO_MANY_REQUESTS = 500, 429
@@ -60,7 +62,8 @@ def load_weights(
             no such repository or commit. A damaged file is deleted from the Hub's cache.
     """
     if revision is None:
-        return _read(_find_folder(str(name)), "install the weights again")
+        folder = _find_folder(str(name))
+        return _read(folder, REINSTALL if folder.parent == SHIPPED else EXPORT_AGAIN)
     try:
         folder = _fetch(str(name), revision)
     except HubUnreachableError as error:
@@ -103,9 +106,10 @@ def check_against_manifest(path: Path) -> None:
     Raises:
         WeightsError: It is missing, or is not the one that the manifest names.
     """
-    manifest, remedy = path.parent / "manifest.json", "export it again, or name another folder"
+    manifest = path.parent / "manifest.json"
     if manifest.exists():
-        _check(path, _digests(_read_json(manifest, remedy), manifest).get(path.name), remedy)
+        digests = _digests(_read_json(manifest, EXPORT_AGAIN), manifest)
+        _check(path, digests.get(path.name), EXPORT_AGAIN)
 
 
 def sha256(path: Path) -> str:

@@ -58,8 +58,15 @@ def test_a_folder_gives_the_same_weights_as_the_name(copied):
 @pytest.mark.parametrize("file", ["model.onnx", "config.json", "manifest.json"])
 def test_a_missing_file_is_named_with_what_to_do(copied, file):
     (copied / file).unlink()
-    with pytest.raises(WeightsError, match=rf"{file} is missing.*install the weights again"):
+    with pytest.raises(WeightsError, match=rf"{file} is missing.*export it again, or name"):
         load_weights(copied)
+
+
+def test_damaged_weights_that_came_with_kdphys_are_to_be_installed_again(copied, monkeypatch):
+    (copied / "model.onnx").write_bytes(b"something else")
+    monkeypatch.setattr("kdphys.hub.SHIPPED", copied.parent)
+    with pytest.raises(WeightsError, match="was replaced; install the weights again"):
+        load_weights(copied.name)
 
 
 @pytest.mark.parametrize("file", ["model.onnx", "config.json"])
