@@ -21,6 +21,7 @@ from tqdm import tqdm
 from kdphys.batch import Table, end_with_parent, key_of, measure_all
 from kdphys.bench import bench
 from kdphys.errors import KDPhysError
+from kdphys.hub import is_folder
 from kdphys.pipeline import MODELS, Measurement, measure
 from kdphys.runtime import open_model
 from kdphys.video import VIDEO_SUFFIXES, find_videos
@@ -105,9 +106,12 @@ def main() -> None:
 
 
 def _run(command: MeasureCommand | BatchCommand | BenchCommand) -> int:
-    if isinstance(command, BenchCommand):
-        return _bench(command)
-    return _batch(command) if isinstance(command, BatchCommand) else _measure(command)
+    try:
+        if isinstance(command, BenchCommand):
+            return _bench(command)
+        return _batch(command) if isinstance(command, BatchCommand) else _measure(command)
+    except KDPhysError as error:
+        return _complain(str(error))
 
 
 def _parse() -> MeasureCommand | BatchCommand | BenchCommand | None:
@@ -135,8 +139,7 @@ def _measure(command: MeasureCommand) -> int:
     if wrong := _what_is_wrong(command):
         return _complain(wrong)
     model = _full_name(command)
-    if wrong := _open(model):
-        return _complain(wrong)
+    open_model(model)  # before any video is read, as it may have to be fetched
     rows: list[tuple[Path, Measurement]] = []
     for given in command.videos:
         try:
@@ -163,8 +166,7 @@ def _batch(command: BatchCommand) -> int:
     if wrong := _what_is_wrong_with_the_table(command):
         return _complain(wrong)
     model = _full_name(command)
-    if wrong := _open(model):
-        return _complain(wrong)
+    open_model(model)
     found: list[Path] = []
     failed, status = 0, 0
     for given in command.videos:
@@ -181,7 +183,7 @@ def _batch(command: BatchCommand) -> int:
                 for row in tqdm(rows, total=len(videos), unit="video", disable=None):
                     table.add(row)
                     failed += "error" in row.cells
-    except (KDPhysError, OSError, ImportError, ValueError) as error:
+    except (OSError, ImportError, ValueError) as error:
         return _complain(str(error))
     print(
         f"{command.out}: {len(videos)} new rows; {failed} could not be read (column error); "
@@ -224,15 +226,6 @@ def _what_is_wrong_with_the_table(command: BatchCommand) -> str | None:
     return _what_is_wrong_with_the_file("--out", command.out)
 
 
-def _open(model: str) -> str | None:
-    """Open a model before any video is read, as it may have to be fetched; or what is wrong."""
-    try:
-        open_model(model)
-    except KDPhysError as error:
-        return str(error)
-    return None
-
-
 def _full_name(command: MeasureCommand | BatchCommand) -> str:
     return f"{command.model}@{command.revision}" if command.revision else command.model
 
@@ -255,7 +248,11 @@ def _what_is_wrong_with_the_input(command: MeasureCommand | BatchCommand) -> str
 
 
 def _what_is_wrong_with_the_file(option: str, path: Path) -> str | None:
-    if path.is_dir() or not path.parent.is_dir():
+    try:
+        is_in_a_folder = path.parent.is_dir() and not path.is_dir()
+    except OSError as error:
+        return f"{option} {path} can't be written ({error.strerror}): give another file."
+    if not is_in_a_folder:
         return f"{option} {path} can't be written: give a file in a folder that exists."
     if path.suffix.lower() in VIDEO_SUFFIXES:
         return f"{option} {path} would replace a video: give a file that ends in .csv."
@@ -263,7 +260,7 @@ def _what_is_wrong_with_the_file(option: str, path: Path) -> str | None:
 
 
 def _what_is_wrong_with_the_model(model: str, revision: str | None) -> str | None:
-    if model in MODELS or Path(model).is_dir():
+    if model in MODELS or is_folder(model):
         return revision and f"--revision is for a network on the Hub: leave it out with {model}."
     if model.count("/") == 1 and not revision:
         return f"--model {model} needs --revision: give the full hash of the commit you trust."

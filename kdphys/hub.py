@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 HERE = Path(__file__).resolve().parent
 INSTALLED = HERE / "weights"
 SHIPPED = INSTALLED if INSTALLED.exists() else HERE.parent / "weights"
+COME_WITH_KDPHYS = ("student", "teacher")
 FILES = ("model.onnx", "config.json")
 REINSTALL = "install the weights again"
 EXPORT_AGAIN = "export it again, or name another folder"
@@ -93,8 +94,22 @@ def load_named(name: str) -> Weights:
         WeightsError: As for `load_weights`.
     """
     repository, at, commit = name.partition("@")
-    is_on_hub = at and not Path(name).is_dir()
+    is_on_hub = at and not is_folder(name)
     return load_weights(repository, commit) if is_on_hub else load_weights(name)
+
+
+def is_folder(name: str) -> bool:
+    """Tell whether a model's name is that of a folder on this machine.
+
+    Raises:
+        WeightsError: It can't be told, as where it lies in a folder that is closed to this user.
+    """
+    try:
+        return Path(name).is_dir()
+    except OSError as error:
+        raise WeightsError(
+            f"{name} can't be opened ({error.strerror}): name a folder that you may read."
+        ) from error
 
 
 def check_against_manifest(path: Path) -> None:
@@ -131,9 +146,9 @@ def _read(folder: Path, remedy: str) -> Weights:
 
 def _find_folder(name: str) -> Path:
     """The folder of weights that are on this machine."""
-    if (SHIPPED / name / "manifest.json").exists():
+    if name in COME_WITH_KDPHYS:
         return SHIPPED / name
-    if Path(name).is_dir():
+    if is_folder(name):
         return Path(name)
     if name.count("/") == 1:
         raise WeightsError(f"{name} needs a revision: give the commit that you trust.")
@@ -253,9 +268,12 @@ def _digests(manifest: dict[str, object], path: Path) -> dict[str, object]:
 
 
 def _check(path: Path, wanted: object, remedy: str) -> None:
-    if not path.exists():
-        raise WeightsError(f"{path} is missing; {remedy}.")
-    found = sha256(path)
+    try:
+        found = sha256(path)
+    except FileNotFoundError as error:
+        raise WeightsError(f"{path} is missing; {remedy}.") from error
+    except OSError as error:
+        raise WeightsError(f"{path} can't be read ({error.strerror}); {remedy}.") from error
     if found != wanted:
         raise WeightsError(
             f"{path} has sha256 {found[:12]}…, the manifest names {str(wanted)[:12]}…: the file is "

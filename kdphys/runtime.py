@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from kdphys import classical
 from kdphys.errors import WeightsError
-from kdphys.hub import Weights, load_named
+from kdphys.hub import Weights, is_folder, load_named
 from kdphys.ort import onnxruntime
 from kdphys.vitals import DEFAULT, Calibration
 
@@ -101,7 +101,7 @@ def open_model(name: str, threads: int = 1) -> Model:
     """
     if name in CLASSICAL:
         return ClassicalModel(name)
-    if name not in NETWORKS and "@" not in name and not Path(name).is_dir():
+    if name not in NETWORKS and "@" not in name and not is_folder(name):
         raise ValueError(
             f"name={name!r} must be student, teacher, pos, chrom, green, owner/name@commit or a "
             "folder of weights"

@@ -127,24 +127,25 @@ def find_videos(path: Path) -> list[Path]:
     Raises:
         VideoError: There is nothing there, or no video in the folder.
     """
-    if path.is_file():
-        return [path]
-    if not path.is_dir():
-        raise VideoError(f"There is no file {path}: give the path of a video or of a folder.")
     try:
-        files = sorted(path.iterdir())
+        if path.is_file():
+            return [path]
+        if not path.is_dir():
+            raise VideoError(f"There is no file {path}: give the path of a video or of a folder.")
+        videos = sorted(file for file in path.iterdir() if _is_video(file))
     except OSError as error:
-        raise VideoError(f"The folder {path} can't be opened ({error.strerror}).") from error
-    videos = [
-        file
-        for file in files
-        if file.suffix.lower() in VIDEO_SUFFIXES
-        and not file.name.startswith(".")
-        and file.is_file()
-    ]
+        raise VideoError(
+            f"{error.filename} can't be opened ({error.strerror}): give a video or folder that you "
+            "may read."
+        ) from error
     if not videos:
         raise VideoError(f"The folder {path} holds no video: put {READABLE} into it.")
     return videos
+
+
+def _is_video(path: Path) -> bool:
+    is_named_so = path.suffix.lower() in VIDEO_SUFFIXES and not path.name.startswith(".")
+    return is_named_so and path.is_file()
 
 
 def probe(path: Path, limits: Limits | None = None) -> VideoFacts:

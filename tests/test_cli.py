@@ -317,6 +317,28 @@ def test_a_csv_that_can_t_be_written_is_refused_before_any_work(kdphys, short, t
         assert "--csv" in answer.err
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("measure", "{closed}"),
+        ("measure", "{short}", "{closed}"),
+        ("measure", "{short}", "--csv", "{closed}"),
+        ("measure", "{short}", "--model", "{closed}"),
+        ("batch", "{short}", "--out", "{closed}"),
+        ("batch", "{short}", "--model", "{closed}"),
+        ("batch", "{closed}", "--out", "{folder}/rates.csv"),
+    ],
+)
+def test_a_path_that_can_t_be_looked_at_is_one_sentence(kdphys, short, tmp_path, words):
+    closed = tmp_path / (300 * "x")  # too long for any file system, so not even root may
+    given = [word.format(closed=closed, short=short, folder=tmp_path) for word in words]
+    answer = kdphys(*given)
+    assert answer.status == 2
+    (line,) = answer.err.splitlines()
+    assert f"{closed} can't be " in line
+    assert "(File name too long): " in line
+
+
 def test_no_video_at_all_is_one_sentence(kdphys):
     answer = kdphys("measure", "--json")
     assert answer.status == 2

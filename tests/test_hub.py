@@ -9,13 +9,14 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from kdphys.errors import HubUnreachableError, WeightsError
-from kdphys.hub import SHIPPED, check_against_manifest, load_weights, sha256
+from kdphys.hub import SHIPPED, check_against_manifest, load_named, load_weights, sha256
 from kdphys.runtime import StudentModel, open_model
 from train.distill import read_teacher
 from train.export import read_model
 from train.loop import read_weights
 
 COMMIT = "0123456789" * 4
+TOO_LONG = 300 * "x"  # for any file system, so that not even root may look for it
 
 
 @pytest.fixture
@@ -63,10 +64,34 @@ def test_a_missing_file_is_named_with_what_to_do(copied, file):
 
 
 def test_damaged_weights_that_came_with_kdphys_are_to_be_installed_again(copied, monkeypatch):
-    (copied / "model.onnx").write_bytes(b"something else")
-    monkeypatch.setattr("kdphys.hub.SHIPPED", copied.parent)
+    folder = copied.rename(copied.with_name("student"))
+    (folder / "model.onnx").write_bytes(b"something else")
+    monkeypatch.setattr("kdphys.hub.SHIPPED", folder.parent)
     with pytest.raises(WeightsError, match="was replaced; install the weights again"):
-        load_weights(copied.name)
+        load_weights("student")
+
+
+@pytest.mark.parametrize("file", ["model.onnx", "config.json"])
+def test_a_folder_in_the_place_of_a_file_is_refused(copied, file):
+    (copied / file).unlink()
+    (copied / file).mkdir()
+    with pytest.raises(WeightsError, match=rf"{file} can't be read \(Is a directory\); export it"):
+        load_weights(copied)
+
+
+def test_a_file_that_is_closed_to_this_user_is_refused(copied, monkeypatch):
+    def refuse(*_args: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("kdphys.hub.sha256", refuse)
+    with pytest.raises(WeightsError, match=r"model\.onnx can't be read \(Permission denied\)"):
+        load_weights(copied)
+
+
+def test_a_name_that_can_t_be_looked_for_is_refused():
+    for load in (load_weights, load_named, open_model):
+        with pytest.raises(WeightsError, match=r"can't be opened \(File name too long\): name a"):
+            load(TOO_LONG)
 
 
 @pytest.mark.parametrize("file", ["model.onnx", "config.json"])

@@ -734,7 +734,7 @@ def test_recordings_in_which_nothing_is_read_are_counted_as_missed(drawn):
 
 
 @pytest.mark.parametrize("seen", ["by itself", "by its start", "by its teacher", "before that"])
-def test_people_whom_a_network_learned_from_are_not_tested(drawn, tmp_path, monkeypatch, seen):
+def test_people_whom_a_network_learned_from_are_not_tested(drawn, tmp_path, seen):
     weights = tmp_path / "weights"
     copytree(SHIPPED / "student", weights)
     manifest = json.loads((weights / "manifest.json").read_text())
@@ -747,19 +747,17 @@ def test_people_whom_a_network_learned_from_are_not_tested(drawn, tmp_path, monk
     }
     manifest["run"] |= where[seen]
     (weights / "manifest.json").write_text(json.dumps(manifest))
-    monkeypatch.setattr("kdphys.hub.SHIPPED", tmp_path)
     with pytest.raises(ValueError, match=r"1 people are on both sides .*folder/ben"):
-        chosen_recordings(BenchmarkJob("folder", drawn, tmp_path, ("green", "weights")))
+        chosen_recordings(BenchmarkJob("folder", drawn, tmp_path, ("green", str(weights))))
     assert len(chosen_recordings(BenchmarkJob("folder", drawn, tmp_path, ("green",)))) == 2
 
 
-def test_people_of_a_folder_of_one_s_own_are_not_named_and_so_must_be(drawn, tmp_path, monkeypatch):
+def test_people_of_a_folder_of_one_s_own_are_not_named_and_so_must_be(drawn, tmp_path):
     copytree(SHIPPED / "student", tmp_path / "weights")
     manifest = json.loads((tmp_path / "weights" / "manifest.json").read_text())
     manifest["run"]["data"].append({"config": {"dataset": "folder"}, "people": 2})
     (tmp_path / "weights" / "manifest.json").write_text(json.dumps(manifest))
-    monkeypatch.setattr("kdphys.hub.SHIPPED", tmp_path)
-    job = BenchmarkJob("folder", drawn, tmp_path, ("green", "weights"))
+    job = BenchmarkJob("folder", drawn, tmp_path, ("green", str(tmp_path / "weights")))
     with pytest.raises(ValueError, match="weights learned from a folder of one's own"):
         chosen_recordings(job)
     clips = tmp_path / "clips"

@@ -345,6 +345,13 @@ def test_a_folder_gives_its_videos_sorted_and_nothing_else(tmp_path):
         find_videos(tmp_path / "nothing")
 
 
+def test_what_can_t_be_looked_at_in_a_folder_is_named(tmp_path):
+    (tmp_path / "a.mp4").touch()
+    (tmp_path / "b.mp4").symlink_to(300 * "x")  # longer than any file's name
+    with pytest.raises(VideoError, match=r"b\.mp4 can't be opened \(File name too long\): give a"):
+        find_videos(tmp_path)
+
+
 def test_pictures_that_were_read_are_kept_by_nobody(tmp_path):
     pictures = [np.full((64, 64, 3), 90, np.uint8)] * 80
     path = write_film(tmp_path / "many.mp4", pictures, even_times(8.0, 10.0))
