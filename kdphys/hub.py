@@ -178,7 +178,7 @@ def _fetch(repository: str, revision: str) -> Path:
             # Fails at once where the Hub is down; a download alone tries for half a minute.
             get_hf_file_metadata(hf_hub_url(repository, files[0], revision=revision))
         paths = [hf_hub_download(repository, file, revision=revision) for file in files]
-    except (HTTPError, OSError, HFValidationError, XetDownloadError) as error:
+    except (HTTPError, OSError, HFValidationError, XetDownloadError, UnicodeError) as error:
         raise _explain(error, repository, revision) from error
     folder = Path(paths[0]).parent
     if folder.name != revision:
@@ -200,7 +200,12 @@ def _explain(error: Exception, repository: str, revision: str) -> WeightsError:
     )
 
     match error:
-        case HFValidationError():
+        case UnicodeEncodeError(encoding="ascii"):  # as what is sent with a request must be
+            return WeightsError(
+                "The token for the Hub holds letters that no token has: copy it again into "
+                "HF_TOKEN or `hf auth login`, or unset HF_TOKEN."
+            )
+        case HFValidationError() | UnicodeError():
             return WeightsError(f"{repository} is no name on the Hub; give owner/name.")
         case RepositoryNotFoundError():
             return WeightsError(

@@ -202,6 +202,17 @@ def test_a_hub_that_can_t_be_reached_is_one_sentence():
         open_model(f"owner/name@{COMMIT}")
 
 
+def test_a_token_that_can_t_be_sent_is_one_sentence(monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "hf_ümlaut")
+    with pytest.raises(WeightsError, match="holds letters that no token has: copy it again"):
+        load_weights("owner/name", COMMIT, fallback="student")
+
+
+def test_a_name_of_bytes_that_are_no_text_is_no_name_on_the_hub():
+    with pytest.raises(WeightsError, match="is no name on the Hub"):
+        load_weights("owner/n\udce9me", COMMIT, fallback="student")
+
+
 def test_a_cache_that_can_t_be_written_is_no_missing_connection(monkeypatch):
     def full(*_args: object, **_options: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
