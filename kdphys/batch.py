@@ -125,9 +125,14 @@ class Table:
     """
 
     def __init__(self, path: Path) -> None:
-        path = path.resolve()
-        self._folder = path.parent
         try:
+            if path.exists() and not path.is_file():
+                raise VideoError(
+                    f"{path} is a folder, a pipe or a device, and a table needs a file of its own: "
+                    "give another name."
+                )
+            path = path.resolve()
+            self._folder = path.parent
             rows = _rows(path)
             unfinished = path.with_name(f"{path.name}.part")
             with _opened(unfinished, "w") as file:

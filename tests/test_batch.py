@@ -207,6 +207,19 @@ def test_another_table_is_not_written_to(tmp_path):
     assert path.read_bytes() == b"\xff\x00no table\n"
 
 
+@pytest.mark.parametrize("name", ["pipe", "link"])
+def test_what_is_no_file_is_never_replaced_by_a_table(folder, tmp_path, monkeypatch, capsys, name):
+    """A device would be replaced just as a pipe would."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+    words = (folder, "--out", tmp_path / name, "--model", "pos", "--jobs", "1")
+    assert command(monkeypatch, *words) == BAD_INPUT
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith(f"{tmp_path / name} is a folder, a pipe or a device, and a table needs")
+    assert (tmp_path / "pipe").is_fifo()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "pipe"]
+
+
 def test_a_table_that_can_t_be_written_is_one_sentence(tmp_path):
     with pytest.raises(VideoError, match="can't be written"):
         Table(tmp_path / "nowhere" / "table.csv")
