@@ -357,10 +357,17 @@ def _quarter_turns(picture: VideoFrame) -> int:
 
 
 def _seconds(container: InputContainer, stream: VideoStream) -> float | None:
-    """Give the duration by the headers, where they know it."""
+    """Give the duration by the headers, where they know it.
+
+    In Matroska it counts from 0, wherever the first stamp is; in FLV it may be less than that one.
+    """
     if stream.duration is not None and stream.time_base is not None:
         return float(stream.duration * stream.time_base)
-    return None if container.duration is None else container.duration / av.time_base
+    if container.duration is None:
+        return None
+    first = container.start_time or 0
+    passed = container.duration - first if container.duration > first else container.duration
+    return passed / av.time_base
 
 
 def _is_still_format(name: str) -> bool:

@@ -309,6 +309,14 @@ def test_an_absurd_duration_is_refused(tmp_path):
         list(read_frames(path))
 
 
+@pytest.mark.parametrize(("name", "codec"), [("a.mkv", "ffv1"), ("a.flv", "flv")])
+def test_a_recording_lasts_from_its_first_stamp_wherever_that_is(tmp_path, name, codec):
+    path = write_video(tmp_path / name, flat_pictures(12), TIMES_S + 100_000, codec)
+    assert probe(path).duration_s == pytest.approx(0.4, abs=0.05)  # the last frame may last or not
+    found = [frame.time_s for frame in read_frames(path)]
+    assert np.allclose(found, TIMES_S, rtol=0, atol=0.001)
+
+
 def test_a_recording_is_refused_where_it_goes_beyond_a_lower_limit(tmp_path):
     path = write_video(tmp_path / "a.mkv", flat_pictures(4), [0, 60, 119, 125], "ffv1")
     limits = Limits(recording_s=120)
