@@ -2,7 +2,8 @@
 
 Frames keep their full size. Measured on 2 busy cores for 4K H.264: decoding takes 13 to 14 ms of
 CPU time a frame, turning it to RGB 7 to 12 more, and shrinking it on the way to 1280 px by area
-(libswscale) 10 more instead: nothing would be gained by it.
+(libswscale) 10 more instead: nothing would be gained by it. Only pictures whose pixels are not
+square are made wider or higher on the way, as players show them.
 """
 
 import logging
@@ -15,6 +16,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from itertools import repeat
 from pathlib import Path
 from typing import IO
@@ -46,6 +48,9 @@ FORMATS = (
 """What FFmpeg may take a file for: nothing that names other files, such as lists and playlists."""
 MAX_PIXELS = 7680 * 4320
 """Largest frame that is read (8K): its RGB takes 100 MB."""
+STRETCHED = (1.02, 8.0)
+"""How many times as wide as high, or as high as wide, pixels are that are made square: less is not
+worth the work, more is no camera's."""
 MAX_DURATION_S = 4 * 3600.0
 """Longest recording that is read; a later stamp is more likely damage than a recording."""
 MAX_FRAMES = round(MAX_DURATION_S * 250)
@@ -167,7 +172,7 @@ def probe(path: Path, limits: Limits | None = None) -> VideoFacts:
         picture = next(_pictures(path, container, stream, limits), None)
         if picture is None:
             raise VideoError(_no_frames(path))
-        sizes = picture.width, picture.height
+        sizes = _shown_size(picture, stream.sample_aspect_ratio)
         width, height = sizes[::-1] if _quarter_turns(picture) % 2 else sizes
         duration_s = _seconds(container, stream)
         return VideoFacts(duration_s, stream.frames or None, width, height, stream.codec.name)
@@ -221,7 +226,8 @@ def _read_video(path: Path, limits: Limits) -> Iterator[Frame]:
     to_rgb = VideoReformatter()  # one for all: what each picture would make for itself costs more
     with _open_video(path, limits) as (container, stream):
         for picture in _pictures(path, container, stream, limits):
-            _check_size(path, picture.width, picture.height)
+            size = _shown_size(picture, stream.sample_aspect_ratio)
+            _check_size(path, *size)
             time_s = _stamp_s(container, picture)
             if time_s is None or not time_s > latest_s:
                 left_out += 1
@@ -230,7 +236,7 @@ def _read_video(path: Path, limits: Limits) -> Iterator[Frame]:
             latest_s = time_s
             if is_mirrored is None:
                 is_mirrored = _is_mirrored(picture)
-            rgb = _upright_rgb(picture, to_rgb, is_mirrored=is_mirrored)
+            rgb = _upright_rgb(picture, to_rgb, size, is_mirrored=is_mirrored)
             yield Frame(rgb, latest_s - first_s, picture.key_frame)
     if left_out:
         logger.warning("%s: left out %d frames without a valid stamp", path.name, left_out)
@@ -256,7 +262,7 @@ def _open_video(path: Path, limits: Limits) -> Iterator[tuple[InputContainer, Vi
                 f"give {READABLE}."
             )
         stream = _moving_picture(path, container)
-        _check_size(path, stream.width, stream.height)
+        _check_size(path, *_shown_size(stream, stream.sample_aspect_ratio))
         limits.check_length(path.name, _seconds(container, stream) or 0)
         stream.thread_type = "AUTO"
         stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}  # whatever the headers say
@@ -325,10 +331,14 @@ def _stamp_s(container: InputContainer, picture: VideoFrame) -> float | None:
 
 
 def _upright_rgb(
-    picture: VideoFrame, to_rgb: VideoReformatter, *, is_mirrored: bool
+    picture: VideoFrame, to_rgb: VideoReformatter, size: tuple[int, int], *, is_mirrored: bool
 ) -> NDArray[np.uint8]:
-    """Turn a decoded picture to RGB as it was meant to be seen. Shape (H, W, 3)."""
-    rgb = np.asarray(to_rgb.reformat(picture, format="rgb24").to_ndarray(), dtype=np.uint8)
+    """Turn a decoded picture to RGB as it was meant to be seen. Shape (H, W, 3).
+
+    `size` is its width and height once its pixels are square, before it is turned.
+    """
+    shown = to_rgb.reformat(picture, *size, format="rgb24")
+    rgb = np.asarray(shown.to_ndarray(), dtype=np.uint8)
     turns = _quarter_turns(picture)
     if turns:
         counterclockwise = (cv2.ROTATE_90_COUNTERCLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_CLOCKWISE)
@@ -336,6 +346,20 @@ def _upright_rgb(
     if is_mirrored:  # what is called its turn then includes one upside down
         rgb = np.asarray(cv2.flip(rgb, turns % 2), dtype=np.uint8)
     return rgb
+
+
+def _shown_size(stored: VideoFrame | VideoStream, aspect: Fraction | None) -> tuple[int, int]:
+    """Give width and height once each pixel, `aspect` times as wide as high, is square.
+
+    The shorter side grows, so that nothing that was seen is lost.
+    """
+    width, height = stored.width, stored.height
+    least, most = STRETCHED
+    if aspect and least < aspect <= most:
+        return round(width * aspect), height
+    if aspect and least < 1 / aspect <= most:
+        return width, round(height / aspect)
+    return width, height
 
 
 def _is_mirrored(picture: VideoFrame) -> bool:

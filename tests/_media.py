@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 SHARED = Path(__file__).resolve().parents[1] / ".." / "shared" / "data"
 TICK = Fraction(1, 30_000)  # stamps of written videos, in seconds
+SQUARE = Fraction(1)
 
 Picture = NDArray[np.uint8]
 
@@ -24,14 +25,20 @@ def write_video(
     times_s: Iterable[float],
     codec: str = "mpeg4",
     pix_fmt: str = "yuv420p",
+    *,
+    aspect: Fraction = SQUARE,
 ) -> Path:
-    """Write pictures with their own stamps; the container follows from the suffix."""
+    """Write pictures with their own stamps; the container follows from the suffix.
+
+    Each pixel is to be shown `aspect` times as wide as high.
+    """
     pictures = list(pictures)
     with av.open(str(path), "w") as container:
         stream = cast("VideoStream", container.add_stream(codec, rate=30))
         stream.height, stream.width = pictures[0].shape[:2]
         stream.pix_fmt = pix_fmt
         stream.bit_rate = 4_000_000
+        stream.codec_context.sample_aspect_ratio = aspect
         stream.codec_context.time_base = Fraction(1, 30) if path.suffix == ".avi" else TICK
         for picture, time_s in zip(pictures, times_s, strict=True):
             frame = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(format=pix_fmt)

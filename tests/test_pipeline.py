@@ -2,6 +2,7 @@ import itertools
 import json
 import threading
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import cv2
@@ -18,6 +19,7 @@ from kdphys.threads import one_thread
 from kdphys.video import Frame, Limits
 from kdphys.vitals import Context, measure_vitals
 from tests._films import Recording, easy_config, even_times, record, write_npz, write_video
+from tests._media import write_video as write_with_aspect
 
 # In the order that design.md promises, with what came later at its place.
 SCHEMA = [
@@ -286,6 +288,13 @@ def test_a_portrait_phone_video_is_turned_upright(recording, tmp_path):
     assert turned.face_fraction > 0.95
     likeness = np.corrcoef(turned.crops[0].ravel(), straight.crops[0].ravel())[0, 1]
     assert likeness > 0.95  # colours are coded at half the size
+
+
+def test_a_face_of_pixels_that_are_not_square_is_found(recording, tmp_path):
+    pictures, time_s = part(recording, 7.0)
+    low = [cv2.resize(picture, (160, 40), interpolation=cv2.INTER_AREA) for picture in pictures]
+    path = write_with_aspect(tmp_path / "low.mp4", low, time_s, aspect=Fraction(1, 4))
+    assert measure(path, "pos").face_fraction > 0.95
 
 
 def turn_by_a_quarter(path: Path, height: int) -> None:

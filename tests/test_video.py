@@ -83,6 +83,34 @@ def test_a_rotated_or_mirrored_video_is_read_as_it_is_shown(tmp_path, degrees, m
     assert (probe(path).height, probe(path).width) == shown.shape[:2]
 
 
+@pytest.mark.parametrize("degrees", [0, 90])
+@pytest.mark.parametrize(
+    ("aspect", "times"),
+    [
+        (Fraction(2), (1, 2)),
+        (Fraction(1, 4), (4, 1)),
+        (Fraction(100, 99), (1, 1)),
+        (Fraction(100), (1, 1)),
+    ],
+)
+def test_pixels_that_are_not_square_are_read_as_they_are_shown(tmp_path, degrees, aspect, times):
+    stored = four_corners()
+    path = write_video(tmp_path / "a.mp4", [stored] * 2, TIMES_S[:2], aspect=aspect)
+    rotate_mp4(path, degrees)
+    shown = np.rot90(stored.repeat(times[0], axis=0).repeat(times[1], axis=1), -degrees // 90)
+    frame = next(read_frames(path))
+    assert frame.rgb.shape == shown.shape
+    assert np.abs(frame.rgb.astype(int) - shown).mean() < CODING
+    assert (probe(path).height, probe(path).width) == shown.shape[:2]
+
+
+def test_frames_that_are_too_large_once_their_pixels_are_square_are_refused(tmp_path, monkeypatch):
+    path = write_video(tmp_path / "a.mp4", flat_pictures(2), TIMES_S[:2], aspect=Fraction(2))
+    monkeypatch.setattr("kdphys.video.MAX_PIXELS", 128 * 48 - 1)
+    with pytest.raises(VideoError, match="128x48 pixels, and up to 7680x4320"):
+        next(read_frames(path))
+
+
 @pytest.mark.parametrize(
     ("codec", "pix_fmt", "name"),
     [
