@@ -1,6 +1,5 @@
 """The command line: `python -m kdphys measure VIDEO`, `batch FOLDER` and `bench`."""
 
-import csv
 import errno
 import io
 import json
@@ -10,7 +9,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
-from contextlib import contextmanager, redirect_stderr
+from contextlib import contextmanager, nullcontext, redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -25,6 +24,7 @@ from kdphys.hub import is_folder
 from kdphys.pipeline import MODELS, Measurement, measure
 from kdphys.runtime import open_model
 from kdphys.video import VIDEO_SUFFIXES, find_videos
+from kdphys.waves import WaveFile
 
 BAD_INPUT, INTERRUPTED = 2, 130
 CLUSTER_S = "10s"  # to wait for a cluster
@@ -47,7 +47,7 @@ class MeasureCommand:
     json: bool = False
     """Print one JSON object for each video, on a line of its own."""
     csv: Path | None = None
-    """Write the wave to this file: a line for each sample."""
+    """Write the wave to this file: a line for each sample, as soon as a video is measured."""
 
 
 @dataclass(frozen=True)
@@ -135,12 +135,16 @@ def _parse() -> MeasureCommand | BatchCommand | BenchCommand | None:
 
 def _measure(command: MeasureCommand) -> int:
     """Measure each video; one that can't be read does not stop the others."""
-    status = 0
     if wrong := _what_is_wrong(command):
         return _complain(wrong)
     model = _full_name(command)
     open_model(model)  # before any video is read, as it may have to be fetched
-    rows: list[tuple[Path, Measurement]] = []
+    with WaveFile(command.csv) if command.csv else nullcontext() as waves:
+        return _measure_all(command, model, waves)
+
+
+def _measure_all(command: MeasureCommand, model: str, waves: WaveFile | None) -> int:
+    status = 0
     for given in command.videos:
         try:
             videos = find_videos(given)
@@ -153,11 +157,10 @@ def _measure(command: MeasureCommand) -> int:
             except KDPhysError as error:
                 status = _complain(str(error))
                 continue
-            rows += [(video, found)] if command.csv else []
             record = found.to_json() | {"video": str(video)}
             print(json.dumps(record) if command.json else _sentence(video, found), flush=True)
-    if rows and command.csv and (wrong := _write_csv(command.csv, rows)):
-        status = _complain(wrong)
+            if waves:
+                waves.add(video, found)
     return status
 
 
@@ -279,24 +282,6 @@ def _sentence(video: Path, found: Measurement) -> str:
     else:
         text = f"{video.name}: {heart.value:.0f} beats a minute (confidence {heart.quality:.0%})"
     return " ".join(" ".join([text, *found.notes]).split())  # one line, whatever the file's name
-
-
-def _write_csv(path: Path, rows: list[tuple[Path, Measurement]]) -> str | None:
-    """One line a sample: video, time in seconds, wave (empty where there is no face).
-
-    What is wrong is returned as a sentence.
-    """
-    try:
-        with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
-            table = csv.writer(file)
-            table.writerow(["video", "time_s", "wave"])
-            for video, found in rows:
-                for index, value in enumerate(found.wave):
-                    shown = "" if value != value else f"{value:.5f}"
-                    table.writerow([str(video), f"{index / found.wave_fps:.4f}", shown])
-    except OSError as error:
-        return f"--csv {path} can't be written: {error.strerror}."
-    return None
 
 
 def _bench(command: BenchCommand) -> int:

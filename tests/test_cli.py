@@ -3,8 +3,11 @@
 import csv
 import io
 import json
+import os
+import socket
 import subprocess
 import sys
+import weakref
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +19,7 @@ import numpy as np
 import pytest
 
 from kdphys.__main__ import main
+from kdphys.pipeline import Measurement, measure
 from tests._films import Recording, even_times, write_npz, write_video
 
 ROOT = Path(__file__).parent.parent
@@ -387,7 +391,57 @@ def test_a_disk_that_is_full_is_one_sentence_after_the_reading(kdphys, short):
     answer = kdphys("measure", short, "--csv", "/dev/full", "--model", "pos")
     assert answer.status == 2
     assert answer.out.count("\n") == 1
-    assert answer.err == "--csv /dev/full can't be written: No space left on device.\n"
+    (line,) = answer.err.splitlines()
+    assert line.startswith("The waves can't be written to /dev/full (No space left on device): ")
+
+
+def test_a_csv_that_can_t_be_opened_is_refused_before_any_work(kdphys, short, tmp_path):
+    with socket.socket(socket.AF_UNIX) as deaf:  # not even root opens one as a file
+        deaf.bind(str(tmp_path / "deaf.csv"))
+        answer = kdphys("measure", short, "--csv", tmp_path / "deaf.csv", "--model", "pos")
+    assert (answer.status, answer.out) == (2, "")
+    (line,) = answer.err.splitlines()
+    assert line.startswith(f"The waves can't be written to {tmp_path / 'deaf.csv'} (")
+
+
+def test_waves_are_in_the_file_as_soon_as_a_video_is_done(kdphys, short, tmp_path, monkeypatch):
+    path, done = tmp_path / "waves.csv", []
+
+    def watched(video: Path, model: str, *, speed: float) -> Measurement:
+        if len(done) == 2:
+            assert done[0]() is None  # nothing of it is kept
+            lines = path.read_text().splitlines()
+            assert lines[0] == "video,time_s,wave"
+            assert len(lines) == 1 + 2 * len(done[1]().wave)
+            raise KeyboardInterrupt
+        found = measure(video, model, speed=speed)
+        done.append(weakref.ref(found))
+        return found
+
+    monkeypatch.setattr("kdphys.__main__.measure", watched)
+    answer = kdphys("measure", short, short, short, "--csv", path, "--model", "pos")
+    assert answer.status == 130
+    assert len(done) == 2
+    assert path.read_text().endswith("\n")
+
+
+def test_waves_of_before_stay_until_there_are_new_ones(kdphys, short, tmp_path):
+    path = tmp_path / "waves.csv"
+    path.write_text("of before\n")
+    assert kdphys("measure", tmp_path / "gone.mp4", "--csv", path).status == 2
+    assert path.read_text() == "of before\n"
+    assert kdphys("measure", short, "--csv", path, "--model", "pos").status == 0
+    assert path.read_text().startswith("video,time_s,wave\n")
+
+
+def test_waves_are_written_to_a_pipe(kdphys, short, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    answer = kdphys("measure", short, "--csv", tmp_path / "pipe", "--model", "pos")
+    assert (answer.status, answer.err) == (0, "")
+    assert os.read(reader, 100).startswith(b"video,time_s,wave\r\n")
+    os.close(reader)
+    assert (tmp_path / "pipe").is_fifo()
 
 
 def test_an_interrupt_ends_quietly(kdphys, short, monkeypatch):
