@@ -103,7 +103,7 @@ class Measurement:
 
 def measure(
     path: str | Path,
-    model: str = "student",
+    model: str | Path = "student",
     *,
     speed: float = 1.0,
     progress: Progress | None = None,
@@ -113,7 +113,8 @@ def measure(
 
     Args:
         path: A video file, or an .npz with frames (T, H, W, 3) uint8 and time_s (T,).
-        model: "student", "teacher", "pos", "chrom" or "green", or "owner/name@commit" on the Hub.
+        model: "student", "teacher", "pos", "chrom" or "green", "owner/name@commit" on the Hub, or a
+            folder of weights.
         speed: Frame times are divided by this, as if the recording were played that much faster.
         progress: Called with the stage and the share done, 0 to 1; what it raises ends the work.
         limits: What it may take; None: 4 hours of recording, however long they take.
@@ -126,7 +127,8 @@ def measure(
         NoFaceError: No face was found in it.
         TooShortError: There are fewer than 6 s of it.
     """
-    return compare(path, [model], speed=speed, progress=progress, limits=limits)[model]
+    name = str(model)
+    return compare(path, [name], speed=speed, progress=progress, limits=limits)[name]
 
 
 def compare(

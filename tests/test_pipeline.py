@@ -12,8 +12,9 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from kdphys import LiveMeter, Measurement, compare, measure
 from kdphys.errors import NoFaceError, TooShortError, VideoError
+from kdphys.hub import SHIPPED
 from kdphys.pipeline import MODELS
-from kdphys.runtime import FPS, SIZE
+from kdphys.runtime import FPS, SIZE, model_facts
 from kdphys.stream import compare_crops
 from kdphys.threads import one_thread
 from kdphys.video import Frame, Limits
@@ -398,6 +399,12 @@ def test_too_few_pictures_a_second_are_refused(recording, tmp_path):
     )
     with pytest.raises(VideoError, match=r"5\.0 pictures a second; a pulse needs at least 8"):
         measure(path)
+
+
+def test_a_folder_of_weights_may_be_given_as_a_path(npz):
+    found = measure(npz, SHIPPED / "student")
+    assert found.model == str(SHIPPED / "student")
+    assert found.weights == model_facts("student").weights
 
 
 def test_an_unknown_model_is_refused_before_the_video_is_read(tmp_path):
