@@ -30,12 +30,16 @@ BAD_INPUT, INTERRUPTED = 2, 130
 CLUSTER_S = "10s"  # to wait for a cluster
 BOX = "╭╮╰╯│─┌┐└┘"  # what tyro frames its complaints with
 
+Videos = Annotated[  # as words, since an empty one as a path is the current folder
+    tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="[PATH ...]")
+]
+
 
 @dataclass(frozen=True)
 class MeasureCommand:
     """Measure the pulse of a face in videos. KDPhys is not a medical device."""
 
-    videos: tyro.conf.Positional[tuple[Path, ...]]
+    videos: Videos
     """Video files, .npz files, or folders of them."""
     model: Literal["student", "teacher", "pos", "chrom", "green"] | str = "student"
     """How the pulse is read; FOLDER holds an exported network, and OWNER/NAME is one on the Hugging
@@ -57,7 +61,7 @@ class BatchCommand:
     KDPhys is not a medical device.
     """
 
-    videos: tyro.conf.Positional[tuple[Path, ...]]
+    videos: Videos
     """Video files, .npz files, or folders of them."""
     out: Path = Path("kdphys.csv")
     """CSV file with a row for each video; those that have one are left out."""
@@ -147,7 +151,7 @@ def _measure_all(command: MeasureCommand, model: str, waves: WaveFile | None) ->
     status = 0
     for given in command.videos:
         try:
-            videos = find_videos(given)
+            videos = find_videos(Path(given))
         except KDPhysError as error:
             status = _complain(str(error))
             continue
@@ -174,7 +178,7 @@ def _batch(command: BatchCommand) -> int:
     failed, status = 0, 0
     for given in command.videos:
         try:
-            found += find_videos(given)
+            found += find_videos(Path(given))
         except KDPhysError as error:
             status = _complain(str(error))
     try:
@@ -243,6 +247,8 @@ def _what_is_wrong(command: MeasureCommand) -> str | None:
 def _what_is_wrong_with_the_input(command: MeasureCommand | BatchCommand) -> str | None:
     if not command.videos:
         return "No video was given: name a video file or a folder of videos."
+    if "" in command.videos:
+        return "The name of a video is empty: name a video file or a folder of videos."
     if wrong := _what_is_wrong_with_the_model(command.model, command.revision):
         return wrong
     if not 0.1 <= command.speed <= 10:

@@ -349,6 +349,15 @@ def test_no_video_at_all_is_one_sentence(kdphys):
     assert answer.err == "No video was given: name a video file or a folder of videos.\n"
 
 
+@pytest.mark.parametrize("command", ["measure", "batch"])
+def test_an_empty_name_is_not_the_current_folder(kdphys, short, monkeypatch, command):
+    monkeypatch.chdir(short.parent)
+    answer = kdphys(command, short, "", "--model", "pos")
+    assert (answer.status, answer.out) == (2, "")
+    (line,) = answer.err.splitlines()
+    assert line.startswith("The name of a video is empty: ")
+
+
 @pytest.mark.parametrize(
     ("words", "named"),
     [
