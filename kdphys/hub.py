@@ -257,8 +257,10 @@ def _delete(path: Path) -> None:
 def _read_json(path: Path, remedy: str) -> dict[str, object]:
     try:
         found = json.loads(path.read_text())
-    except (OSError, ValueError, RecursionError) as error:
-        raise WeightsError(f"{path} is missing or damaged; {remedy}.") from error
+    except OSError as error:
+        raise _unreadable(path, error, remedy) from error
+    except (ValueError, RecursionError) as error:
+        raise WeightsError(f"{path} is damaged; {remedy}.") from error
     if not isinstance(found, dict):
         raise WeightsError(f"{path} holds no record; {remedy}.")
     return found
@@ -275,12 +277,16 @@ def _digests(manifest: dict[str, object], path: Path) -> dict[str, object]:
 def _check(path: Path, wanted: object, remedy: str) -> None:
     try:
         found = sha256(path)
-    except FileNotFoundError as error:
-        raise WeightsError(f"{path} is missing; {remedy}.") from error
     except OSError as error:
-        raise WeightsError(f"{path} can't be read ({error.strerror}); {remedy}.") from error
+        raise _unreadable(path, error, remedy) from error
     if found != wanted:
         raise WeightsError(
             f"{path} has sha256 {found[:12]}…, the manifest names {str(wanted)[:12]}…: the file is "
             f"damaged or was replaced; {remedy}."
         )
+
+
+def _unreadable(path: Path, error: OSError, remedy: str) -> WeightsError:
+    is_missing = isinstance(error, FileNotFoundError)
+    found = "is missing" if is_missing else f"can't be read ({error.strerror})"
+    return WeightsError(f"{path} {found}; {remedy}.")
