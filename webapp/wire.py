@@ -13,7 +13,7 @@ import json
 import math
 import struct
 from dataclasses import dataclass
-from typing import TypeGuard, cast
+from typing import TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ VERSION = 1
 MOST_PICTURES = 32
 MOST_BYTES = 600_000  # 32 pictures of a face are 500,000
 MOST_TEXT = 2_000
+ASKS = ("compare", "restart", "leave")  # of a visitor, in words
 CAMERA_PX = (16, 4096)
 MOST_SIDE = 2 * CAMERA_PX[1]  # of a view: a face that fills the picture has surroundings
 LATEST_S = 1e10  # stamps beyond this are no seconds of anyone's clock
@@ -109,8 +110,8 @@ def read_text(message: str) -> Hello | str:
         raise WireError("A text came that is no JSON.") from None
     if not isinstance(said, dict):
         raise WireError("A text came that is no JSON object.")
-    if said.get("ask") in ("compare", "restart", "leave"):
-        return cast(str, said["ask"])
+    if "ask" in said:
+        return _read_ask(said["ask"])
     width, height, visit = said.get("width"), said.get("height"), said.get("visit")
     if not (_is_side(width) and _is_side(height)):
         raise WireError(
@@ -120,6 +121,17 @@ def read_text(message: str) -> Hello | str:
     if not (isinstance(visit, str) and 8 <= len(visit) <= 64 and visit.isascii()):
         raise WireError("A visit must have a name of 8 to 64 letters.")
     return Hello(width, height, visit)
+
+
+def _read_ask(ask: object) -> str:
+    """Read the name of what is asked for.
+
+    Raises:
+        WireError: There is nothing of that name.
+    """
+    if not (isinstance(ask, str) and ask in ASKS):
+        raise WireError(f"{str(ask)[:20]!r} was asked for; only {' or '.join(ASKS)} can be.")
+    return ask
 
 
 def _is_side(value: object) -> TypeGuard[int]:
