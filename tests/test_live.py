@@ -437,6 +437,7 @@ def test_a_visit_that_does_not_come_back_is_forgotten(client, visits, recording,
         ({"origin": "https://kdphys.example", "x-forwarded-host": "kdphys.example"}, True),
         ({"origin": "https://elsewhere.example"}, False),
         ({"origin": "null"}, False),
+        ({"origin": "http://["}, False),
     ],
 )
 def test_only_the_server_s_own_page_opens_the_socket(client, headers, is_welcome):

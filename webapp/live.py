@@ -496,7 +496,10 @@ def _is_own_page(socket: WebSocket) -> bool:
     if origin is None:
         return True
     asked = socket.headers.get("x-forwarded-host") or socket.headers.get("host", "")
-    return urlsplit(origin).netloc == asked
+    try:
+        return urlsplit(origin).netloc == asked
+    except ValueError:  # it is no address
+        return False
 
 
 def _place(view: View) -> list[float]:
