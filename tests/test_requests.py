@@ -228,9 +228,21 @@ def test_a_tool_s_caller_can_t_make_the_server_ask_another(patient, elsewhere, h
     assert asked == []
 
 
+def live_address(page: str) -> str:
+    """The socket's of a page."""
+    return f"{page.replace('http', 'ws', 1)}/live"
+
+
+@pytest.mark.parametrize("path", ["docs", "redoc", "openapi.json"])
+def test_the_server_shows_no_pages_of_its_libraries_own(visitor, path):
+    """They took their scripts from another host."""
+    assert visitor.get(f"/{path}").status_code == 404
+    assert visitor.get("/gradio_api/info").json()["named_endpoints"]
+
+
 def test_pictures_are_not_compressed_on_their_way(visitor):
     """A flood of what swells from few bytes kept everyone waiting for seconds."""
-    with connect(f"{str(visitor.base_url).replace('http', 'ws', 1)}/live") as socket:
+    with connect(live_address(str(visitor.base_url))) as socket:
         assert socket.response is not None
         assert "Sec-WebSocket-Extensions" not in socket.response.headers
         assert socket.request is not None
@@ -239,7 +251,7 @@ def test_pictures_are_not_compressed_on_their_way(visitor):
 
 def test_visitors_behind_a_proxy_of_this_machine_are_told_apart(visitor):
     """By what it says of them; a visitor elsewhere who says such a thing is not believed."""
-    address = str(visitor.base_url.join("/live")).replace("http", "ws", 1)
+    address = live_address(str(visitor.base_url))
     with ExitStack() as sockets:
 
         def greet(who: str, number: int) -> dict[str, Any]:

@@ -112,7 +112,8 @@ def serve(folder: Path, host: str, port: int) -> None:
 def build_app(folder: Path) -> FastAPI:
     """The page, mounted at the root of a web app."""
     gr.set_static_paths([EXAMPLES])  # served as they are; copies would be deleted like uploads
-    app = FastAPI(title=texts.TITLE, lifespan=lambda _: looked_after(folder))
+    # FastAPI's own pages about a server take their scripts from other hosts, so there are none.
+    app = FastAPI(title=texts.TITLE, lifespan=lambda _: looked_after(folder), openapi_url=None)
     app.mount("/live-files", StaticFiles(directory=HERE / "static"))
     app.include_router(private.router)
     app.include_router(doors.router)
@@ -144,6 +145,7 @@ def build_app(folder: Path) -> FastAPI:
         max_file_size=f"{MAX_FILE_MB}mb",
         ssr_mode=False,
         show_error=False,
+        app_kwargs={"openapi_url": None},
         i18n=gr.I18n(en=_upload_words()),
     )
     tools.mind_the_room(page, folder)
