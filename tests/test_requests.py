@@ -3,14 +3,14 @@
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 from httpx import Client, Response
-from websockets import ConnectionClosed
+from websockets import ConnectionClosed, InvalidStatus, Origin
 from websockets.sync.client import connect
 
 from tests._films import write_video
@@ -286,8 +286,19 @@ def test_an_upload_and_an_example_are_measured_by_the_same_requests(visitor, tmp
         assert answer["data"][0]["schema"] == 1, answer
 
 
+def test_the_log_names_nobody(tmp_path):
+    """Each socket left there the address of its visitor."""
+    log = tmp_path / "log.txt"
+    with served(log) as page:
+        for origin in (None, Origin("https://elsewhere.example")):
+            with suppress(InvalidStatus), connect(live_address(page), origin=origin):
+                pass
+    assert "Uvicorn running on" in log.read_text()
+    assert "WebSocket" not in log.read_text()
+
+
 def test_a_message_that_is_too_large_is_not_even_held(visitor):
-    address = str(visitor.base_url.join("/live")).replace("http", "ws", 1)
+    address = live_address(str(visitor.base_url))
     with connect(address) as socket:
         socket.send(bytes(MOST_BYTES))
         assert "camera's size" in str(socket.recv())

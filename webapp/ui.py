@@ -158,8 +158,13 @@ def _leave(_signal: int, _frame: FrameType | None) -> None:
 
 
 def _is_worth_saying(record: logging.LogRecord) -> bool:
-    """Pages that are still open when the server stops are cut off; that is no error."""
-    return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
+    """Tell whether something belongs in the log.
+
+    Pages that are still open when the server stops are cut off; that is no error. And who opens a
+    socket, from which address, is nobody's business.
+    """
+    is_cut_off = record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError)
+    return not (is_cut_off or '"WebSocket ' in str(record.msg))
 
 
 def build_page() -> gr.Blocks:
