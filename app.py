@@ -1,16 +1,14 @@
 """Start the page. Nothing else."""
 
 import os
+import sys
 
 from webapp.folder import own_folder
+from webapp.settings import read_settings
 
 if __name__ == "__main__":
-    everywhere = "0.0.0.0" if "SPACE_ID" in os.environ else "127.0.0.1"  # a Space has a proxy
+    settings = read_settings(sys.argv[1:], os.environ)
     with own_folder() as folder:
         from webapp.ui import serve  # and with it Gradio, which goes by what is set by now
 
-        serve(
-            folder,
-            host=os.environ.get("GRADIO_SERVER_NAME", everywhere),
-            port=int(os.environ.get("GRADIO_SERVER_PORT", "7860")),
-        )
+        serve(folder, settings.host, settings.port)

@@ -1,0 +1,95 @@
+"""What can be set where the page is started, by variables of the environment.
+
+To be imported before what takes seconds to load, so that a mistake is told at once.
+"""
+
+import argparse
+import errno
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from kdphys.errors import KDPhysError
+
+PORT, MOST_PORT = 7860, 65_535
+HERE_ALONE, EVERYWHERE = "127.0.0.1", "0.0.0.0"
+IN_A_SPACE = "SPACE_ID"  # set there; a Space has a proxy
+HELP = f"""Start the page, until Ctrl+C. These variables of the environment change it:
+
+  GRADIO_SERVER_NAME   address of this machine at which it answers: {HERE_ALONE} for this computer
+                       alone, {EVERYWHERE} for its network too
+  GRADIO_SERVER_PORT   port at which it answers; {PORT}
+  GRADIO_ROOT_PATH     path below which a proxy shows it, as /a/path
+  FORWARDED_ALLOW_IPS  address of a proxy on another machine, to be believed when it says who asks
+  GRADIO_MCP_SERVER    true: programs find its tools by the Model Context Protocol
+"""
+
+
+class SettingsError(KDPhysError):
+    """The page can't be served as it is set."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where the page can be reached."""
+
+    host: str
+    """Address of this machine."""
+    port: int
+
+
+def read_settings(words: Sequence[str], environment: Mapping[str, str]) -> Settings:
+    """Hear what is asked for; what can't be served ends the program with a sentence.
+
+    Args:
+        words: The command line's, of which there is only --help.
+        environment: Its variables.
+    """
+    parser = argparse.ArgumentParser(
+        prog="app.py", description=HELP, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.parse_args(words)
+    everywhere = EVERYWHERE if IN_A_SPACE in environment else HERE_ALONE
+    try:
+        settings = Settings(
+            host=environment.get("GRADIO_SERVER_NAME", everywhere),
+            port=_port(environment.get("GRADIO_SERVER_PORT", str(PORT))),
+        )
+        _try(settings)
+    except SettingsError as error:
+        parser.exit(2, f"{error}\n")
+    return settings
+
+
+def _port(said: str) -> int:
+    try:
+        port = int(said)
+    except ValueError:
+        port = -1
+    if not 0 <= port <= MOST_PORT:
+        raise SettingsError(
+            f"GRADIO_SERVER_PORT={said!r} is no port: give a number up to {MOST_PORT}, or none for "
+            f"{PORT}."
+        )
+    return port
+
+
+def _try(settings: Settings) -> None:
+    """See that the page can be served there: a server would find out seconds later."""
+    try:
+        # An empty name would stand for all addresses.
+        found = socket.getaddrinfo(settings.host, settings.port) if settings.host else []
+        for family, _, _, _, address in found:
+            socket.create_server((str(address[0]), settings.port), family=family).close()
+    except (OSError, UnicodeError) as error:
+        if isinstance(error, OSError) and error.errno in (errno.EADDRINUSE, errno.EACCES):
+            raise SettingsError(
+                f"Port {settings.port} can't be used ({error.strerror}): end the program that has "
+                "it, or give another one as GRADIO_SERVER_PORT."
+            ) from None
+        found = []
+    if not found:
+        raise SettingsError(
+            f"GRADIO_SERVER_NAME={settings.host!r} is no address of this machine: give one that "
+            f"is, {HERE_ALONE} for this computer alone or {EVERYWHERE} for its network too."
+        )
