@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from socket import create_connection
 from typing import Any
 
 import pytest
-from httpx import Client, Response
+from httpx import Client, Response, get
 from websockets import ConnectionClosed, InvalidStatus, Origin
 from websockets.sync.client import connect
 
@@ -46,7 +47,8 @@ def visitor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
 
 # So small that examples and uploads of the tests go beyond them.
 NARROW = """
-from webapp import handlers, ui
+from webapp import handlers, patience, ui
+patience.MOST_CONNECTIONS = 50
 ui.MAX_FILE_MB = 8
 handlers.RECORDING_S, handlers.WORK_S = 15.0, 0.0
 """
@@ -381,6 +383,16 @@ def test_a_question_is_short(visitor, path):
 def test_a_question_of_brackets_is_answered(visitor):
     answer = visitor.post("/gradio_api/queue/join", content=b"[" * MOST_WORDS)
     assert answer.status_code in (400, 422)
+
+
+def test_who_says_nothing_keeps_nobody_out(narrow):
+    """A thousand silent connections left the server no file to open, and it heard nobody."""
+    visitor, _ = narrow
+    place = (visitor.base_url.host, visitor.base_url.port)
+    with ExitStack() as lines:
+        silent = [lines.enter_context(create_connection(place, 60)) for _ in range(80)]
+        assert get(visitor.base_url.join("/config"), timeout=60).is_success  # by another line
+        assert silent[0].recv(1) == b""
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from webapp.awaited import Calls
 from webapp.bounds import Bounds
 from webapp.folder import KEPT_S, LOOK_EVERY_S, looked_after
 from webapp.live import MOST_OF_ONE_ADDRESS, Visits, serve_socket
+from webapp.patience import ANNOUNCED, Connection, allow_more_files
 from webapp.stage import stage
 from webapp.turns import MOST_OF_ONE, Turns
 from webapp.wire import MOST_BYTES
@@ -97,10 +98,13 @@ def serve(folder: Path, host: str, port: int) -> None:
     app = build_app(folder)
     tools.ask_here(app.state.page, host, port)
     app.state.visits.new_meter()  # so that the first visitor need not wait for it
+    allow_more_files()
     uvicorn.run(
         app,
         host=host,
         port=port,
+        http=Connection,
+        backlog=ANNOUNCED,
         access_log=False,
         timeout_graceful_shutdown=3,
         ws_max_size=MOST_BYTES,  # of one message, the most that is held for a socket
