@@ -385,6 +385,42 @@ def test_a_question_of_brackets_is_answered(visitor):
     assert answer.status_code in (400, 422)
 
 
+def test_a_file_is_shown_in_one_piece_at_a_time(visitor):
+    """Several ended in a stack trace, and those that end before they begin in a byte."""
+    example = f"/gradio_api/file={next(EXAMPLES.glob('*.mp4'))}"
+    whole = visitor.get(example).content
+    for asked, piece in (("0-0", whole[:1]), ("5-", whole[5:]), ("-3", whole[-3:])):
+        answer = visitor.get(example, headers={"Range": f"bytes={asked}"})
+        assert (answer.status_code, answer.content) == (206, piece)
+    for asked in ("0-1,2-3,4-5", "0-1,2-3", "5-2", "-", "\N{SUPERSCRIPT TWO}-3", "1" * 5000 + "-"):
+        answer = visitor.get(example, headers={"Range": f"bytes={asked}".encode("latin-1")})
+        assert (answer.status_code, answer.text) == (416, texts.ONE_PIECE)
+
+
+@pytest.mark.parametrize(
+    ("path", "question"),
+    [
+        ("queue/join", {"fn_index": 999, "session_hash": "abc"}),
+        ("run/predict", {"fn_index": 999}),
+        ("run/predict", {"session_hash": "abc"}),
+        ("call/nowhere", {}),
+    ],
+)
+def test_what_the_page_can_t_be_asked_is_said_to_be_unknown(visitor, path, question):
+    """It was a failure of the server, with a stack trace in its log."""
+    answer = visitor.post(f"/gradio_api/{path}", json={"data": [], **question})
+    assert (answer.status_code, answer.text) == (404, texts.NO_FUNCTION)
+
+
+def test_who_gives_too_little_is_told_what_is_needed(patient):
+    visitor, log = patient
+    before = log.read_text()
+    said = texts.TOO_FEW.format(needed=2, given=1)
+    assert wait(visitor, "measure", None)["error"] == said
+    assert said in ask(visitor, "on_video", None).text
+    assert log.read_text() == before
+
+
 def test_who_says_nothing_keeps_nobody_out(narrow):
     """A thousand silent connections left the server no file to open, and it heard nobody."""
     visitor, _ = narrow

@@ -3,21 +3,28 @@
 Gradio would fetch whatever public web address a request names, a file of any size, and would hand
 the web to whoever asks for it under the address of a file. It would also cut the recording of a
 screen for anyone.
+
+And what it does not understand it would answer as a failure of its own, with a page in the log.
 """
 
+import re
 from typing import Any
 from urllib.parse import unquote
 
 import gradio as gr
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.responses import PlainTextResponse
 from gradio.block_function import BlockFunction
+from gradio.route_utils import FnIndexInferError
 from gradio.state_holder import SessionState
 from gradio_client.utils import is_file_obj_with_meta, is_http_url_like, traverse
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from webapp import texts
 
 UPLOADS = "/gradio_api/file="  # below it a server of Gradio shows what was uploaded
+PIECE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 router = APIRouter(prefix="/gradio_api", include_in_schema=False)
 
 
@@ -34,10 +41,40 @@ class Page(gr.Blocks):
         """As Gradio does, after every file that a request names was seen to lie here.
 
         Raises:
-            gr.Error: A web address was given, or a file itself.
+            gr.Error: A web address was given, or a file itself, or too little.
         """
+        if len(inputs) < len(block_fn.inputs):
+            said = texts.TOO_FEW.format(needed=len(block_fn.inputs), given=len(inputs))
+            raise gr.Error(said, duration=None, print_exception=False)
         here = traverse(inputs, _here, is_file_obj_with_meta)
         return await super().preprocess_data(block_fn, here, state, explicit_call)
+
+
+class Functions(dict[int, BlockFunction]):
+    """What a page can be asked, by number."""
+
+    def __missing__(self, number: int) -> BlockFunction:
+        """Say so as Gradio does where a name is unknown, which `no_function` answers."""
+        raise FnIndexInferError(number)
+
+
+def no_function(_request: Request, _error: Exception) -> PlainTextResponse:
+    """Answer who asks for what the page can't be asked."""
+    return PlainTextResponse(texts.NO_FUNCTION, 404)
+
+
+class Pieces:
+    """Everything a server answers to; of a file it shows one piece at a time."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or say why not."""
+        if scope["type"] == "http" and not _is_one_piece(Headers(scope=scope).get("range")):
+            await PlainTextResponse(texts.ONE_PIECE, 416)(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
 
 
 @router.api_route("/file=http{rest:path}", methods=["GET", "HEAD"])
@@ -51,6 +88,17 @@ def fetch_nothing() -> PlainTextResponse:
 def cut_nothing() -> PlainTextResponse:
     """Refuse to cut a recording of a screen."""
     return PlainTextResponse(texts.NOT_CUT, 403)
+
+
+def _is_one_piece(asked: str | None) -> bool:
+    """Whether the whole is asked for, or from one byte to a later one, or to the end."""
+    if asked is None:
+        return True
+    piece = PIECE.fullmatch(asked.strip())
+    if piece is None:
+        return False
+    first, last = piece.groups()
+    return bool(first or last) and (not (first and last) or int(first) <= int(last))
 
 
 def _here(file: dict[str, Any]) -> dict[str, Any]:

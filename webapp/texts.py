@@ -210,6 +210,11 @@ TOO_MANY_WORDS = (
     "The request has more than {most} kB, and no question to this page is as long: upload a video "
     "as a file, and name that in the request."
 )
+TOO_FEW = (
+    "The request gives {given} inputs and {needed} are needed: see Use via API, at the page's foot."
+)
+NO_FUNCTION = "The page has no such function: see Use via API, at its foot."
+ONE_PIECE = "Ask for one piece of a file at a time, from one byte to a later one."
 NOT_CUT = "This server measures videos of faces, and cuts no recordings."
 GONE = "This reading has expired from the server. Measure the video again."
 

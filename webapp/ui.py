@@ -16,6 +16,7 @@ from fastapi import FastAPI, WebSocket
 from fastapi.staticfiles import StaticFiles
 from gradio import themes
 from gradio.components import Component
+from gradio.route_utils import FnIndexInferError
 
 from kdphys.pipeline import MODELS
 from kdphys.runtime import model_facts
@@ -125,6 +126,7 @@ def build_app(folder: Path) -> FastAPI:
     in_a_space = "SPACE_ID" in os.environ  # all come by the addresses of its proxy
     app.add_middleware(Turns, page=page, most_of_one=None if in_a_space else MOST_OF_ONE)
     app.add_middleware(Bounds, folder=folder, most_mb=MAX_FILE_MB)
+    app.add_middleware(doors.Pieces)
     app.add_middleware(Calls)  # the last one is asked first
     visits = Visits(most_of_one=None if in_a_space else MOST_OF_ONE_ADDRESS)
     app.state.visits = visits
@@ -149,7 +151,10 @@ def build_app(folder: Path) -> FastAPI:
         max_file_size=f"{MAX_FILE_MB}mb",
         ssr_mode=False,
         show_error=False,
-        app_kwargs={"openapi_url": None},
+        app_kwargs={
+            "openapi_url": None,
+            "exception_handlers": {FnIndexInferError: doors.no_function},
+        },
         i18n=gr.I18n(en=_upload_words()),
     )
     tools.mind_the_room(page, folder)
@@ -193,6 +198,7 @@ def build_page() -> gr.Blocks:
     # Without it Gradio takes this page for one that is still being written, and lets a request name
     # any file of the server as an upload.
     page.has_launched = True
+    page.default_config.fns = doors.Functions(page.fns)
     return page.queue(max_size=WAITING, api_open=False)  # nobody measures past the queue
 
 
