@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 ROOT = Path(__file__).parent.parent
 START_S = 240.0  # a set-up machine takes 10 s; continuous integration may be many times slower
@@ -99,6 +99,16 @@ def browser(*more: str) -> Iterator[Browser]:
     """A single one."""
     with browsers() as start:
         yield start(*more)
+
+
+FIGURES = ("trace", "spectrum", "history", "overlay", "ratios")  # of a measured video
+
+
+def wait_for_figures(page: Page, patience_ms: float) -> None:
+    """Wait until every figure of a reading shows a line or a bar."""
+    for name in FIGURES:
+        drawn = page.locator(f"#kd-{name} .js-plotly-plot .trace")
+        expect(drawn.first).to_be_attached(timeout=patience_ms)
 
 
 def free_port() -> int:

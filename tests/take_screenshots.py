@@ -13,7 +13,7 @@ from typing import Literal
 from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from tests._camera import FPS, film_rates, write_y4m
-from tests._page import FAKE_CAMERA, browser, served
+from tests._page import FAKE_CAMERA, browser, served, wait_for_figures
 from webapp import texts
 
 SIZES = {
@@ -63,8 +63,8 @@ def _picture_live(page: Page, out: Path, name: str) -> None:
 def _picture_video(page: Page, out: Path, name: str) -> None:
     page.locator("#kd-examples button").first.click()
     page.locator("#kd-bpm").wait_for(timeout=PATIENCE_MS)
-    page.wait_for_timeout(1500)  # the charts fade in
-    page.screenshot(path=out / f"{name}.png", full_page=True)
+    wait_for_figures(page, PATIENCE_MS)
+    page.screenshot(path=out / f"{name}.png", full_page=True, animations="disabled")  # faded in
     if name == "desktop-light":
         page.evaluate("scrollTo(0, 190)")  # past the headline
         page.set_viewport_size(ViewportSize(width=1280, height=960))

@@ -11,7 +11,7 @@ from gradio_client import Client, handle_file
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, ViewportSize, expect
 
 from tests._films import easy_config, record, write_video
-from tests._page import browser, served
+from tests._page import browser, served, wait_for_figures
 from webapp import texts
 
 pytestmark = [
@@ -25,7 +25,6 @@ Scheme = Literal["light", "dark"]
 READY_MS = 60_000
 MEASURED_MS = 180_000  # the film takes 3 s on a quiet machine
 BPM = 72.0  # of `film`
-FIGURES = ("trace", "spectrum", "history", "overlay", "ratios")
 
 
 @pytest.fixture(scope="module")
@@ -96,9 +95,7 @@ def test_an_uploaded_video_is_read_drawn_and_offered_for_download(
     # The film's rate is known exactly; the project promises 3 bpm.
     assert float(visit.measure(film)) == pytest.approx(BPM, abs=3)
     assert "confidence" in page.locator("#kd-hero .kd-confidence").inner_text()
-    for name in FIGURES:
-        drawn = page.locator(f"#kd-{name} .js-plotly-plot .trace")
-        expect(drawn.first).to_be_attached(timeout=READY_MS)
+    wait_for_figures(page, READY_MS)
     assert page.locator(".kd-strip img").count() == 8
     assert page.locator(".kd-table tbody tr").count() == 5
     expect(page.locator("#kd-get-png")).to_be_enabled()
@@ -157,9 +154,7 @@ def test_a_phone_shows_everything_without_scrolling_sideways(
     visit = Visit(chromium, address, PHONE, scheme)
     assert not visit.is_wider_than_the_screen()
     visit.measure(film)
-    expect(visit.page.locator("#kd-ratios .js-plotly-plot .trace").first).to_be_attached(
-        timeout=READY_MS
-    )
+    wait_for_figures(visit.page, READY_MS)
     visit.page.screenshot(path=tmp_path / f"phone-{scheme}.png", full_page=True)
     assert not visit.is_wider_than_the_screen()
     visit.page.get_by_role("tab", name=texts.TAB_DISTILLATION).click()
