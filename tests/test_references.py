@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from train import references
 from train.origin import origin
 from train.references import Beats, ReferencesJob, by_kdphys, interval_error_ms, main, page
 
@@ -60,15 +61,24 @@ def test_the_committed_page_says_what_the_committed_figures_are():
     assert (RESULTS / "references.md").read_text() == page(found)
 
 
+MADE = {"true": 60.0, "true rmssd": 40.0, "true sdnn": 50.0, "interval error": 2.0}
+ROWS = [
+    {**MADE, "person": person, "bpm": 60 + off, "rmssd": 40 + 2 * off, "sdnn": 50 - 3 * off}
+    for person, off in (("a", 1.0), ("b", 2.0), ("b", 4.0))
+]
+
+
+def test_what_is_written_says_where_it_was_made(tmp_path, monkeypatch):
+    monkeypatch.setattr(references, "people_of", lambda folder: {folder / "one.csv": "a"})
+    for compared in ("_beside_oximeters", "_beside_strap"):
+        monkeypatch.setattr(references, compared, lambda *_: ROWS)
+    main(ReferencesJob(pulses=tmp_path, out=tmp_path))
+    assert json.loads((tmp_path / "references.json").read_text())["origin"] == asdict(origin())
+    assert f"on {origin()}." in (tmp_path / "references.md").read_text()
+
+
 def test_errors_are_told_by_person_and_pooled():
-    made = {"true": 60.0, "true rmssd": 40.0, "true sdnn": 50.0, "interval error": 2.0}
-    rows = [
-        {**made, "person": person, "bpm": 60 + off, "rmssd": 40 + 2 * off, "sdnn": 50 - 3 * off}
-        for person, off in (("a", 1.0), ("b", 2.0), ("b", 4.0))
-    ]
-    found = {"origin": asdict(origin()), "oximeters": {"one": rows}, "strap": {"one": rows}}
-    text = page(found)
-    assert f"on {origin()}." in text
+    text = page({"oximeters": {"one": ROWS}, "strap": {"one": ROWS}})
     for title, values in (
         ("Heart rate", "1.00 | 3.00 | 2.33"),
         ("RMSSD", "2.00 | 6.00 | 4.67"),
