@@ -16,6 +16,7 @@ from websockets.sync.client import connect
 
 from tests._films import write_video
 from tests._page import changed_app, served
+from tests.test_folder import break_off_an_upload
 from webapp import texts
 from webapp.bounds import MOST_WORDS
 from webapp.live import MOST_OF_ONE_ADDRESS
@@ -288,15 +289,18 @@ def test_an_upload_and_an_example_are_measured_by_the_same_requests(visitor, tmp
         assert answer["data"][0]["schema"] == 1, answer
 
 
-def test_the_log_names_nobody(tmp_path):
-    """Each socket left there the address of its visitor."""
+def test_the_log_names_nobody_and_says_nothing_of_who_leaves(tmp_path):
+    """Each socket left there the address of its visitor, each half of an upload a stack trace."""
     log = tmp_path / "log.txt"
     with served(log) as page:
         for origin in (None, Origin("https://elsewhere.example")):
             with suppress(InvalidStatus), connect(live_address(page), origin=origin):
                 pass
+        break_off_an_upload(page)
+        assert get(page, timeout=60).is_success
     assert "Uvicorn running on" in log.read_text()
     assert "WebSocket" not in log.read_text()
+    assert "Traceback" not in log.read_text()
 
 
 def test_a_message_that_is_too_large_is_not_even_held(visitor):

@@ -17,6 +17,7 @@ from fastapi.staticfiles import StaticFiles
 from gradio import themes
 from gradio.components import Component
 from gradio.route_utils import FnIndexInferError
+from starlette.requests import ClientDisconnect
 
 from kdphys.pipeline import MODELS
 from kdphys.runtime import model_facts
@@ -169,10 +170,11 @@ def _leave(_signal: int, _frame: FrameType | None) -> None:
 def _is_worth_saying(record: logging.LogRecord) -> bool:
     """Tell whether something belongs in the log.
 
-    Pages that are still open when the server stops are cut off; that is no error. And who opens a
-    socket, from which address, is nobody's business.
+    Pages that are still open when the server stops are cut off, and who breaks an upload off has
+    left; that is no error. And who opens a socket, from which address, is nobody's business.
     """
-    is_cut_off = record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError)
+    left = asyncio.CancelledError, ClientDisconnect
+    is_cut_off = record.exc_info and isinstance(record.exc_info[1], left)
     return not (is_cut_off or '"WebSocket ' in str(record.msg))
 
 
