@@ -44,6 +44,7 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 from playwright.sync_api import Browser, Page
+from scipy.ndimage import median_filter
 from websockets.asyncio.client import connect
 
 from kdphys.view import View
@@ -63,6 +64,7 @@ FOLLOWED_S = 8.0  # after a step, within which it is to be followed
 GIVEN = "VideoCaptureDeviceClient::OnIncomingCapturedData"  # a picture, in Chromium's trace
 TRACED = ["disabled-by-default-video_and_image_capture", "blink.user_timing"]
 MARK = "kdphys-probe"
+SAME_S = 5.0  # to both sides, over which pictures and what the camera gave out are told to belong
 WATCH = """() => {
   const live = window.kdphysLive;
   const keep = live.averager.average.bind(live.averager);
@@ -186,7 +188,9 @@ def traced(chromium: Browser, page: Page) -> Iterator[list[float]]:
 def judge_stamps(stamps: Array, numbers: Array, given_s: Array) -> dict[str, float]:
     """Compare the stamps of numbered pictures, and an even clock, with when they were given out."""
     nearest = np.searchsorted(given_s, stamps + 0.5 / FPS) - 1
-    chosen = numbers.astype(int) + round(np.median(nearest - numbers))
+    # Chromium leaves out a picture now and then where its film begins anew.
+    ahead = median_filter(nearest - numbers, 2 * round(SAME_S * FPS) + 1, mode="nearest")
+    chosen = (numbers + ahead).astype(int)
     is_traced = (chosen >= 0) & (chosen < len(given_s))
     stamps, chosen = stamps[is_traced], chosen[is_traced]
     even_s = np.polyval(np.polyfit(chosen, given_s[chosen], 1), chosen)

@@ -2,6 +2,8 @@
 
 from ipaddress import IPv6Address, ip_address, ip_network
 
+from starlette.types import Scope
+
 ONE_HOME = 64  # bits that all IPv6 addresses of one person's line have in common
 
 
@@ -24,3 +26,8 @@ def whose(address: str) -> str:
     if found.is_loopback:
         return ""
     return str(ip_network((found, ONE_HOME), strict=False) if found.version == 6 else found)
+
+
+def who_asks(scope: Scope) -> str:
+    """The same of whoever sent a request."""
+    return whose(scope["client"][0]) if scope["client"] else ""

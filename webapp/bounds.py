@@ -17,7 +17,9 @@ from starlette.formparsers import MultiPartException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from webapp import texts
+from webapp.address import who_asks
 from webapp.folder import has_room
+from webapp.shares import Shares, Upload
 
 UPLOAD = "/gradio_api/upload"
 TOOLS = "/gradio_api/mcp"  # below it the Model Context Protocol's own library takes 4 MiB at most
@@ -32,11 +34,14 @@ class Bounds:
         app: What answers.
         folder: Where uploads are kept.
         most_mb: Size of the largest file that may be uploaded, in MB of 2**20 bytes.
+        are_told_apart: Whether visitors have addresses of their own.
     """
 
-    def __init__(self, app: ASGIApp, folder: Path, most_mb: int) -> None:
+    def __init__(self, app: ASGIApp, folder: Path, most_mb: int, *, are_told_apart: bool) -> None:
         self.app, self.folder = app, folder
         self.most_mb = most_mb
+        self.are_told_apart = are_told_apart
+        self._shares = Shares(folder)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or say why not."""
@@ -57,16 +62,20 @@ class Bounds:
         except MultiPartException as error:
             await PlainTextResponse(error.message, 413)(scope, receive, send)
         else:
-            await self.app(scope, self._looked_at(form, receive), send)
+            with self._shares.upload(who_asks(scope) if self.are_told_apart else "") as upload:
+                await self.app(scope, self._looked_at(form, upload, receive), send)
 
-    def _looked_at(self, form: "Form", receive: Receive) -> Receive:
+    def _looked_at(self, form: "Form", upload: Upload, receive: Receive) -> Receive:
         """What Gradio gets of an upload: all that comes, as long as it is one file and has room."""
 
         async def next_piece() -> Message:
             if not has_room(self.folder):
                 raise MultiPartException(texts.NO_ROOM)  # as if what comes could not be understood
+            if not upload.has_room:
+                raise MultiPartException(texts.NO_ROOM_FOR_ONE)
             message = await receive()
             form.take(message.get("body", b""))
+            upload.take(len(message.get("body", b"")))
             return message
 
         return next_piece

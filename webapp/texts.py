@@ -188,6 +188,10 @@ NO_VIDEO = "No video is chosen. Drop a video of a face here, or pick an example.
 FAILED = "The server failed to measure this video. Try another one; if it stays so, tell its owner."
 LEFT = "Nobody waits for this measurement any more, so it ended."
 NO_ROOM = "The server has no room for this video just now. Try again in 15 minutes."
+NO_ROOM_FOR_ONE = (
+    "Most of what the server can keep came from your network's address, and the rest is for "
+    "others. Try again in 15 minutes."
+)
 BUSY_OF_ONE = (
     "{answers} answers are waited for at your network's address, and some places are kept for "
     "others. Try again when there are fewer."

@@ -8,7 +8,7 @@ from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from webapp import texts
-from webapp.address import whose
+from webapp.address import who_asks
 
 MOST_OF_ONE = 8  # answers, where visitors have addresses of their own
 JOIN, CALL = "/gradio_api/queue/join", "/gradio_api/call/"
@@ -30,11 +30,11 @@ class Turns:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or say that its address waits for enough."""
-        if self.most_of_one is None or not _asks(scope) or not (who := _who(scope)):
+        if self.most_of_one is None or not _asks(scope) or not (who := who_asks(scope)):
             await self.app(scope, receive, send)
             return
         events = self.page._queue.event_ids_to_events.values()
-        waits = sum(_who(event.request.scope) == who for event in events)
+        waits = sum(who_asks(event.request.scope) == who for event in events)
         if waits < self.most_of_one:
             await self.app(scope, receive, send)
             return
@@ -48,7 +48,3 @@ def _asks(scope: Scope) -> bool:
         and scope["method"] == "POST"
         and (scope["path"] == JOIN or scope["path"].startswith(CALL))
     )
-
-
-def _who(scope: Scope) -> str:
-    return whose(scope["client"][0]) if scope["client"] else ""

@@ -126,7 +126,7 @@ def build_app(folder: Path) -> FastAPI:
     app.state.page = page = build_page()
     in_a_space = "SPACE_ID" in os.environ  # all come by the addresses of its proxy
     app.add_middleware(Turns, page=page, most_of_one=None if in_a_space else MOST_OF_ONE)
-    app.add_middleware(Bounds, folder=folder, most_mb=MAX_FILE_MB)
+    app.add_middleware(Bounds, folder=folder, most_mb=MAX_FILE_MB, are_told_apart=not in_a_space)
     app.add_middleware(doors.Pieces)
     app.add_middleware(Calls)  # the last one is asked first
     visits = Visits(most_of_one=None if in_a_space else MOST_OF_ONE_ADDRESS)

@@ -1,0 +1,101 @@
+"""How much of the disk uploads of one address may take."""
+
+import asyncio
+import shutil
+from types import SimpleNamespace
+
+import pytest
+from starlette.formparsers import MultiPartException
+
+from webapp import bounds, shares, texts
+from webapp.bounds import Bounds
+from webapp.folder import SPARE_MB
+from webapp.shares import GONE_S
+
+MB = 2**20
+HEAD = (
+    b"--x\r\nContent-Disposition: form-data; name=files; filename=face.mp4\r\n"
+    b"Content-Type: video/mp4\r\n\r\n"
+)
+END = b"\r\n--x--\r\n"
+ONE, ANOTHER, HERE = "203.0.113.7", "198.51.100.4", "127.0.0.1"
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """A clock that a test sets."""
+    now = SimpleNamespace(s=0.0)
+    monkeypatch.setattr(shares.time, "monotonic", lambda: now.s)
+    return now
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """A disk of which 10 MB may be filled."""
+    disk = SimpleNamespace(free=(SPARE_MB + 10) * MB)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: disk)
+    return disk
+
+
+@pytest.fixture
+def send(tmp_path, disk):
+    """What uploads so many MB from an address, and gives why it was broken off, or ""."""
+
+    async def keep(_scope, receive, _send):
+        goes_on = True
+        while goes_on:
+            message = await receive()
+            disk.free -= len(message["body"])
+            goes_on = message["more_body"]
+
+    def make(*, are_told_apart: bool = True):
+        served = Bounds(keep, tmp_path, 500, are_told_apart=are_told_apart)
+        return lambda megabytes, address: asyncio.run(upload(served, megabytes, address))
+
+    return make
+
+
+async def upload(served: Bounds, megabytes: int, address: str) -> str:
+    """Upload; why it was broken off, or ""."""
+    pieces = [HEAD, *[bytes(MB)] * megabytes, END]
+    scope = {
+        "type": "http", "method": "POST", "path": bounds.UPLOAD, "client": (address, 1),
+        "headers": [(b"content-type", b"multipart/form-data; boundary=x")],
+    }  # fmt: skip
+
+    async def receive():
+        return {"type": "http.request", "body": pieces.pop(0), "more_body": bool(pieces)}
+
+    async def answer(said):
+        pytest.fail(f"what keeps an upload said {said}")
+
+    try:
+        await served(scope, receive, answer)
+    except MultiPartException as error:
+        return error.message
+    return ""
+
+
+def test_an_address_keeps_no_more_than_it_leaves_to_others(send, clock, disk):
+    upload = send()
+    assert upload(2, ONE) == ""
+    assert upload(2, ONE) == ""
+    assert upload(9, ONE) == texts.NO_ROOM_FOR_ONE
+    kept = (SPARE_MB + 10) * MB - disk.free
+    assert 4.9 * MB < kept < 6.1 * MB  # Gradio removes what came of the last one
+    assert upload(1, ONE) == texts.NO_ROOM_FOR_ONE
+    assert upload(2, ANOTHER) == ""
+    disk.free += kept  # the server has removed them
+    assert upload(1, ONE) == ""
+    clock.s += GONE_S + 1
+    disk.free = (SPARE_MB + 3) * MB
+    assert upload(1, ONE) == ""  # what it had is forgotten
+
+
+@pytest.mark.parametrize(("address", "are_told_apart"), [(HERE, True), (ONE, False)])
+def test_where_all_seem_to_come_from_one_address_the_disk_alone_bounds_them(
+    send, address, are_told_apart
+):
+    upload = send(are_told_apart=are_told_apart)
+    assert upload(7, address) == ""
+    assert upload(9, address) == texts.NO_ROOM
