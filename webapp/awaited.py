@@ -13,7 +13,9 @@ from gradio.context import LocalContext
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-CALLS = tuple(f"/gradio_api/mcp{end}" for end in ("", "/", "/http", "/http/"))
+from webapp.bounds import TOOLS
+
+CALLS = tuple(f"{TOOLS}{end}" for end in ("", "/", "/http", "/http/"))
 NAME = "x-kdphys-call"  # header with the name of a call
 STAYS = "kdphys.stays"  # where a request has what tells whether its caller is still there
 

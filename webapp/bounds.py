@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from webapp import texts
 from webapp.address import who_asks
-from webapp.folder import has_room
+from webapp.folder import room
 from webapp.shares import Shares, Upload
 
 UPLOAD = "/gradio_api/upload"
@@ -41,7 +41,7 @@ class Bounds:
         self.app, self.folder = app, folder
         self.most_mb = most_mb
         self.are_told_apart = are_told_apart
-        self._shares = Shares(folder)
+        self._shares = Shares()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or say why not."""
@@ -69,9 +69,10 @@ class Bounds:
         """What Gradio gets of an upload: all that comes, as long as it is one file and has room."""
 
         async def next_piece() -> Message:
-            if not has_room(self.folder):
+            left = room(self.folder)
+            if left < 0:
                 raise MultiPartException(texts.NO_ROOM)  # as if what comes could not be understood
-            if not upload.has_room:
+            if upload.is_too_much(left):
                 raise MultiPartException(texts.NO_ROOM_FOR_ONE)
             message = await receive()
             form.take(message.get("body", b""))

@@ -48,9 +48,14 @@ def remove_old(folder: Path, kept_s: float) -> None:
                 path.unlink()
 
 
+def room(folder: Path) -> float:
+    """Bytes that may be written to a folder, so that its disk keeps `SPARE_MB` free; or below 0."""
+    return shutil.disk_usage(folder).free - SPARE_MB * 2**20
+
+
 def has_room(folder: Path) -> bool:
-    """Whether more may be written to a folder: its disk keeps `SPARE_MB` free."""
-    return shutil.disk_usage(folder).free >= SPARE_MB * 2**20
+    """Whether more may be written to a folder."""
+    return room(folder) >= 0
 
 
 @asynccontextmanager

@@ -29,7 +29,7 @@ from kdphys.stream import compare_crops
 from kdphys.view import View, follow, whole
 from kdphys.vitals import Reading, Vitals
 from webapp import texts
-from webapp.address import whose
+from webapp.address import who_asks
 from webapp.wire import Hello, Shot, WireError, read_batch, read_text
 
 logger = logging.getLogger(__name__)
@@ -353,7 +353,7 @@ class Visits:
 
 async def serve_socket(socket: WebSocket, visits: Visits) -> None:
     """Serve one browser until it leaves, or says what it should not."""
-    who = whose(socket.client.host) if socket.client else ""
+    who = who_asks(socket.scope)
     if refused := _refusal(socket, visits, who):
         await socket.close(*refused)
         return

@@ -27,6 +27,7 @@ from webapp.bounds import Bounds
 from webapp.folder import KEPT_S, LOOK_EVERY_S, looked_after
 from webapp.live import MOST_OF_ONE_ADDRESS, Visits, serve_socket
 from webapp.patience import ANNOUNCED, Connection, allow_more_files
+from webapp.settings import IN_A_SPACE
 from webapp.stage import stage
 from webapp.turns import MOST_OF_ONE, Turns
 from webapp.wire import MOST_BYTES
@@ -124,7 +125,7 @@ def build_app(folder: Path) -> FastAPI:
     app.include_router(private.router)
     app.include_router(doors.router)
     app.state.page = page = build_page()
-    in_a_space = "SPACE_ID" in os.environ  # all come by the addresses of its proxy
+    in_a_space = IN_A_SPACE in os.environ  # all come by the addresses of its proxy
     app.add_middleware(Turns, page=page, most_of_one=None if in_a_space else MOST_OF_ONE)
     app.add_middleware(Bounds, folder=folder, most_mb=MAX_FILE_MB, are_told_apart=not in_a_space)
     app.add_middleware(doors.Pieces)
