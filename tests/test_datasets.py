@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from train.datasets import FPS, ClipStore, draw_batch, read_store, whole_batch
+from kdphys.pulse import bandpass
+from train.datasets import FPS, ClipStore, draw_batch, read_store, wandering, whole_batch
 
 FRAMES = 300
 RATES = (48.0, 72.0, 0.0, 110.0, 150.0)
@@ -185,3 +186,16 @@ def test_other_clips_have_another_digest(tmp_path):
 def test_an_empty_folder_says_how_to_fill_it(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"holds no clips.*train/synthetic\.py"):
         read_store(tmp_path)
+
+
+def test_light_that_wanders_changes_frames_by_little_and_no_mean():
+    """In the band of a pulse it moves each colour by ten-thousandths."""
+    still = torch.full((600, 4, 4, 3), 100.0)
+    for seed in range(20):
+        clip = wandering(still, np.random.default_rng(seed)).numpy() / 100
+        assert clip.shape == still.shape
+        assert np.abs(clip.mean(0) - 1).max() < 1e-5
+        colours = clip.mean((1, 2)).astype(float)
+        swing = np.std([bandpass(colour, FPS, (0.7, 3.0)) for colour in colours.T], axis=1)
+        assert (swing > 3e-5).all()
+        assert (swing < 3e-3).all()

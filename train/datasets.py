@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +16,8 @@ from train.pulses import LEAST_BPM, MOST_BPM
 from train.room import save_arrays
 
 FPS = 30.0
+WANDERS = 0.4  # share of clips whose light wanders in training
+WANDER_STEPS = (5e-5, 5e-4)  # least and most by which a colour's light moves from frame to frame
 
 
 @dataclass(frozen=True)
@@ -203,7 +206,7 @@ def mistimed(store: ClipStore, most_s: float) -> ClipStore:
 def draw_batch(
     store: ClipStore, rng: np.random.Generator, clips: int, frames: int, *, vary: bool = True
 ) -> Batch:
-    """Draw clips at random; each is cut, mirrored, retimed and recoloured as a whole.
+    """Draw clips at random; each is cut, mirrored, retimed, and put in another light.
 
     Args:
         store: Where from.
@@ -265,8 +268,35 @@ def _cut(store: ClipStore, cut: Cut) -> Tensor:
     return (part.flip(2) if cut.mirrored else part) / 255
 
 
+def wandering(clip: Tensor, rng: np.random.Generator) -> Tensor:
+    """The same while lamps, shade and white balance wander by chance, as on no face alone.
+
+    Each colour's light, all light together and the shade from side to side and from top to bottom
+    walk at random. What of this falls into the band of a pulse is a few ten-thousandths, as much as
+    codecs leave of some pulses.
+
+    Args:
+        clip: RGB, on any scale. Shape (T, S, S, 3).
+        rng: Source of randomness.
+
+    Returns:
+        The clip, as bright as before on average. Shape as it was.
+    """
+    frames, side = clip.shape[:2]
+    step = math.exp(rng.uniform(*np.log(WANDER_STEPS)))
+    size = step * np.array([1, 1, 1, *rng.uniform(0, 3, 3)])
+    walks = np.cumsum(rng.standard_normal((frames, 6)) * size, axis=0)
+    walks = torch.from_numpy((walks - walks.mean(0)).astype(np.float32)).to(clip.device)
+    colours, grey, across, down = walks.split((3, 1, 1, 1), dim=1)
+    place = torch.linspace(-0.5, 0.5, side, device=clip.device)
+    shade = grey[:, None] + across[:, None] * place + down[:, None] * place[:, None]
+    return clip * (1 + colours[:, None, None] + shade[..., None])
+
+
 def _vary(clip: Tensor, rng: np.random.Generator) -> Tensor:
-    """The same in another light, and in three of ten with more noise. Shape as it was."""
+    """The same in another light, some in one that wanders, some with more noise. Same shape."""
+    if rng.uniform() < WANDERS:
+        clip = wandering(clip, rng)
     gain = np.exp(rng.normal(0, 0.1, 3)) * np.exp(rng.normal(0, 0.15))
     clip = (clip * torch.from_numpy(gain.astype(np.float32)).to(clip.device)).clamp(0, 1)
     if rng.uniform() < 0.3:  # as independent as it gets
