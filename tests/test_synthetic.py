@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kdphys.classical import pos, skin_mean
-from kdphys.face import FaceFinder
+from kdphys.face import FaceFinder, FaceTracker
 from kdphys.pulse import WAVE_BAND_HZ, bandpass
 from kdphys.video import read_frames
 from kdphys.vitals import read_rate
@@ -18,6 +18,7 @@ from train.synthetic import (
     NETWORK_FPS,
     SyntheticConfig,
     SyntheticJob,
+    _find_boxes,
     _frame_times,
     make_clip,
     make_film,
@@ -63,6 +64,32 @@ def test_a_clip_is_a_small_even_movie_with_a_wave(seed):
     assert np.isfinite(clip.wave).all()
     assert (np.diff(clip.key_times_s) > 0).all()
     json.dumps(asdict(clip.truth))
+
+
+def test_a_face_can_be_cut_out_where_the_program_finds_it():
+    calm = replace(SHORT, side=128, difficulty=0.3, fps=30.0, off=("codec", "timing"))
+    film = make_film(3, replace(calm, boxes="found"))
+    tracker = FaceTracker(FaceFinder())
+    found = [
+        tracker.update(rgb, float(at)) for rgb, at in zip(film.pictures, film.time_s, strict=True)
+    ]
+    assert film.boxes == found
+    assert film.truth.found == 1
+    assert film.boxes != make_film(3, calm).boxes
+    clip = make_clip(3, replace(calm, boxes="found"))
+    assert clip.wave.tobytes() == make_clip(3, calm).wave.tobytes()
+    assert clip.pixels.tobytes() == make_clip(3, replace(calm, boxes="found")).pixels.tobytes()
+
+
+def test_frames_without_a_face_keep_the_box_before_them_and_are_counted():
+    film = make_film(3, replace(SHORT, side=128, difficulty=0.3, fps=30.0, off=("codec", "timing")))
+    empty = np.full_like(film.pictures[0], 90)
+    drawn, at = film.boxes, film.time_s
+    late, found = _find_boxes([empty] * 20 + film.pictures[20:], at, drawn)
+    assert found == pytest.approx(1 - 20 / len(at), abs=0.15)  # looked for now and then
+    assert late[:20] == [late[20]] * 20
+    assert late[20] != drawn[20]
+    assert _find_boxes([empty] * len(at), at, drawn) == (drawn, 0.0)
 
 
 @settings(max_examples=60)
@@ -294,6 +321,17 @@ def test_clips_of_two_configurations_never_mix_in_one_folder(tmp_path: Path):
             write_dataset(other)
     assert len(read_store(tmp_path, 1)) == 1
     assert len(read_store(tmp_path)) == 2
+
+
+def test_a_folder_from_before_faces_could_be_found_goes_on(tmp_path: Path):
+    job = SyntheticJob(tmp_path, clips=2, seed=5, workers=1, config=SHORT)
+    write_dataset(job)
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    assert manifest["config"].pop("boxes") == "drawn"
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    write_dataset(job)
+    with pytest.raises(ValueError, match="another configuration"):
+        write_dataset(replace(job, config=replace(SHORT, boxes="found")))
 
 
 def test_clips_do_not_go_on_with_other_people(tmp_path: Path):

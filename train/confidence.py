@@ -2,8 +2,8 @@
 
 A network's wave is smoother than noise even where it sees no pulse, so the confidence fitted on
 simulated waves does not hold for it. This runs the exported network over synthetic clips with and
-without a pulse, fits `kdphys.vitals.Calibration` on what comes out, judges it on clips kept back,
-and writes it into the manifest beside the weights.
+without a pulse, each as it is and in light that wanders, fits `kdphys.vitals.Calibration` on what
+comes out, judges it on clips kept back, and writes it into the manifest beside the weights.
 """
 
 import json
@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 import tyro
 from numpy.typing import NDArray
 
@@ -24,7 +25,7 @@ from kdphys.vitals import FLAT, LEAST_QUALITY, LEAST_SECONDS, QualityFeatures, r
 from train.aside import aside
 from train.calibrate import fit, reliability
 from train.card import model_card
-from train.datasets import ClipStore
+from train.datasets import ClipStore, wandering
 from train.evaluate import drawn_clips
 from train.scores import wave_of
 from train.synthetic import SyntheticConfig
@@ -113,7 +114,7 @@ def _observe(
     for store in stores:
         first = len(clips) and clips[-1] + 1
         for index in range(len(store)):
-            for piece in _pieces(wave_of(model, store.clip(index))):
+            for piece in _seen(model, store, index):
                 broad = bandpass_runs(piece, FPS, WAVE_BAND_HZ, LEAST_SECONDS)
                 if np.nanstd(broad) < FLAT:  # never read
                     continue
@@ -160,6 +161,14 @@ def _weights(errors: NDArray[np.float64], share: float) -> NDArray[np.float64]:
     silent = np.isinf(errors)
     weight = share / (1 - share) * (~silent).sum() / max(silent.sum(), 1)
     return np.where(silent, weight, 1.0)
+
+
+def _seen(model: Model, store: ClipStore, index: int) -> list[NDArray[np.float64]]:
+    """Pieces of a network's waves of a clip, as it is and in light that wanders."""
+    light = wandering(store.pixels_of(index).float(), np.random.default_rng(index))
+    wandered = light.round().clamp(0, 255).to(torch.uint8).numpy()
+    waves = [wave_of(model, pixels) for pixels in (store.clip(index), wandered)]
+    return [piece for wave in waves for piece in _pieces(wave)]
 
 
 def _pieces(wave: NDArray[np.float64]) -> list[NDArray[np.float64]]:

@@ -28,7 +28,7 @@ from train.origin import Origin, origin
 from train.recordings import Dataset
 from train.report import Evidence, write_report
 from train.scores import Array, Scores, score
-from train.synthetic import SyntheticConfig, SyntheticJob, write_dataset
+from train.synthetic import Boxes, SyntheticConfig, SyntheticJob, write_dataset
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +55,8 @@ class EvaluateJob:
     """Their difficulty, up to 2; train/realism.py says how hard that is for POS and others."""
     negatives: int = 60
     """Synthetic clips without a pulse."""
+    boxes: Boxes = "drawn"
+    """Where their faces are cut out: where they were drawn, or where the program finds them."""
     models: tuple[str, ...] = MODELS
     """Which models."""
     faces: Path | None = None
@@ -117,6 +119,7 @@ def main(job: EvaluateJob) -> None:
         faces=job.faces,
         pulses=job.pulses,
         people="test",
+        boxes=job.boxes,
     )
     pulsing, silent = unseen_clips(job.data, clips, negatives, config)
     job.out.mkdir(parents=True, exist_ok=True)
@@ -303,6 +306,13 @@ def _command(job: EvaluateJob) -> str:
     return " ".join(words)
 
 
+CUT_OUT = {
+    "drawn": [
+        "Faces are cut out where they were drawn, late and unsteadily as by a plain detector, one",
+        "in five at the same place throughout.",
+    ],
+    "found": ["Faces are found, followed and cut out by the program itself, as from a file."],
+}
 COLUMNS = ("n", "median error", "MAE", "RMSE", "r", "within 3", "readings", "MAE of readings")
 
 
@@ -316,6 +326,8 @@ def _page(report: dict[str, object], job: EvaluateJob, made: Origin) -> str:
         "Accuracy on real faces against a contact sensor is **not measured**.",
         "",
         f"## Synthetic: {job.clips} clips of 30 s, difficulty {job.difficulty:g}, unseen seeds",
+        "",
+        *CUT_OUT[job.boxes],
         "",
         "Errors in bpm, whatever the confidence; the last two columns are the clips for which a",
         "reading was given, and their error.",

@@ -12,7 +12,7 @@ import math
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from fractions import Fraction
-from functools import partial
+from functools import cache, partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Literal
@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from kdphys.clip import EvenGrid
 from kdphys.crop import FaceBox, crop_face
+from kdphys.face import FaceFinder, FaceTracker
 from train import faces, portraits, pulses, world
 from train.aside import aside
 from train.datasets import unplaced, write_shard
@@ -42,6 +43,7 @@ KEY_FRAME_EVERY = (12, 15, 25, 30, 30, 50, 60, 250, 250)
 MOST_DIFFICULT = 2.0
 HARDSHIP = 0.3  # of difficulty 1, on the scale of 0 to 1 that the world's factors are drawn on
 SHARD = 50
+Boxes = Literal["drawn", "found"]
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,9 @@ class SyntheticConfig:
     """Share of the pulses that come from recordings, where there is a folder of them."""
     people: People = "train"
     """Whose portraits and recordings: those for training, or those that are kept for tests."""
+    boxes: Boxes = "drawn"
+    """Where the face is cut out: where it was drawn, as a plain detector would have it, late and
+    unsteady; or where the measuring path itself finds and follows it."""
     off: tuple[str, ...] = ()
     """Factors to switch off; see train.world.FACTORS."""
 
@@ -108,6 +113,8 @@ class Truth:
     key_every: int | None
     strength: float
     """Standard deviation of the pulse in green, linear light, relative to its mean."""
+    found: float = 1.0
+    """Share of the frames in which the measuring path finds the face; 1 where it is drawn."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +126,7 @@ class Film:
     time_s: NDArray[np.float64]
     """Stamp of each frame. Shape (T,)."""
     boxes: list[FaceBox]
-    """The detector's box in each frame."""
+    """The face's box in each frame."""
     key_frame: NDArray[np.bool_]
     """Which frames were key frames of a codec. Shape (T,)."""
     pulse: pulses.Pulse
@@ -187,7 +194,9 @@ def make_film(seed: int, config: SyntheticConfig) -> Film:
     keys = np.zeros(len(pictures), bool)
     if codec:
         pictures, keys = world.encode(pictures, fps, codec, options)
-    boxes = _draw_boxes(streams.of("box"), shot, true_s, hardship, off)
+    boxes, found = _draw_boxes(streams.of("box"), shot, true_s, hardship, off), 1.0
+    if config.boxes == "found":
+        boxes, found = _find_boxes(pictures, stamps, boxes)
     truth = Truth(
         seed=seed,
         bpm=None if negative else pulse.bpm,
@@ -197,6 +206,7 @@ def make_film(seed: int, config: SyntheticConfig) -> Film:
         codec=codec,
         key_every=int(options["g"]) if "g" in options else None,
         strength=strength * float(face.pulse_rgb[1]),
+        found=found,
     )
     return Film(pictures, stamps, boxes, keys, pulse, truth)
 
@@ -333,6 +343,31 @@ def _draw_boxes(
     return boxes
 
 
+def _find_boxes(
+    pictures: list[NDArray[np.uint8]], time_s: NDArray[np.float64], drawn: list[FaceBox]
+) -> tuple[list[FaceBox], float]:
+    """Find and follow the head as the measuring path does, and say in what share of the frames.
+
+    The box before bridges frames without a face, or the first one; where there is none at all, the
+    drawn ones stay.
+    """
+    tracker = FaceTracker(_finder())
+    found = [tracker.update(rgb, float(at)) for rgb, at in zip(pictures, time_s, strict=True)]
+    seen = [box for box in found if box]
+    if not seen:
+        return drawn, 0.0
+    boxes, last = [], seen[0]
+    for box in found:
+        last = box or last
+        boxes.append(last)
+    return boxes, len(seen) / len(found)
+
+
+@cache
+def _finder() -> FaceFinder:
+    return FaceFinder()
+
+
 BOX_HALF = (0.75, 1.2)  # half the side of the face box in face units
 BOX_CENTRE_Y = 0.05
 
@@ -408,7 +443,7 @@ def _kind(manifest: dict) -> dict[str, object]:
     """What makes clips the clips that they are: not by what path a folder was named."""
     lent = manifest.get("lent_sha256")
     config = unplaced(manifest["config"]) if lent else manifest["config"]
-    return {"config": config, "seed": manifest["seed"], "lent": lent}
+    return {"config": {"boxes": "drawn"} | config, "seed": manifest["seed"], "lent": lent}
 
 
 def _lent_digest(config: SyntheticConfig) -> str:
