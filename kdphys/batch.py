@@ -10,6 +10,7 @@ import os
 import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor, as_completed
+from contextlib import nullcontext
 from multiprocessing import connection
 from os.path import relpath
 from pathlib import Path
@@ -18,6 +19,11 @@ from typing import Literal, NamedTuple, TextIO, cast
 from kdphys.errors import KDPhysError, VideoError, WorkerError
 from kdphys.pipeline import measure
 from kdphys.runtime import model_facts
+
+try:
+    import fcntl
+except ImportError:  # this system has none
+    fcntl = None
 
 logger = logging.getLogger(__name__)
 
@@ -115,13 +121,14 @@ class Table:
     Rows that it has stay, but for those that are incomplete, as of a full disk, and those of videos
     that could not be read: these may be measured anew, as may what other weights have measured. A
     video that is named from the current folder is written as seen from the table's, so that it is
-    the same one to a later command.
+    the same one to a later command. Only one process writes a table at a time, where the system
+    and the disk can see to that.
 
     Args:
         path: The file; of a link, the one that it points to.
 
     Raises:
-        VideoError: It is another table, or can't be read or written.
+        VideoError: It is another table, another process writes it, or it can't be read or written.
     """
 
     def __init__(self, path: Path) -> None:
@@ -133,14 +140,16 @@ class Table:
                 )
             path = path.resolve()
             self._folder = path.parent
-            rows = _rows(path)
-            unfinished = path.with_name(f"{path.name}.part")
-            with _opened(unfinished, "w") as file:
-                writer = csv.DictWriter(file, COLUMNS)
-                writer.writeheader()
-                writer.writerows(rows)
-            unfinished.replace(path)
-            self._file = _opened(path, "a")
+            # Where there are no such locks, a file that is open can't be replaced.
+            with _held(path) if fcntl else nullcontext():
+                rows = _rows(path)
+                unfinished = path.with_name(f"{path.name}.part")
+                with _opened(unfinished, "w") as file:
+                    writer = csv.DictWriter(file, COLUMNS)
+                    writer.writeheader()
+                    writer.writerows(rows)
+                unfinished.replace(path)
+            self._file = _held(path)
         except OSError as error:
             raise VideoError(f"{path} can't be written ({error.strerror}).") from error
         self._writer = csv.DictWriter(self._file, COLUMNS, restval="")
@@ -172,6 +181,34 @@ class Table:
 def _opened(path: Path, mode: Literal["r", "w", "a"]) -> TextIO:
     """Open a table; names of files need not be text."""
     return path.open(mode, newline="", encoding="utf-8", errors="surrogateescape")
+
+
+def _held(path: Path) -> TextIO:
+    """Open a table to add to it, and keep other processes from that until it is closed.
+
+    Raises:
+        VideoError: Another process holds it.
+    """
+    file = _opened(path, "a")
+    if not _lock(file) or not os.path.samestat(os.fstat(file.fileno()), path.stat()):
+        file.close()
+        raise VideoError(
+            f"{path} is being written by another run: wait until it is done, or give another file."
+        )
+    return file
+
+
+def _lock(file: TextIO) -> bool:
+    """Lock a file until it is closed, or this process dies; False where another has done so."""
+    if fcntl is None:
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        logger.info("%s can't be locked (%s)", file.name, error.strerror)
+    return True
 
 
 def _rows(path: Path) -> list[dict[str, str]]:

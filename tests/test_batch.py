@@ -1,6 +1,7 @@
 """Many videos at once: the table, what is done before, workers that die, and a cluster."""
 
 import csv
+import errno
 import os
 import pty
 import re
@@ -13,12 +14,12 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from shutil import copy
-from typing import Any
+from typing import Any, TextIO
 
 import pytest
 
 from kdphys.__main__ import BAD_INPUT, main
-from kdphys.batch import COLUMNS, Row, Table, key_of, measure_all, measure_row
+from kdphys.batch import COLUMNS, Row, Table, _lock, key_of, measure_all, measure_row
 from kdphys.errors import VideoError, WorkerError
 from kdphys.pipeline import measure
 from kdphys.runtime import model_facts
@@ -218,6 +219,63 @@ def test_what_is_no_file_is_never_replaced_by_a_table(folder, tmp_path, monkeypa
     assert said.startswith(f"{tmp_path / name} is a folder, a pipe or a device, and a table needs")
     assert (tmp_path / "pipe").is_fifo()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "pipe"]
+
+
+HOLDER = """
+import sys
+from pathlib import Path
+from kdphys.batch import Row, Table
+with Table(Path(sys.argv[1])) as table:
+    table.add(Row(Path("/one.mp4"), {"model": "pos", "speed": "1"}))
+    print("holds it", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_table_is_written_by_one_run_at_a_time(tmp_path):
+    path = tmp_path / "table.csv"
+    words = [sys.executable, "-c", HOLDER, path]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout
+        assert other.stdout.readline() == "holds it\n"
+        with pytest.raises(VideoError, match=r"table\.csv is being written by another run: wait"):
+            Table(path)
+        other.kill()
+    with Table(path) as table:  # the dead hold nothing
+        assert table.done == {key_of(Path("/one.mp4"), "pos", 1.0)}
+    assert [file.name for file in tmp_path.iterdir()] == ["table.csv"]
+
+
+def test_a_run_that_saw_the_table_before_another_replaced_it_gives_way(tmp_path, monkeypatch):
+    path = tmp_path / "table.csv"
+    with Table(path) as table:
+        table.add(Row(Path("/one.mp4"), {"model": "pos", "speed": "1"}))
+
+    def just_in_time(file: TextIO) -> bool:
+        (tmp_path / "new").write_bytes(path.read_bytes())
+        (tmp_path / "new").replace(path)
+        return _lock(file)
+
+    monkeypatch.setattr("kdphys.batch._lock", just_in_time)
+    with pytest.raises(VideoError, match="is being written by another run"):
+        Table(path)
+
+
+@pytest.mark.parametrize("has_no_locks", ["system", "disk"])
+def test_where_nothing_can_be_locked_a_table_is_written_as_ever(
+    tmp_path, monkeypatch, has_no_locks
+):
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    if has_no_locks == "system":
+        monkeypatch.setattr("kdphys.batch.fcntl", None)
+    else:
+        monkeypatch.setattr("kdphys.batch.fcntl.flock", refuse)
+    for name in ("/one.mp4", "/two.mp4"):
+        with Table(tmp_path / "table.csv") as table:
+            table.add(Row(Path(name), {"model": "pos", "speed": "1"}))
+    assert sorted(rows_of(tmp_path / "table.csv")) == ["one.mp4", "two.mp4"]
 
 
 def test_a_table_that_can_t_be_written_is_one_sentence(tmp_path):
