@@ -3,6 +3,7 @@
 The work goes to any executor of `concurrent.futures`: processes of this machine, or a cluster's.
 """
 
+import codecs
 import csv
 import logging
 import multiprocessing
@@ -10,7 +11,7 @@ import os
 import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor, as_completed
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from multiprocessing import connection
 from os.path import relpath
 from pathlib import Path
@@ -30,10 +31,13 @@ logger = logging.getLogger(__name__)
 COLUMNS: tuple[str, ...] = (
     "video", "heart_rate_bpm", "quality", "reason", "rmssd_ms", "sdnn_ms", "respiration_bpm",
     "duration_s", "fps", "face_fraction", "model", "weights", "speed", "notes", "error",
+    "file_bytes", "file_changed_s",
 )  # fmt: skip
+OLDER = COLUMNS[:-2]
+"""Columns of tables that did not tell yet of which state of a file a row is."""
 
-Key = tuple[Path, str, str, str]
-"""What tells rows apart: video, model, its weights and speed."""
+Key = tuple[Path, str, str, str, str, str]
+"""What tells rows apart: video, model, its weights, speed, and the file's bytes and last change."""
 
 
 class Row(NamedTuple):
@@ -42,7 +46,8 @@ class Row(NamedTuple):
     video: Path
     cells: dict[str, object]
     """By the names of `COLUMNS`; either `error` says in a sentence why it can't be read, or the
-    others hold what `Measurement.to_json` gives."""
+    others hold what `Measurement.to_json` gives; `file_bytes` and `file_changed_s`, seconds since
+    1970, tell of which file."""
 
 
 def measure_row(video: Path, model: str = "student", speed: float = 1.0) -> Row:
@@ -85,16 +90,20 @@ def measure_all(
     Raises:
         WorkerError: A worker died, perhaps for want of memory.
     """
-    asked = {executor.submit(measure_row, video, model, speed): video for video in videos}
+    asked = {  # what changes while it waits is of another state afterwards, and measured anew
+        executor.submit(measure_row, video, model, speed): (video, _state_of(video))
+        for video in videos
+    }
     for done in as_completed(asked):
+        video, state = asked[done]
         try:
             row = done.result()
         except Exception as error:
             raise WorkerError(
-                f"A worker died, at the latest over {asked[done].name} ({error}); use fewer of "
-                "them, or more memory."
+                f"A worker died, at the latest over {video.name} ({error}); use fewer of them, or "
+                "more memory."
             ) from error
-        yield row
+        yield row._replace(cells=row.cells | dict(zip(COLUMNS[-2:], state, strict=True)))
 
 
 def end_with_parent() -> None:
@@ -112,17 +121,27 @@ def end_with_parent() -> None:
 
 def key_of(video: Path, model: str, speed: float) -> Key:
     """What tells the row of a video apart, from wherever it is named."""
-    return video.resolve(), model, model_facts(model).weights, f"{speed:g}"
+    return video.resolve(), model, model_facts(model).weights, f"{speed:g}", *_state_of(video)
+
+
+def _state_of(video: Path) -> tuple[str, str]:
+    """Bytes of a file, and its last change in s, to 1 ms, whose digits a spreadsheet keeps."""
+    try:
+        found = video.stat()
+    except OSError:
+        return "", ""
+    return str(found.st_size), f"{found.st_mtime:.13g}"
 
 
 class Table:
     """A CSV file that grows by a row at a time, so that an interrupted command loses none.
 
     Rows that it has stay, but for those that are incomplete, as of a full disk, and those of videos
-    that could not be read: these may be measured anew, as may what other weights have measured. A
-    video that is named from the current folder is written as seen from the table's, so that it is
-    the same one to a later command. Only one process writes a table at a time, where the system
-    and the disk can see to that.
+    that could not be read: these may be measured anew, as may what other weights have measured, and
+    a video that has changed since, or of which an older table doesn't tell that. A video that is
+    named from the current folder is written as seen from the table's, so that it is the same one to
+    a later command. Only one process writes a table at a time, where the system and the disk can
+    see to that.
 
     Args:
         path: The file; of a link, the one that it points to.
@@ -142,9 +161,9 @@ class Table:
             self._folder = path.parent
             # Where there are no such locks, a file that is open can't be replaced.
             with _held(path) if fcntl else nullcontext():
-                rows = _rows(path)
+                rows, coding = _rows(path), _coding(path)
                 unfinished = path.with_name(f"{path.name}.part")
-                with _opened(unfinished, "w") as file:
+                with _opened(unfinished, "w", coding) as file:
                     writer = csv.DictWriter(file, COLUMNS)
                     writer.writeheader()
                     writer.writerows(rows)
@@ -159,6 +178,8 @@ class Table:
                 row["model"],
                 row["weights"],
                 row["speed"],
+                row["file_bytes"],
+                row["file_changed_s"],
             )
             for row in rows
         }
@@ -178,9 +199,17 @@ class Table:
         os.fsync(self._file.fileno())
 
 
-def _opened(path: Path, mode: Literal["r", "w", "a"]) -> TextIO:
+def _opened(path: Path, mode: Literal["r", "w", "a"], coding: str = "utf-8") -> TextIO:
     """Open a table; names of files need not be text."""
-    return path.open(mode, newline="", encoding="utf-8", errors="surrogateescape")
+    return path.open(mode, newline="", encoding=coding, errors="surrogateescape")
+
+
+def _coding(path: Path) -> str:
+    """Tell how a table is written: some spreadsheets put a mark before it, and look for it."""
+    with suppress(FileNotFoundError), path.open("rb") as file:
+        if file.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8:
+            return "utf-8-sig"
+    return "utf-8"
 
 
 def _held(path: Path) -> TextIO:
@@ -216,13 +245,13 @@ def _rows(path: Path) -> list[dict[str, str]]:
     if not path.exists() or not path.stat().st_size:
         return []
     try:
-        with _opened(path, "r") as file:
+        with _opened(path, "r", "utf-8-sig") as file:
             table = csv.DictReader(file)
-            if tuple(table.fieldnames or ()) != COLUMNS:
+            if tuple(table.fieldnames or ()) not in (COLUMNS, OLDER):
                 raise ValueError("it has other columns")
             rows = [row for row in table if None not in row and None not in row.values()]
     except (ValueError, csv.Error) as error:
         raise VideoError(
             f"{path} is no table of this command ({error}): give another file, or delete it."
         ) from error
-    return [row for row in rows if not row["error"]]
+    return [dict.fromkeys(COLUMNS, "") | row for row in rows if not row["error"]]

@@ -1,5 +1,6 @@
 """Many videos at once: the table, what is done before, workers that die, and a cluster."""
 
+import codecs
 import csv
 import errno
 import os
@@ -19,7 +20,7 @@ from typing import Any, TextIO
 import pytest
 
 from kdphys.__main__ import BAD_INPUT, main
-from kdphys.batch import COLUMNS, Row, Table, _lock, key_of, measure_all, measure_row
+from kdphys.batch import COLUMNS, OLDER, Row, Table, _lock, key_of, measure_all, measure_row
 from kdphys.errors import VideoError, WorkerError
 from kdphys.pipeline import measure
 from kdphys.runtime import model_facts
@@ -35,6 +36,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory, npz: Path) -> Path:
         copy(npz, folder / name)
     (folder / "c.mp4").write_text("this is no video")
     return folder
+
+
+POS = {"model": "pos", "speed": "1"}
+
+
+class Here(ThreadPoolExecutor):
+    """Stands for processes where what they do takes no time."""
+
+    def __init__(self, workers: int, *_: object, **__: object) -> None:
+        super().__init__(workers)
 
 
 def rows_of(table: Path) -> dict[str, dict[str, str]]:
@@ -53,7 +64,7 @@ def command(monkeypatch: pytest.MonkeyPatch, *words: str | Path) -> int | str | 
 def test_a_row_says_what_a_measurement_says(npz):
     row = measure_row(npz, "pos")
     record = measure(npz, "pos").to_json()
-    assert set(row.cells) == set(COLUMNS) - {"error"}
+    assert set(row.cells) == set(OLDER) - {"error"}
     assert row.cells["heart_rate_bpm"] == record["heart_rate_bpm"]
     assert row.cells["sdnn_ms"] == record["sdnn_ms"]
 
@@ -189,6 +200,52 @@ def test_what_other_weights_measured_is_not_done(tmp_path):
     with Table(path) as table:
         assert key_of(video, "student", 1.0) in table.done
     assert len(path.read_text().splitlines()) == 3  # nothing is lost
+
+
+def test_a_video_that_has_changed_is_measured_anew(folder, tmp_path, monkeypatch, capsys):
+    video, table = tmp_path / "x.mp4", tmp_path / "out.csv"
+    copy(folder / "a.npz", video)
+    words = (video, "--out", table, "--model", "pos", "--jobs", "1")
+    monkeypatch.setattr("kdphys.__main__.ProcessPoolExecutor", Here)
+    monkeypatch.setattr("kdphys.batch.measure_row", lambda video, *_: Row(video, dict(POS)))
+    for change, told in (
+        (lambda: None, "1 new rows; 0 could not be read (column error); 0 were"),
+        (lambda: None, "0 new rows; 0 could not be read (column error); 1 were"),
+        (lambda: os.utime(video, (1e9, 1e9)), "1 new rows; 0 could"),
+        (lambda: os.truncate(video, 1000) or os.utime(video, (1e9, 1e9)), "1 new rows; 0 could"),
+        (lambda: None, "0 new rows; 0 could not be read (column error); 1 were"),
+    ):
+        change()
+        assert command(monkeypatch, *words) == 0
+        assert told in capsys.readouterr().out
+    with table.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["file_changed_s"] for row in rows[1:]] == ["1000000000"] * 2
+    assert [row["file_bytes"] for row in rows[1:]] == [rows[0]["file_bytes"], "1000"]
+
+
+def test_a_table_from_before_keeps_its_rows_and_their_videos_are_measured_anew(folder, tmp_path):
+    path, video = tmp_path / "table.csv", folder / "a.npz"
+    row = f"{video},61.5,0.9,,,,,12,30,1,pos,,1,,"
+    path.write_text(",".join(OLDER) + f"\r\n{row}\r\n", newline="")
+    with Table(path) as table:
+        assert key_of(video, "pos", 1.0) not in table.done
+    assert path.read_text().splitlines() == [",".join(COLUMNS), f"{row},,"]
+
+
+def test_a_table_that_a_spreadsheet_saved_is_gone_on_with_and_keeps_its_mark(tmp_path):
+    path, video = tmp_path / "table.csv", Path("/é.mp4")
+    with Table(path) as table:
+        table.add(Row(video, dict(POS)))
+    path.write_bytes(codecs.BOM_UTF8 + path.read_bytes())
+    for _ in range(2):
+        with Table(path) as table:
+            assert key_of(video, "pos", 1.0) in table.done
+            table.add(Row(video, dict(POS)))
+    assert path.read_bytes().count(codecs.BOM_UTF8) == 1
+    lines = path.read_text(encoding="utf-8-sig").splitlines()
+    assert lines[0] == ",".join(COLUMNS)
+    assert [line.partition(",")[0] for line in lines[1:]] == ["/é.mp4"] * 3
 
 
 def test_a_table_behind_a_link_stays_there(tmp_path):
