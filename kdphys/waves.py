@@ -15,18 +15,24 @@ COLUMNS = ("video", "time_s", "wave")
 class WaveFile:
     """A CSV file of waves that grows by one wave at a time; none of them is kept in memory.
 
-    It may be a pipe or a device. What a file holds stays until there is a first wave to replace it.
+    It may be a pipe or a device. Waves that a file holds stay until there is a first one to replace
+    them.
 
     Args:
         path: The file.
 
     Raises:
-        VideoError: It can't be written.
+        VideoError: It can't be written, or holds something else than waves.
     """
 
     def __init__(self, path: Path) -> None:
         self._path, self._is_begun = path, False
         try:
+            if _holds_something_else(path):
+                raise VideoError(
+                    f"{path} holds something else than waves of this command, which would replace "
+                    "it: give another file, or delete it."
+                )
             self._file = path.open("a", newline="", encoding="utf-8", errors="surrogateescape")
         except OSError as error:
             raise self._unwritable(error) from error
@@ -66,6 +72,13 @@ class WaveFile:
         return VideoError(
             f"The waves can't be written to {self._path} ({error.strerror}): give another file."
         )
+
+
+def _holds_something_else(path: Path) -> bool:
+    if not path.is_file() or not path.stat().st_size:
+        return False
+    with path.open(encoding="utf-8-sig", errors="replace") as file:  # a mark is of a spreadsheet
+        return file.readline(100).rstrip("\n") != ",".join(COLUMNS)
 
 
 def _rows(video: Path, found: Measurement) -> Iterator[tuple[str, str, str]]:

@@ -436,11 +436,32 @@ def test_waves_are_in_the_file_as_soon_as_a_video_is_done(kdphys, short, tmp_pat
 
 def test_waves_of_before_stay_until_there_are_new_ones(kdphys, short, tmp_path):
     path = tmp_path / "waves.csv"
-    path.write_text("of before\n")
+    before = "video,time_s,wave\nof before,0.0000,1.00000\n"
+    path.write_text(before, encoding="utf-8-sig")  # as a spreadsheet saves it
     assert kdphys("measure", tmp_path / "gone.mp4", "--csv", path).status == 2
-    assert path.read_text() == "of before\n"
+    assert path.read_text(encoding="utf-8-sig") == before
     assert kdphys("measure", short, "--csv", path, "--model", "pos").status == 0
     assert path.read_text().startswith("video,time_s,wave\n")
+    assert "of before" not in path.read_text()
+
+
+@pytest.mark.parametrize(
+    "held",
+    [b"notes\n", b"\nnotes\n", b"\xff\x00" * 200, b"video,heart_rate_bpm\n", b"video,time_s"],
+)
+def test_a_csv_never_replaces_what_is_no_table_of_waves(kdphys, short, tmp_path, held):
+    path = tmp_path / "notes.txt"
+    path.write_bytes(held)
+    answer = kdphys("measure", short, "--csv", path, "--model", "pos")
+    assert (answer.status, answer.out) == (2, "")
+    (line,) = answer.err.splitlines()
+    assert line.startswith(f"{path} holds something else than waves of this command")
+    assert path.read_bytes() == held
+
+
+def test_a_csv_may_be_an_empty_file(kdphys, short, tmp_path):
+    (tmp_path / "empty.csv").touch()
+    assert kdphys("measure", short, "--csv", tmp_path / "empty.csv", "--model", "pos").status == 0
 
 
 def test_waves_are_written_to_a_pipe(kdphys, short, tmp_path):
