@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from kdphys.batch import Table, end_with_parent, key_of, measure_all
 from kdphys.bench import bench
-from kdphys.errors import KDPhysError
+from kdphys.errors import KDPhysError, WorkerError
 from kdphys.hub import is_folder
 from kdphys.pipeline import MODELS, Measurement, measure
 from kdphys.runtime import open_model
@@ -216,11 +216,24 @@ def _workers(command: BatchCommand, most: int) -> Iterator[Executor]:
             raise
         executor.shutdown()
         return
+    with _cluster(command.dask) as executor:
+        yield executor
+
+
+@contextmanager
+def _cluster(address: str) -> Iterator[Executor]:
     try:
         from distributed import Client  # an optional extra
     except ImportError as error:
         raise ImportError("--dask needs an extra: pip install '.[cluster]'.") from error
-    with Client(command.dask, timeout=CLUSTER_S) as client, client.get_executor() as executor:
+    try:
+        client = Client(address, timeout=CLUSTER_S)
+    except (OSError, ValueError, TypeError) as error:  # of types where TLS is not set up
+        raise WorkerError(
+            f"--dask {address} leads to no scheduler ({error}): start one there with `dask "
+            "scheduler`, or give the address of one, such as tcp://HOST:8786."
+        ) from error
+    with client, client.get_executor() as executor:
         yield executor
 
 

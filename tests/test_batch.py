@@ -431,4 +431,28 @@ def test_a_cluster_that_does_not_answer_is_one_sentence(folder, tmp_path, monkey
     monkeypatch.setattr("kdphys.__main__.CLUSTER_S", "0.2s")
     words = (folder / "a.npz", "--out", tmp_path / "out.csv", "--dask", "tcp://127.0.0.1:9")
     assert command(monkeypatch, *words) == BAD_INPUT
-    assert "127.0.0.1:9" in capsys.readouterr().err
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("--dask tcp://127.0.0.1:9 leads to no scheduler (Timed out")
+    assert line.endswith("or give the address of one, such as tcp://HOST:8786.")
+
+
+@pytest.mark.parametrize(
+    ("address", "error"),
+    [
+        ("foo", ValueError("missing port number in address 'foo'")),
+        ("tls://127.0.0.1:9", TypeError("TLS expects a `ssl_context` argument")),
+    ],
+)
+def test_an_address_of_no_cluster_is_one_sentence(
+    folder, tmp_path, monkeypatch, capsys, address, error
+):
+    """What Dask says of them; clients of its own that fail keep later ones from beginning."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("distributed.Client", fail)
+    words = (folder / "a.npz", "--out", tmp_path / "out.csv", "--model", "pos", "--dask", address)
+    assert command(monkeypatch, *words) == BAD_INPUT
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"--dask {address} leads to no scheduler ({error}): start one there")
