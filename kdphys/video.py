@@ -6,6 +6,7 @@ CPU time a frame, turning it to RGB 7 to 12 more, and shrinking it on the way to
 square are made wider or higher on the way, as players show them.
 """
 
+import errno
 import logging
 import math
 import struct
@@ -136,7 +137,7 @@ def find_videos(path: Path) -> list[Path]:
         if path.is_file():
             return [path]
         if not path.is_dir():
-            raise VideoError(f"There is no file {path}: give the path of a video or of a folder.")
+            raise VideoError(_no_file(path, "a video or of a folder"))
         videos = sorted(file for file in path.iterdir() if _is_video(file))
     except OSError as error:
         raise VideoError(
@@ -207,13 +208,19 @@ def _check_file(path: Path) -> None:
         if path.is_dir():
             raise VideoError(f"{path} is a folder: give one video file.")
         if not path.is_file():
-            raise VideoError(f"There is no file {path}: give the path of a video.")
+            raise VideoError(_no_file(path, "a video"))
         with path.open("rb") as file:
             is_empty = not file.read(1)
     except OSError as error:
         raise VideoError(f"{path} can't be opened ({error.strerror}).") from error
     if is_empty:
         raise VideoError(f"{path.name} is empty (0 bytes): record or copy it again.")
+
+
+def _no_file(path: Path, wanted: str) -> str:
+    if path.exists():
+        return f"{path} is a pipe, a socket or a device: save the video in a file, and give that."
+    return f"There is no file {path}: give the path of {wanted}."
 
 
 # Video files -----------------------------------------------------------------------------------
@@ -452,9 +459,15 @@ def _open_npz(
             yield file, (shape[1], shape[2]), times, _read_views(archive, shape)
     except DAMAGE as error:
         raise VideoError(
-            f"{path.name} can't be used ({error}): an npz needs frames (T, H, W, 3) uint8 and "
-            f"time_s (T,) in seconds, increasing."
+            f"{path.name} can't be used ({_what_is_damaged(error)}): an npz needs frames "
+            f"(T, H, W, 3) uint8 and time_s (T,) in seconds, increasing."
         ) from error
+
+
+def _what_is_damaged(error: Exception) -> str:
+    if isinstance(error, EOFError) or (isinstance(error, OSError) and error.errno == errno.EINVAL):
+        return "parts of it are missing, as while it is being written"  # it points to before itself
+    return str(error) or "it is damaged"
 
 
 def _part(archive: zipfile.ZipFile, name: str) -> IO[bytes]:

@@ -215,6 +215,31 @@ def test_a_truncated_archive_is_refused(tmp_path):
         list(read_frames(path))
 
 
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_an_archive_with_a_hole_is_refused_in_words(tmp_path, save):
+    path = tmp_path / "a.npz"
+    noise = np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3), np.uint8)
+    save(path, frames=noise, time_s=np.arange(4.0))
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 3] + content[len(content) // 2 :])
+    with pytest.raises(VideoError, match=r"a\.npz can't be used \(parts of it are missing, as"):
+        list(read_frames(path))
+
+
+@pytest.mark.parametrize(
+    ("error", "said"), [(EOFError(), "parts of it are missing"), (MemoryError(), "it is damaged")]
+)
+def test_an_archive_that_ends_while_it_is_read_is_refused_in_words(
+    tmp_path, monkeypatch, error, said
+):
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(video, "_read_times", fail)
+    with pytest.raises(VideoError, match=rf"a\.npz can't be used \({said}"):
+        probe(write_npz(tmp_path / "a.npz"))
+
+
 def audio_only(path: Path) -> None:
     with av.open(str(path), "w") as container:
         stream = container.add_stream("aac", rate=16_000)
@@ -251,6 +276,7 @@ def no_frames(path: Path) -> None:
     [
         (lambda _: None, "There is no file"),
         (Path.mkdir, "is a folder"),
+        (os.mkfifo, "is a pipe, a socket or a device"),
         (Path.touch, "is empty"),
         (lambda path: path.write_text("Not a video.\n" * 50), "can't be read as video"),
         (cut_mp4, "cut off"),
@@ -379,6 +405,9 @@ def test_a_folder_gives_its_videos_sorted_and_nothing_else(tmp_path):
         find_videos(tmp_path / "folder.mp4")
     with pytest.raises(VideoError, match="There is no file"):
         find_videos(tmp_path / "nothing")
+    os.mkfifo(tmp_path / "pipe.mp4")
+    with pytest.raises(VideoError, match=r"pipe\.mp4 is a pipe, a socket or a device: save the"):
+        find_videos(tmp_path / "pipe.mp4")
 
 
 def test_what_can_t_be_looked_at_in_a_folder_is_named(tmp_path):
