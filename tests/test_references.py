@@ -51,7 +51,7 @@ def test_a_wave_of_known_beats_is_read():
 
 def test_a_folder_without_recordings_is_refused_and_replaces_nothing(tmp_path):
     (tmp_path / "references.md").write_text("what was found before")
-    with pytest.raises(SystemExit, match="holds no recordings of pulses"):
+    with pytest.raises(FileNotFoundError, match="holds no recordings of pulses"):
         main(ReferencesJob(pulses=tmp_path, out=tmp_path))
     assert (tmp_path / "references.md").read_text() == "what was found before"
 
@@ -69,7 +69,7 @@ ROWS = [
 
 
 def test_what_is_written_says_where_it_was_made(tmp_path, monkeypatch):
-    monkeypatch.setattr(references, "people_of", lambda folder: {folder / "one.csv": "a"})
+    monkeypatch.setattr(references, "check_pulses", lambda _: None)
     for compared in ("_beside_oximeters", "_beside_strap"):
         monkeypatch.setattr(references, compared, lambda *_: ROWS)
     main(ReferencesJob(pulses=tmp_path, out=tmp_path))

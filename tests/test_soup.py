@@ -10,6 +10,7 @@ from torch import nn
 
 from kdphys.hub import sha256
 from train.card import all_learned, count_clips, model_card, training_of
+from train.script import JobError
 from train.soup import SoupJob, main, mean_of
 
 
@@ -125,7 +126,7 @@ def test_clips_that_several_runs_saw_are_counted_once():
 
 def test_networks_of_other_shapes_are_refused(tmp_path: Path):
     runs = run_in(tmp_path / "a", 1, "a"), run_in(tmp_path / "b", 2, "b", size=18)
-    with pytest.raises(SystemExit, match="different configurations"):
+    with pytest.raises(JobError, match="different configurations"):
         main(SoupJob(runs=runs, out=tmp_path / "soup"))
     assert not (tmp_path / "soup").exists()
     with pytest.raises(ValueError, match="at least one"):

@@ -339,7 +339,8 @@ def test_clips_do_not_go_on_with_other_people(tmp_path: Path):
     faces = tmp_path / "faces"
     faces.mkdir()
     (faces / "b.png").touch()
-    job = SyntheticJob(out=tmp_path / "out", clips=0, config=replace(SHORT, faces=faces))
+    config = replace(SHORT, faces=faces, portrait_share=0.0)
+    job = SyntheticJob(out=tmp_path / "out", clips=1, workers=1, config=config)
     write_dataset(job)
     write_dataset(job)
     by_another_way = replace(job.config, faces=faces / ".." / "faces")

@@ -15,8 +15,6 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-import tyro
-
 from kdphys.noticed import LEAST_SECONDS
 from kdphys.vitals import LEAST_SECONDS as LEAST_S
 from train import first_rate, visitors
@@ -28,6 +26,7 @@ from train.first_rate import RATES_BPM, Wait, by_construction, waits
 from train.growth import SIZES, Figures, batch_rows, batched, measured
 from train.origin import Origin, origin
 from train.peers import PEERS
+from train.script import run_script
 
 logger = logging.getLogger(__name__)
 
@@ -233,4 +232,4 @@ def _growth(found: Found) -> list[str]:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(BenchJob))
+    run_script(main, BenchJob)

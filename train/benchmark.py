@@ -39,6 +39,7 @@ from train.card import all_recipes
 from train.labels import Array, label_on_grid, rate_of
 from train.origin import Origin, origin
 from train.recordings import Dataset, Recording, check_split, people_of, read_recordings
+from train.script import JobError
 
 logger = logging.getLogger(__name__)
 
@@ -182,13 +183,13 @@ def chosen_recordings(job: BenchmarkJob) -> list[Recording]:
         wanted = people_of(job.people)
         recordings = [one for one in recordings if one.subject in wanted]
         if not recordings:
-            raise ValueError(
+            raise JobError(
                 f"{job.people} holds nobody of {job.root}; give the test folder that "
                 f"train/recordings.py wrote for {job.dataset}"
             )
     unnamed = [model for model in job.models if _learned_from_people_of_its_own(model)]
     if job.dataset == "folder" and unnamed and not (job.people or job.trained_on):
-        raise ValueError(
+        raise JobError(
             f"{', '.join(unnamed)} learned from a folder of one's own, and whose faces it holds is "
             "not kept with the weights: name the clips with --trained-on, or who may be tested "
             "with --people"

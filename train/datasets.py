@@ -3,9 +3,12 @@
 import hashlib
 import json
 import math
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from pickle import UnpicklingError
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -14,6 +17,7 @@ from torch import Tensor
 
 from train.pulses import LEAST_BPM, MOST_BPM
 from train.room import save_arrays
+from train.script import JobError
 
 FPS = 30.0
 WANDERS = 0.4  # share of clips whose light wanders in training
@@ -128,6 +132,7 @@ def read_store(folder: Path, most: int | None = None) -> ClipStore:
 
     Raises:
         FileNotFoundError: There is no shard.
+        JobError: One was cut off, or is damaged.
     """
     names = sorted(folder.glob("[0-9]*[0-9].npz"))
     if not names:
@@ -137,13 +142,12 @@ def read_store(folder: Path, most: int | None = None) -> ClipStore:
     pixels, waves, truths = [], [], []
     digest = hashlib.sha256()
     for name in names:
-        with np.load(name) as shard:
-            drawn = shard["pixels"]
-            pixels.append(torch.from_numpy(drawn))
-            waves.append(shard["wave"])
-            truths += [json.loads(str(text)) for text in shard["truth"]]
-            for part in (np.ascontiguousarray(drawn).data, shard["wave"].data, shard["truth"].data):
-                digest.update(part)
+        drawn, wave, told = _read_shard(name)
+        pixels.append(torch.from_numpy(drawn))
+        waves.append(wave)
+        truths += [json.loads(str(text)) for text in told]
+        for part in (np.ascontiguousarray(drawn).data, wave.data, told.data):
+            digest.update(part)
         if most and sum(map(len, pixels)) >= most:
             break
     truths = truths[:most]
@@ -152,6 +156,18 @@ def read_store(folder: Path, most: int | None = None) -> ClipStore:
     manifest = folder / "manifest.json"
     recipe = json.loads(manifest.read_text()) if manifest.exists() else {}
     return ClipStore(tuple(pixels), wave, bpm, tuple(truths), digest.hexdigest(), (recipe,))
+
+
+def _read_shard(name: Path) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.str_]]:
+    """Pixels, waves and truths of a shard, as they were written."""
+    try:
+        with name.open("rb") as file, np.load(file) as shard:
+            return shard["pixels"], shard["wave"], shard["truth"]
+    except (BadZipFile, zlib.error, EOFError, KeyError, ValueError, UnpicklingError) as error:
+        raise JobError(
+            f"{name} was cut off or is damaged ({error}): delete it, and run the command again "
+            "that wrote the clips; it keeps the others."
+        ) from error
 
 
 def read_stores(folders: Sequence[Path], most: int | None = None) -> ClipStore:

@@ -244,7 +244,7 @@ def main(config: DistillRun) -> None:
         config = replace(config, model=read_config(StudentConfig, config.start))
     if config.look_ahead is not None:
         config = replace(config, model=replace(config.model, lag=config.look_ahead))
-    store = read_stores(config.data, config.most)
+    store, checked = read_stores(config.data, config.most), read_store(config.check)
     hints = None
     if config.smoke:
         hints = work_out(Teacher().eval(), store)
@@ -264,7 +264,7 @@ def main(config: DistillRun) -> None:
             learner=Pupil(student, hints.traits.shape[2]) if hints else None,
             loss=Distillation(config, hints),
             store=store,
-            check=read_store(config.check),
+            check=checked,
             schedule=config.schedule,
             out=config.out,
             config=config,

@@ -14,7 +14,6 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
-import tyro
 from numpy.typing import NDArray
 
 from kdphys.errors import KDPhysError
@@ -28,6 +27,7 @@ from train.origin import Origin, origin
 from train.recordings import Dataset
 from train.report import Evidence, write_report
 from train.scores import Array, Scores, score
+from train.script import JobError, run_script
 from train.synthetic import Boxes, SyntheticConfig, SyntheticJob, write_dataset
 
 logger = logging.getLogger(__name__)
@@ -87,6 +87,10 @@ class EvaluateJob:
             raise ValueError("root, people and trained_on belong to a data set: name it as dataset")
         if self.dataset and self.report:
             raise ValueError("report is a page about synthetic clips: leave it out with a dataset")
+        if min(self.clips, self.negatives) < 1:
+            raise ValueError(
+                f"clips={self.clips} and negatives={self.negatives} must be at least 1"
+            )
 
 
 def main(job: EvaluateJob) -> None:
@@ -94,6 +98,7 @@ def main(job: EvaluateJob) -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     if job.smoke:
         job = aside(job, "out", "data")
+    _check(job)
     if job.dataset:
         most = 2 if job.smoke else None
         run_benchmark(
@@ -121,8 +126,8 @@ def main(job: EvaluateJob) -> None:
         people="test",
         boxes=job.boxes,
     )
-    pulsing, silent = unseen_clips(job.data, clips, negatives, config)
     job.out.mkdir(parents=True, exist_ok=True)
+    pulsing, silent = unseen_clips(job.data, clips, negatives, config)
     synthetic, read, unread = {}, {}, {}
     for name in job.models:
         model = open_model(name, threads=2)
@@ -152,6 +157,24 @@ def main(job: EvaluateJob) -> None:
         )  # fmt: skip
         write_report(evidence, job.report)
         logger.info("wrote %s", job.report)
+
+
+def _check(job: EvaluateJob) -> None:
+    """Find what would end an evaluation before much is drawn for it.
+
+    Raises:
+        JobError: There is no such model, or no folder of real clips.
+        WeightsError: A model's weights are missing or damaged.
+    """
+    if not job.models:
+        raise JobError("--models names none: name at least one.")
+    for name in job.models:
+        try:
+            open_model(name, threads=2)
+        except ValueError as error:
+            raise JobError(f"--models {name} is not known: {error}.") from error
+    if job.real and not job.real.is_dir():
+        raise JobError(f"--real {job.real} is no folder: give the folder of the real clips.")
 
 
 def _easier(
@@ -419,4 +442,4 @@ def _cells(row: dict[str, object]) -> list[str]:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(EvaluateJob))
+    run_script(main, EvaluateJob)

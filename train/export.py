@@ -30,7 +30,7 @@ from train.card import model_card, training_of
 from train.loop import WEIGHTS, is_of_smoke, read_weights, record_in, write_weights
 from train.push import push
 from train.room import room_for
-from train.script import run_script
+from train.script import JobError, run_script
 from train.smoke import SMOKE_SCHEDULE
 from train.teacher import config_json, read_config
 
@@ -268,7 +268,7 @@ def untrained_run(job: ExportJob) -> None:
         ValueError: The folder holds a trained one.
     """
     if (job.run / WEIGHTS).exists() and not is_of_smoke(record_in(job.run)):
-        raise ValueError(f"{job.run} holds trained weights; give another folder as --run")
+        raise JobError(f"{job.run} holds trained weights; give another folder as --run")
     model = Student() if job.model == "student" else Teacher()
     _made(job.run)
     write_weights(model.state_dict(), job.run)

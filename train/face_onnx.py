@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 import onnx
 import tflite
-import tyro
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+
+from train.script import run_script
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = "modules/face_detection"
@@ -308,4 +309,4 @@ def _array(file: Any, tensor: Any) -> NDArray[Any]:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(FaceJob))
+    run_script(main, FaceJob)

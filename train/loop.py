@@ -26,6 +26,7 @@ from train.datasets import FPS, Batch, ClipStore, draw_batch, unplaced, whole_ba
 from train.origin import origin
 from train.processes import mean_over_processes, share_batch_norms
 from train.room import NoRoomError, room_for, written
+from train.script import JobError
 
 logger = logging.getLogger(__name__)
 
@@ -89,6 +90,13 @@ class Schedule:
     """Threads of torch in each process."""
     precision: Literal["auto", "float32"] = "auto"
     """Auto multiplies in bfloat16 where the machine computes in it, which is faster and rounds."""
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        if self.frames < 4 or self.frames % 4:
+            raise ValueError(f"schedule.frames={self.frames} must be a multiple of 4")
+        if min(self.steps, self.batch) < 1:
+            raise ValueError(f"steps={self.steps} and batch={self.batch} must be at least 1")
 
 
 @dataclass(frozen=True)
@@ -230,7 +238,7 @@ def train(run: Run) -> None:
 def _check_length(store: ClipStore, plan: Schedule) -> None:
     frames = store.waves.shape[1]
     if frames < plan.frames:
-        raise ValueError(
+        raise JobError(
             f"schedule.frames={plan.frames} must be at most the {frames} frames of the clips"
         )
 
@@ -253,7 +261,7 @@ def _accelerator(plan: Schedule) -> Accelerator:
         dataloader_config=DataLoaderConfiguration(split_batches=True),  # else the cycle runs faster
     )
     if plan.batch % accelerator.num_processes:
-        raise ValueError(
+        raise JobError(
             f"batch={plan.batch} must be a multiple of the {accelerator.num_processes} processes"
         )
     return accelerator
@@ -266,7 +274,7 @@ def _open(run: Run, accelerator: Accelerator) -> int:
         if accelerator.is_main_process:
             _remove_left(run.out, step)
     if mean_over_processes(torch.tensor(float(step), device=accelerator.device)) != step:
-        raise ValueError(f"out={run.out} must be one folder that all machines share")
+        raise JobError(f"out={run.out} must be one folder that all machines share")
     if step:
         accelerator.load_state(str(_checkpoint(run.out, step)))
     return step
@@ -284,7 +292,7 @@ def _claim(run: Run, accelerator: Accelerator) -> int:
     there = json.loads(path.read_text()) if path.exists() and _progress(run.out) else {}
     is_finished = (run.out / WEIGHTS).exists() and not _progress(run.out)
     if is_finished and not is_of_smoke(record_in(run.out)):  # a mean of runs, or exported
-        raise ValueError(
+        raise JobError(
             f"{run.out} holds finished weights; move that folder, or give another as --out"
         )
     if is_of_smoke(there):
@@ -299,7 +307,7 @@ def _claim(run: Run, accelerator: Accelerator) -> int:
     other = [name for name in now if before.get(name) != now[name]]
     if other:
         name = other[0]
-        raise ValueError(
+        raise JobError(
             f"{run.out} holds another run: its {name} is {before.get(name)}, not {now[name]}; "
             "remove that folder, or give another as --out"
         )

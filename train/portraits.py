@@ -87,7 +87,8 @@ def list_portraits(folder: Path, people: People) -> tuple[Path, ...]:
     Raises:
         FileNotFoundError: The folder holds no picture.
     """
-    pictures = sorted(p for p in folder.iterdir() if p.suffix.lower() in (".jpg", ".jpeg", ".png"))
+    there = folder.iterdir() if folder.is_dir() else ()
+    pictures = sorted(p for p in there if p.suffix.lower() in (".jpg", ".jpeg", ".png"))
     chosen = tuple(
         picture
         for place, picture in enumerate(pictures)

@@ -19,7 +19,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import tyro
 from numpy.typing import NDArray
 
 from kdphys.errors import KDPhysError
@@ -30,7 +29,8 @@ from train.benchmark import markdown_table, toolbox_bpm
 from train.origin import Origin, origin
 from train.recordings import face_stretches
 from train.scores import raw_bpm, wave_of
-from train.synthetic import SyntheticClip, SyntheticConfig, make_clip
+from train.script import run_script
+from train.synthetic import SyntheticClip, SyntheticConfig, check_lent, make_clip
 
 logger = logging.getLogger(__name__)
 
@@ -89,6 +89,7 @@ def main(job: RealismJob) -> None:
     )
     if job.smoke:
         job, config = replace(aside(job, "out"), clips=1), replace(config, seconds=6.0)
+    check_lent(config)
     seeds = range(SEED, SEED + job.clips)
     made = origin()
     report: dict[str, object] = {"origin": asdict(made), "clips": job.clips}
@@ -300,4 +301,4 @@ def _cells(found: dict[str, dict[str, float]]) -> list[str]:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(RealismJob))
+    run_script(main, RealismJob)

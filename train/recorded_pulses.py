@@ -99,6 +99,19 @@ def read_pulses(folder: Path, people: People) -> tuple[Recording, ...]:
     return kept
 
 
+def check_pulses(folder: Path) -> None:
+    """Check that a folder holds recordings, clean or not.
+
+    Raises:
+        FileNotFoundError: It holds none.
+    """
+    if not people_of(folder):
+        raise FileNotFoundError(
+            f"{folder} holds no recordings of pulses: give the folder that has uw_oximetry and "
+            "welltory as --pulses"
+        )
+
+
 def people_of(folder: Path) -> dict[Path, str]:
     """Files of finger colours in a folder of either set or both, and whose they are."""
     return {**_uw_files(folder), **_welltory_files(folder)}

@@ -41,7 +41,7 @@ from train.datasets import write_shard
 from train.labels import Array, Trace, label_on_grid, rate_between, rate_of
 from train.matlab import frames_of, read_v5_video, read_v73_frames
 from train.room import save_arrays, written
-from train.script import run_script
+from train.script import JobError, run_script
 from train.synthetic import SyntheticConfig, make_film
 
 logger = logging.getLogger(__name__)
@@ -97,7 +97,7 @@ def read_ubfc(root: Path) -> list[Recording]:
         second = path.name == "ground_truth.txt"
         numbers = _read_numbers(path, "" if second else ",")
         if (len(numbers) if second else numbers.shape[1]) < (3 if second else 4):
-            raise ValueError(
+            raise JobError(
                 f"{path} holds {numbers.shape[0]} rows of {numbers.shape[1]} numbers; it must have "
                 f"{'3 rows' if second else '4 columns'}: copy it again"
             )
@@ -135,7 +135,7 @@ def read_pure(root: Path) -> list[Recording]:
             wave = [float(package["Value"]["waveform"]) for package in packages]
             rate = [float(package["Value"]["pulseRate"]) for package in packages]
         except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(
+            raise JobError(
                 f"{path} can't be used ({error!r}); it needs /FullPackage with Timestamp and Value "
                 "of waveform and pulseRate: copy it again"
             ) from error
@@ -182,7 +182,7 @@ def read_mmpd(root: Path) -> list[Recording]:
             held = io.loadmat(path, variable_names=labels)
             wave, light, motion, skin = (np.asarray(held[name]).ravel() for name in labels)
         except (KeyError, NotImplementedError, ValueError, OSError) as error:
-            raise ValueError(
+            raise JobError(
                 f"{path} can't be used ({error}); it must be a MATLAB file of version 5 with "
                 f"video, {', '.join(labels)}: download it again"
             ) from error
@@ -210,11 +210,9 @@ def read_scamps(root: Path) -> list[Recording]:
                 wave = _dataset(file, "d_ppg", path)
                 video = next((name for name in ("RawFrames", "Xsub") if name in file), None)
         except OSError as error:
-            raise ValueError(
-                f"{path} is no MATLAB file of version 7.3; download it again"
-            ) from error
+            raise JobError(f"{path} is no MATLAB file of version 7.3; download it again") from error
         if video is None:
-            raise ValueError(f"{path} holds neither RawFrames nor Xsub; download it again")
+            raise JobError(f"{path} holds neither RawFrames nor Xsub; download it again")
         recordings.append(
             Recording(
                 name=path.stem,
@@ -272,7 +270,7 @@ def _found(recordings: list[Recording], root: Path, needed: str) -> list[Recordi
         )
     twice = [name for name, count in Counter(one.name for one in recordings).items() if count > 1]
     if twice:
-        raise ValueError(f"{root} holds {twice[0]} twice; give one copy of the data set as --root")
+        raise JobError(f"{root} holds {twice[0]} twice; give one copy of the data set as --root")
     return recordings
 
 
@@ -287,7 +285,7 @@ def _read_numbers(path: Path, delimiter: str) -> Array:
     try:
         return np.loadtxt(path, delimiter=delimiter or None, ndmin=2)
     except ValueError as error:
-        raise ValueError(f"{path} can't be read as numbers ({error}): copy it again") from error
+        raise JobError(f"{path} can't be read as numbers ({error}): copy it again") from error
 
 
 def _read_columns(path: Path) -> dict[str, list[float]]:
@@ -296,7 +294,7 @@ def _read_columns(path: Path) -> dict[str, list[float]]:
         rows = list(csv.DictReader(file))
     names = set(rows[0]) if rows else set()
     if "time_s" not in names or not names & {"wave", "bpm"}:
-        raise ValueError(
+        raise JobError(
             f"{path} has the columns {sorted(map(str, names))}; it needs a header with time_s, "
             "and wave or bpm"
         )
@@ -305,14 +303,14 @@ def _read_columns(path: Path) -> dict[str, list[float]]:
             name: [float(row[name]) for row in rows] for name in names & {"time_s", "wave", "bpm"}
         }
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{path} holds a value that is no number ({error}): correct it") from error
+        raise JobError(f"{path} holds a value that is no number ({error}): correct it") from error
 
 
 def _dataset(file: h5py.File, name: str, path: Path) -> Array:
     """Read a wave of an HDF5 file. Shape (N,)."""
     held = file.get(name)
     if not isinstance(held, h5py.Dataset):
-        raise ValueError(f"{path} holds {sorted(file)} and no {name}; copy it again")
+        raise JobError(f"{path} holds {sorted(file)} and no {name}; copy it again")
     return np.asarray(held, np.float64).ravel()
 
 
@@ -373,7 +371,7 @@ def split_people(
     people = sorted({recording.subject for recording in recordings})
     tested = math.ceil(test_share * len(people) - 1e-9)
     if tested == len(people):
-        raise ValueError(
+        raise JobError(
             f"{len(people)} people with test_share={test_share} leave nobody to train on; add "
             "people, or set test_share to 0"
         )
@@ -392,7 +390,7 @@ def check_split(train: set[str], test: set[str]) -> None:
     """
     both = sorted(train & test)
     if both:
-        raise ValueError(
+        raise JobError(
             f"{len(both)} people are on both sides of the split ({', '.join(both[:3])}, ...); "
             "test on people that training never saw"
         )
@@ -543,7 +541,7 @@ def read_recordings(dataset: Dataset, root: Path | None) -> list[Recording]:
         ValueError: It is not what it should be.
     """
     if root is None:
-        raise ValueError(f"dataset={dataset} needs --root, the folder in which it lies")
+        raise JobError(f"dataset={dataset} needs --root, the folder in which it lies")
     return LOADERS[dataset](root)
 
 
@@ -596,7 +594,7 @@ def _claim(job: RecordingsJob, folder: Path, recordings: list[Recording]) -> Non
     }
     path = folder / "manifest.json"
     if path.exists() and json.loads(path.read_text()) != manifest:
-        raise ValueError(
+        raise JobError(
             f"{folder} holds clips of another command; remove it or write to another folder"
         )
     with written(path) as file:

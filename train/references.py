@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import tyro
 from numpy.typing import NDArray
 from scipy import interpolate
 
@@ -33,7 +32,8 @@ from kdphys.pulse import WAVE_BAND_HZ, bandpass
 from kdphys.vitals import DEFAULT, read_rate
 from train.benchmark import markdown_table
 from train.origin import Origin, origin
-from train.recorded_pulses import FINGER_HZ, people_of
+from train.recorded_pulses import FINGER_HZ, check_pulses, people_of
+from train.script import run_script
 
 logger = logging.getLogger(__name__)
 
@@ -77,11 +77,7 @@ Error = Callable[[dict[str, Any]], float]
 def main(job: ReferencesJob) -> None:
     """Compare, and write the tables."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    if not people_of(job.pulses):
-        raise SystemExit(
-            f"{job.pulses} holds no recordings of pulses: give the folder that has uw_oximetry and "
-            "welltory as --pulses"
-        )
+    check_pulses(job.pulses)
     readers: dict[str, Reader] = {"KDPhys": by_kdphys}
     neurokit = _neurokit()
     if neurokit:
@@ -293,4 +289,4 @@ def _neurokit() -> Any:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(ReferencesJob))
+    run_script(main, ReferencesJob)

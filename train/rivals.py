@@ -17,7 +17,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-import tyro
 from numpy.typing import NDArray
 
 from kdphys.pipeline import measure
@@ -26,6 +25,7 @@ from train.benchmark import markdown_table
 from train.evaluate import SPEEDS, check_real
 from train.origin import Origin, origin
 from train.scores import raw_bpm
+from train.script import run_script
 from train.synthetic import SyntheticConfig, make_film
 
 logger = logging.getLogger(__name__)
@@ -287,4 +287,4 @@ def _page(table: Mapping[str, Mapping[str, float | None]], job: RivalsJob, made:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(RivalsJob))
+    run_script(main, RivalsJob)

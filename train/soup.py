@@ -19,7 +19,8 @@ from kdphys.hub import sha256
 from train.card import all_learned, count_clips, recipes_of, taught_by
 from train.loop import WEIGHTS, read_weights, record_in, write_weights
 from train.room import written
-from train.script import run_script
+from train.script import JobError, run_script
+from train.teacher import config_text
 
 logger = logging.getLogger(__name__)
 
@@ -42,9 +43,9 @@ class SoupJob:
 def main(job: SoupJob) -> None:
     """Average as asked."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    configs = {(run / "config.json").read_text() for run in job.runs}
+    configs = {config_text(run) for run in job.runs}
     if len({json.dumps(json.loads(config), sort_keys=True) for config in configs}) > 1:
-        raise SystemExit("The runs are of models with different configurations; name runs of one.")
+        raise JobError("The runs are of models with different configurations; name runs of one.")
     averaged = mean_of([read_weights(run) for run in job.runs])
     job.out.mkdir(parents=True, exist_ok=True)
     write_weights(averaged, job.out)

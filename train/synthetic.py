@@ -29,9 +29,9 @@ from train import faces, portraits, pulses, world
 from train.aside import aside
 from train.datasets import unplaced, write_shard
 from train.portraits import People
-from train.recorded_pulses import draw_recorded_pulse, read_pulses
+from train.recorded_pulses import check_pulses, draw_recorded_pulse, read_pulses
 from train.room import written
-from train.script import run_script
+from train.script import JobError, run_script
 from train.sheets import draw_crops, draw_waves
 
 logger = logging.getLogger(__name__)
@@ -396,14 +396,21 @@ class SyntheticJob:
     smoke: bool = False
     """Four short clips only, to see that it runs to its end."""
 
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        if min(self.clips, self.workers) < 1:
+            raise ValueError(f"clips={self.clips} and workers={self.workers} must be at least 1")
+
 
 def write_dataset(job: SyntheticJob) -> None:
     """Write shards of crops and waves, and a manifest.
 
     Raises:
+        FileNotFoundError: What is to lend looks or pulses holds none.
         NoRoomError: The disk has no room for a shard; those that are there are whole.
         ValueError: The folder holds clips that another command made.
     """
+    check_lent(job.config)
     job.out.mkdir(parents=True, exist_ok=True)
     _claim(job)
     starts = range(0, job.clips, SHARD)
@@ -429,7 +436,7 @@ def _claim(job: SyntheticJob) -> None:
         same = _kind(there) == _kind(alike)
         last_is_whole = there.get("clips", 0) % SHARD == 0 or there["clips"] >= job.clips
         if not (same and last_is_whole):
-            raise ValueError(
+            raise JobError(
                 f"{job.out} holds {there.get('clips')} clips of another configuration; "
                 "remove it or write to another folder"
             )
@@ -444,6 +451,18 @@ def _kind(manifest: dict) -> dict[str, object]:
     lent = manifest.get("lent_sha256")
     config = unplaced(manifest["config"]) if lent else manifest["config"]
     return {"config": {"boxes": "drawn"} | config, "seed": manifest["seed"], "lent": lent}
+
+
+def check_lent(config: SyntheticConfig) -> None:
+    """Check that the folders which are to lend looks and pulses hold some, before much is drawn.
+
+    Raises:
+        FileNotFoundError: One holds none.
+    """
+    if config.faces:
+        portraits.list_portraits(config.faces, config.people)
+    if config.pulses:
+        check_pulses(config.pulses)
 
 
 def _lent_digest(config: SyntheticConfig) -> str:
@@ -522,6 +541,7 @@ def main(job: SyntheticJob) -> None:
         job = replace(
             aside(job, "out"), clips=4, workers=1, config=replace(job.config, seconds=4.0)
         )
+    check_lent(job.config)
     if job.video:
         save_film(job.video, job)
     elif job.sheet:

@@ -16,7 +16,7 @@ from train.datasets import Batch, mistimed, read_store, read_stores
 from train.loop import LabelWeights, Run, Schedule, label_loss, train
 from train.processes import join
 from train.room import written
-from train.script import run_script
+from train.script import JobError, run_script
 from train.smoke import SMOKE_SCHEDULE, smoke_data
 
 if TYPE_CHECKING:
@@ -95,12 +95,35 @@ def read_config(kind: type[Config], folder: Path) -> Config:
     """Read a model's configuration from its folder's config.json.
 
     Raises:
+        FileNotFoundError: The folder holds none.
+        JobError: It is of another kind of model.
         WeightsError: A manifest beside it names another.
     """
     check_against_manifest(folder / "config.json")
-    facts = json.loads((folder / "config.json").read_text())
+    facts = json.loads(config_text(folder))
     lists = {name: tuple(value) for name, value in facts.items() if isinstance(value, list)}
-    return kind(**{**facts, **lists})
+    try:
+        return kind(**{**facts, **lists})
+    except TypeError as error:
+        wanted = kind.__name__.removesuffix("Config").lower()
+        raise JobError(
+            f"{folder / 'config.json'} is of no {wanted}: name the folder of a {wanted}'s run, or "
+            "of its weights."
+        ) from error
+
+
+def config_text(folder: Path) -> str:
+    """Text of the config.json in the folder of a run, or of weights.
+
+    Raises:
+        FileNotFoundError: The folder holds none.
+    """
+    path = folder / "config.json"
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path} is missing: name the folder of a finished run, or of weights."
+        )
+    return path.read_text()
 
 
 if __name__ == "__main__":

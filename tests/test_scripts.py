@@ -1,0 +1,130 @@
+"""How training scripts end: with a sentence for what their user can help."""
+
+import importlib
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kdphys.errors import KDPhysError
+from train.datasets import read_store, write_shard
+from train.script import JobError, run_script
+
+ROOT = Path(__file__).parent.parent
+
+
+@dataclass(frozen=True)
+class Nothing:
+    """A job without options."""
+
+
+def ended(monkeypatch: pytest.MonkeyPatch, main: Callable[[Nothing], None]) -> object:
+    """What a script says at its end."""
+    monkeypatch.setattr(sys, "argv", ["script.py"])
+    with pytest.raises(SystemExit) as end:
+        run_script(main, Nothing)
+    return end.value.code
+
+
+def said(monkeypatch: pytest.MonkeyPatch, script: str, *words: object) -> object:
+    """What a script of train/ says at its end, run in this process."""
+    module = importlib.import_module(f"train.{script}")
+    monkeypatch.setattr(sys, "argv", [f"train/{script}.py", *map(str, words)])
+    job = next(
+        kind
+        for name, kind in vars(module).items()
+        if name.lower() in (f"{script}job", f"{script}run")
+    )
+    with pytest.raises(SystemExit) as end:
+        run_script(module.main, job)
+    return end.value.code
+
+
+@pytest.mark.parametrize("error", [KDPhysError("Do this."), JobError("Do this.")])
+def test_what_a_user_can_help_is_a_sentence(monkeypatch, error):
+    def main(_: Nothing) -> None:
+        raise error
+
+    assert ended(monkeypatch, main) == "Do this."
+
+
+def test_a_file_that_is_not_there_is_a_sentence(monkeypatch, tmp_path):
+    def read(_: Nothing) -> None:
+        (tmp_path / "gone").read_text()
+
+    def told(_: Nothing) -> None:
+        raise FileNotFoundError("It holds none; write some.")
+
+    words = f"{tmp_path / 'gone'} can't be opened or written (No such file or directory): give"
+    assert str(ended(monkeypatch, read)).startswith(words)
+    assert ended(monkeypatch, told) == "It holds none; write some."
+
+
+@pytest.mark.parametrize("error", [ValueError("a bug"), OSError(5, "a broken disk")])
+def test_what_no_user_can_help_keeps_its_stack_trace(monkeypatch, error):
+    def main(_: Nothing) -> None:
+        raise error
+
+    monkeypatch.setattr(sys, "argv", ["script.py"])
+    with pytest.raises(type(error), match="a b"):
+        run_script(main, Nothing)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("evaluate", "--models", "foo"), "--models foo is not known: name='foo' must be student,"),
+        (("evaluate", "--models"), "--models names none"),
+        (("evaluate", "--real", "{here}/no"), "--real {here}/no is no folder"),
+        (("evaluate", "--faces", "{here}/no", "--models", "pos"), "{here}/no holds no portraits"),
+        (("evaluate", "--pulses", "{here}/no", "--models", "pos"), "{here}/no holds no recordings"),
+        (("realism", "--faces", "{here}/no"), "{here}/no holds no portraits for test"),
+        (("distill", "--start", "{root}/weights/teacher"), "{root}/weights/teacher/config.json is"),
+        (("teacher", "--start", "{root}/weights/student"), "{root}/weights/student/config.json is"),
+        (("export", "--run", "{here}/no"), "{here}/no/config.json is missing: name the folder of"),
+        (("soup", "--runs", "{here}/no"), "{here}/no/config.json is missing: name the folder of"),
+        (("space", "--out", "{root}/README.md"), "{root}/README.md can't be opened or written (No"),
+        (("synthetic", "--video", "a.mp4", "--config.faces", "{here}/no"), "{here}/no holds no po"),
+    ],
+)
+def test_what_can_t_be_done_is_told_before_any_work(monkeypatch, tmp_path, words, sentence):
+    monkeypatch.chdir(tmp_path)
+    asked = [word.format(here=tmp_path, root=ROOT) for word in words]
+    assert str(said(monkeypatch, *asked)).startswith(sentence.format(here=tmp_path, root=ROOT))
+    assert not list(tmp_path.rglob("*.npz"))
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("distill", "--schedule.frames", 61), "schedule.frames=61 must be a multiple of 4"),
+        (("teacher", "--schedule.steps", 0), "steps=0 and batch=8 must be at least 1"),
+        (("synthetic", "--clips", 0), "clips=0 and workers=2 must be at least 1"),
+        (("synthetic", "--clips", -1), "clips=-1 and workers=2 must be at least 1"),
+        (("evaluate", "--clips", 0), "clips=0 and negatives=60 must be at least 1"),
+    ],
+)
+def test_a_figure_out_of_range_is_refused(monkeypatch, capsys, words, sentence):
+    assert said(monkeypatch, *words) == 2
+    assert sentence in " ".join(capsys.readouterr().err.replace("│", " ").split())
+
+
+@pytest.mark.parametrize("left", [0.0, 0.1, 0.9])
+def test_a_shard_that_was_cut_off_is_named(tmp_path, left):
+    pixels = np.random.default_rng(0).integers(0, 256, (30, 8, 8, 3), np.uint8)
+    shard = tmp_path / "0000.npz"
+    write_shard(shard, [pixels], [np.zeros(30, np.float32)], [{"bpm": 60.0}])
+    assert len(read_store(tmp_path)) == 1
+    content = shard.read_bytes()
+    shard.write_bytes(content[: round(left * len(content))])
+    with pytest.raises(JobError, match=r"0000\.npz was cut off or is damaged \(.*delete it, and"):
+        read_store(tmp_path)
+    shard.write_bytes(content.replace(b"PK\x03\x04", b"PK\x00\x00"))
+    with pytest.raises(JobError, match=r"0000\.npz was cut off or is damaged"):
+        read_store(tmp_path)
+    shard.write_text("no clips")
+    with pytest.raises(JobError, match=r"0000\.npz was cut off or is damaged"):
+        read_store(tmp_path)
