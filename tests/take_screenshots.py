@@ -5,7 +5,7 @@ of the live tab as live-*.png and of the tab on distillation as distillation-*.p
 and OUT/live.png, the pictures in the README.
 """
 
-import sys
+import argparse
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
@@ -75,5 +75,12 @@ def _picture_video(page: Page, out: Path, name: str) -> None:
     page.screenshot(path=out / f"distillation-{name}.png", full_page=True)
 
 
+def main() -> None:
+    """Take them as the command line asks."""
+    asked = argparse.ArgumentParser(prog="python -m tests.take_screenshots", description=__doc__)
+    asked.add_argument("out", metavar="OUT", type=Path, help="folder for the pictures")
+    take_screenshots(asked.parse_args().out)
+
+
 if __name__ == "__main__":
-    take_screenshots(Path(sys.argv[1]))
+    main()

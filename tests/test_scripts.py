@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from kdphys.errors import KDPhysError
+from tests import take_screenshots
 from train.datasets import read_store, write_shard
 from train.script import JobError, run_script
 
@@ -110,6 +111,20 @@ def test_what_can_t_be_done_is_told_before_any_work(monkeypatch, tmp_path, words
 def test_a_figure_out_of_range_is_refused(monkeypatch, capsys, words, sentence):
     assert said(monkeypatch, *words) == 2
     assert sentence in " ".join(capsys.readouterr().err.replace("│", " ").split())
+
+
+@pytest.mark.parametrize(("words", "status"), [((), 2), (("--help",), 0), (("--nonsense",), 2)])
+def test_pictures_of_the_page_are_not_taken_where_no_folder_is_named(
+    monkeypatch, tmp_path, capsys, words, status
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["take_screenshots.py", *words])
+    with pytest.raises(SystemExit) as end:
+        take_screenshots.main()
+    assert end.value.code == status
+    told = capsys.readouterr()
+    assert "usage: python -m tests.take_screenshots [-h] OUT" in told.out + told.err
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("left", [0.0, 0.1, 0.9])
