@@ -38,6 +38,7 @@ def _picture_all(chromium: Browser, address: str, out: Path) -> None:
     for name, size in SIZES.items():
         for scheme in SCHEMES:
             page = chromium.new_page(viewport=size, color_scheme=scheme)
+            page.set_default_timeout(PATIENCE_MS)  # for a click, until what it is to meet is there
             page.goto(address)
             _picture_live(page, out, f"{name}-{scheme}")
             page.get_by_role("tab", name=texts.TAB_VIDEO).click()

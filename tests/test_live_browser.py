@@ -11,7 +11,7 @@ from threading import Thread
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Frame, Page, ViewportSize, expect
+from playwright.sync_api import Browser, Frame, Page, Route, ViewportSize, expect
 
 from kdphys import measure
 from kdphys.pulse import WINDOW_S
@@ -147,6 +147,23 @@ def test_a_face_before_the_camera_is_read_recorded_and_compared(sitter, address,
     assert record["wave"]["fps"] == FPS
     assert record["wave"]["values"] == [float(row["wave"]) if row["wave"] else None for row in rows]
     assert saved(page, "png").read_bytes().startswith(b"\x89PNG")
+    page.close()
+
+
+def test_nothing_can_be_clicked_before_the_script_hears_it(sitter, address):
+    """The first click was lost; without a script the button stayed dead without a word."""
+    page = sitter.new_page(viewport=DESKTOP)
+    held: list[Route] = []
+    page.route("**/pixels.js", lambda route: held.append(route))
+    page.goto(address, wait_until="commit")
+    expect(part(page, "status")).to_have_text(texts.LIVE_LOADING, timeout=READY_MS)
+    for name in ("start", "stop", "record", "compare", "private"):
+        expect(part(page, name)).to_be_disabled()
+    expect(part(page, "status")).to_have_text(texts.LIVE_LATE, timeout=READY_MS)
+    expect(part(page, "start")).to_be_disabled()
+    held[0].continue_()
+    part(page, "start").click()
+    assert wait_for_a_reading(page) > 0
     page.close()
 
 

@@ -9,9 +9,19 @@ from kdphys.view import SEARCH_PX
 from webapp import texts
 from webapp.cards import HEART, title
 
+LATE_S = 10  # after which a script that has not come is not waited for in silence
+SAY_IF_LATE = f"""setTimeout(() => {{
+  const view = element.querySelector('#kd-live-view[data-state="loading"]');
+  if (!view) return;
+  view.dataset.state = "failed";
+  view.querySelector('[data-live="status"]').textContent = {json.dumps(texts.LIVE_LATE)};
+}}, {1000 * LATE_S});"""  # of an element of the page that holds `stage`
+
 
 def stage(ahead_s: float) -> str:
     """Everything of the live tab; parts that the script fills have a name in `data-live`.
+
+    Nothing can be clicked before the script hears it.
 
     Args:
         ahead_s: How far the network looks ahead.
@@ -33,7 +43,7 @@ def stage(ahead_s: float) -> str:
             "oval": [ELLIPSE_CENTRE, ELLIPSE_RADII],
         }
     )
-    return f"""<div id="kd-live-view" data-state="idle" data-reading="no" data-files="no">
+    return f"""<div id="kd-live-view" data-state="loading" data-reading="no" data-files="no">
   <div data-live="texts" hidden>{escape(words)}</div>
   <div class="kd-live-top">
     <section class="kd-card kd-scene">
@@ -43,19 +53,20 @@ def stage(ahead_s: float) -> str:
         {HEART}
       </div>
       <div class="kd-controls">
-        <button class="kd-go" data-live="start">{texts.LIVE_START}</button>
-        <button data-live="stop">{texts.LIVE_STOP}</button>
-        <button data-live="record" aria-pressed="false">{texts.LIVE_RECORD}</button>
+        <button class="kd-go" data-live="start" disabled>{texts.LIVE_START}</button>
+        <button data-live="stop" disabled>{texts.LIVE_STOP}</button>
+        <button data-live="record" aria-pressed="false" disabled>{texts.LIVE_RECORD}</button>
         <select data-live="camera" aria-label="{texts.LIVE_CAMERA}" hidden></select>
       </div>
       <p class="kd-fine" data-live="recorded" role="status"></p>
-      <label class="kd-switch"><input type="checkbox" role="switch" data-live="private">
-        {texts.LIVE_PRIVATE}</label>
+      <label class="kd-switch"><input type="checkbox" role="switch" data-live="private"
+        disabled> {texts.LIVE_PRIVATE}</label>
       <p class="kd-fine" data-live="privacy">{texts.LIVE_SENT}</p>
       <p class="kd-fine" data-live="clock" hidden>{texts.LIVE_CLOCK}</p>
     </section>
     <section class="kd-card kd-hero kd-now">
-      <p class="kd-status" data-live="status" role="status" aria-live="polite"></p>
+      <p class="kd-status" data-live="status" role="status" aria-live="polite">
+        {texts.LIVE_LOADING}</p>
       <p class="kd-spoken" data-live="spoken" role="status" aria-live="polite"></p>
       <p class="kd-rate">{HEART}<span data-live="bpm">{texts.NOTHING}</span>
         <small>{texts.BPM}</small></p>
@@ -80,7 +91,8 @@ def stage(ahead_s: float) -> str:
     </section>
     <section class="kd-card">{title(texts.LIVE_LATENCY, texts.LIVE_LATENCY_NOTE)}
       <p class="kd-verdict" data-live="verdict" role="status"></p>
-      <div class="kd-controls"><button data-live="compare">{texts.LIVE_COMPARE}</button></div>
+      <div class="kd-controls">
+        <button data-live="compare" disabled>{texts.LIVE_COMPARE}</button></div>
     </section>
   </div>
   <section class="kd-card kd-live-files">{title(texts.LIVE_DOWNLOADS, texts.LIVE_DOWNLOADS_NOTE)}

@@ -277,6 +277,11 @@ LIVE_BROKEN = (
 LIVE_ORIGIN = "Only this server's own page may open the live socket."
 
 TAB_LIVE = "Live"
+LIVE_LOADING = "Loading: the camera can be started in a moment."
+LIVE_LATE = (
+    "What runs the camera has not loaded: on a slow line wait, else check that the page's scripts "
+    "are allowed and reload it."
+)
 LIVE_START = "Start camera"
 LIVE_STOP = "Stop"
 LIVE_RECORD = "Record"

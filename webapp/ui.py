@@ -28,7 +28,7 @@ from webapp.folder import KEPT_S, LOOK_EVERY_S, looked_after
 from webapp.live import MOST_OF_ONE_ADDRESS, Visits, serve_socket
 from webapp.patience import ANNOUNCED, Connection, allow_more_files
 from webapp.settings import IN_A_SPACE
-from webapp.stage import stage
+from webapp.stage import SAY_IF_LATE, stage
 from webapp.turns import MOST_OF_ONE, Turns
 from webapp.wire import MOST_BYTES
 
@@ -190,7 +190,8 @@ def build_page() -> gr.Blocks:
             switch.click(None, js=SWITCH_THEME)
         with gr.Tabs(elem_id="kd-tabs"):
             with gr.Tab(texts.TAB_LIVE):
-                _html(stage(model_facts("student").ahead_s), elem_id="kd-live")
+                ahead_s = model_facts("student").ahead_s
+                _html(stage(ahead_s), elem_id="kd-live", on_load=SAY_IF_LATE)
             looks = _html(distillation.no_looks(), render=False)
             with gr.Tab(texts.TAB_VIDEO):
                 _video_tab(looks)
@@ -308,9 +309,13 @@ def _comparison_cards() -> dict[str, Component]:
     }
 
 
-def _html(content: str = "", elem_id: str | None = None, *, render: bool = True) -> gr.HTML:
-    """A piece of `cards` without Gradio's own styles for prose."""
-    return gr.HTML(content, elem_id=elem_id, apply_default_css=False, render=render)
+def _html(
+    content: str = "", elem_id: str | None = None, *, render: bool = True, on_load: str = ""
+) -> gr.HTML:
+    """A piece of `cards` without Gradio's own styles for prose; what is to run once it is there."""
+    return gr.HTML(
+        content, elem_id=elem_id, apply_default_css=False, render=render, js_on_load=on_load or None
+    )
 
 
 def _plot(name: str) -> gr.Plot:

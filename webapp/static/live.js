@@ -55,6 +55,7 @@ class Live {
     this.part("camera").addEventListener("change", () => this.stream && this.start());
     this.part("private").addEventListener("change", () => this.choosePrivacy());
     this.part("private").checked = remembered(PRIVATE) === "yes";
+    this.part("private").disabled = false;
     this.sayPrivacy();
     document.addEventListener("visibilitychange", () => {
       if (this.root.dataset.state === "live") this.pause(document.hidden);
