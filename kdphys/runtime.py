@@ -8,7 +8,7 @@ come, and finish. Every crop gets exactly one sample of the wave, in order.
 import time
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cache
 from pathlib import Path
 from typing import Protocol, cast
@@ -28,6 +28,7 @@ Wave = NDArray[np.float32]
 FPS = 30.0
 SIZE = 36
 MOST_LAG, MOST_REACH, MOST_FRAMES = 60, 90, 3600  # that a network may have
+MOST_NUMBER = 1e15  # in a manifest
 STREAM_CHUNK = 64  # frames that the student takes at most in one call
 CLASSICAL = {"pos": classical.pos, "chrom": classical.chrom, "green": classical.green}
 
@@ -401,20 +402,28 @@ def _whole(config: dict[str, object], name: str, allowed: range) -> int:
     return value
 
 
+def _number(record: dict[str, object], name: str) -> float:
+    value = record.get(name)
+    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < MOST_NUMBER:
+        return value
+    raise WeightsError(f"its manifest has {name}={value}, and a number is needed")
+
+
 def _calibration(weights: Weights) -> Calibration:
-    found = weights.manifest.get("calibration")
-    if isinstance(found, dict) and not all(type(value) in (int, float) for value in found.values()):
-        raise WeightsError(f"its calibration is {found}, and numbers are needed")
-    fitted = Calibration(**cast(dict[str, float], found)) if isinstance(found, dict) else DEFAULT
-    return replace(fitted, slope_ms=0.0)  # a network draws all beats alike
+    found = weights.manifest.get("calibration", asdict(DEFAULT))
+    names = {one.name for one in fields(Calibration)} - {"slope_ms"}
+    if not isinstance(found, dict) or found.keys() - {"slope_ms"} != names:
+        raise WeightsError(f"its calibration is {found}, and {', '.join(sorted(names))} are needed")
+    # A network draws all beats alike.
+    return Calibration(slope_ms=0.0, **{name: _number(found, name) for name in names})
 
 
 def _facts(name: str, weights: Weights) -> ModelFacts:
-    cost = cast(dict[str, float], weights.manifest["cost"])
+    cost = cast(dict[str, object], weights.manifest["cost"])
     return ModelFacts(
         name,
-        int(cost["parameters"]),
-        float(cost["macs_per_frame"]),
+        int(_number(cost, "parameters")),
+        float(_number(cost, "macs_per_frame")),
         weights.onnx.stat().st_size,
         str(weights.manifest.get("training", "")),
         weights.digest,

@@ -1,7 +1,9 @@
 import errno
 import json
+import math
 import shutil
 import socket
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +13,12 @@ from safetensors.numpy import load_file, save_file
 from kdphys.errors import HubUnreachableError, WeightsError
 from kdphys.hub import SHIPPED, check_against_manifest, load_named, load_weights, sha256
 from kdphys.runtime import StudentModel, open_model
+from kdphys.vitals import DEFAULT
 from train.distill import read_teacher
 from train.export import read_model
 from train.loop import read_weights
 
+FITTED = dict.fromkeys(asdict(DEFAULT), 1.0)
 COMMIT = "0123456789" * 4
 TOO_LONG = 300 * "x"  # for any file system, so that not even root may look for it
 
@@ -129,11 +133,12 @@ def test_a_manifest_without_digests_is_refused(copied, digests):
         load_weights(copied)
 
 
-def test_a_file_that_the_manifest_does_not_name_is_refused(copied):
+@pytest.mark.parametrize("file", ["model.onnx", "config.json"])
+def test_a_file_that_the_manifest_does_not_name_is_refused(copied, file):
     manifest = json.loads((copied / "manifest.json").read_text())
-    del manifest["sha256"]["model.onnx"]
+    del manifest["sha256"][file]
     (copied / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(WeightsError, match=r"model\.onnx has sha256"):
+    with pytest.raises(WeightsError, match=f"{file} has sha256"):
         load_weights(copied)
 
 
@@ -240,8 +245,16 @@ def test_a_damaged_file_that_can_t_be_deleted_is_named(copied, monkeypatch):
         ("student", {"cost": {}}, {}),
         ("student", {"cost": "nothing"}, {}),
         ("student", {"cost": {"parameters": None, "macs_per_frame": 1.0}}, {}),
-        ("student", {"calibration": {"charm": 1.0}}, {}),
-        ("student", {"calibration": {"evidence": "1"}}, {}),
+        ("student", {"cost": {"parameters": 1, "macs_per_frame": math.inf}}, {}),
+        ("student", {"calibration": None}, {}),
+        ("student", {"calibration": {}}, {}),
+        ("student", {"calibration": {"evidence": 1.0}}, {}),
+        ("student", {"calibration": FITTED | {"charm": 1.0}}, {}),
+        ("student", {"calibration": FITTED | {"evidence": "1"}}, {}),
+        ("student", {"calibration": FITTED | {"evidence": math.nan}}, {}),
+        ("student", {"calibration": FITTED | {"evidence": math.inf}}, {}),
+        ("student", {"calibration": FITTED | {"evidence": 10**400}}, {}),
+        ("teacher", {"calibration": FITTED | {"evidence": True}}, {}),
         ("student", {}, {"lag": -5}),
         ("student", {}, {"lag": True}),
         ("student", {}, {"lag": 10**9}),
@@ -264,6 +277,15 @@ def test_weights_that_say_what_can_t_be_are_refused_in_a_sentence(
     open_model.cache_clear()
     with pytest.raises(WeightsError, match=f"^{model} is no {model} that can be run"):
         open_model(model)
+
+
+def test_a_number_that_is_none_is_named(copied):
+    """It made a pulse of a photo, with a confidence of 100 %."""
+    manifest = json.loads((copied / "manifest.json").read_text())
+    manifest["calibration"] = FITTED | {"evidence": math.nan}
+    (copied / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(WeightsError, match="its manifest has evidence=nan, and a number is needed"):
+        StudentModel(load_weights(copied))
 
 
 @pytest.mark.parametrize("network", [b"", b"no network", "teacher"])
