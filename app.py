@@ -11,4 +11,4 @@ if __name__ == "__main__":
     with own_folder() as folder:
         from webapp.ui import serve  # and with it Gradio, which goes by what is set by now
 
-        serve(folder, settings.host, settings.port)
+        serve(folder, settings)

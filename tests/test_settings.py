@@ -30,6 +30,29 @@ def test_what_is_no_port_is_told_by_its_variable(capsys, port):
     assert said.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    "path",
+    ["foo", "foo/", "//example.org", "/a//b", "/a b", "/a?b", "/a#b", "https://", "ftp://a/b", "ä"],
+)
+def test_what_is_no_path_is_told_by_its_variable(capsys, path):
+    """The page answered 500, Internal Server Error."""
+    said = refusal(capsys, GRADIO_ROOT_PATH=path)
+    assert said.startswith(f"GRADIO_ROOT_PATH={path!r} is no path: give one as /a/path")
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("answer", ["maybe", "1", "yes"])
+def test_tools_that_are_neither_wanted_nor_not_are_told_by_their_variable(capsys, answer):
+    said = refusal(capsys, GRADIO_MCP_SERVER=answer)
+    assert said.startswith(f"GRADIO_MCP_SERVER={answer!r} is neither true nor false: give true")
+    assert said.count("\n") == 1
+
+
+def test_tools_without_what_they_need_are_refused(capsys, monkeypatch):
+    monkeypatch.setattr("webapp.settings.find_spec", lambda _: None)
+    assert "needs the package mcp: install it" in refusal(capsys, GRADIO_MCP_SERVER="true")
+
+
 def known_to_nobody(name: str, port: int) -> Sequence[object]:
     """What asking the network would come to."""
     if name == "nowhere":
@@ -96,3 +119,27 @@ def test_a_page_is_for_this_computer_alone_unless_told_otherwise(environment, ho
     port = free_port()
     found = read_settings([], {**environment, "GRADIO_SERVER_PORT": str(port)})
     assert found == Settings(host, port)
+
+
+@pytest.mark.parametrize(
+    ("said", "path"),
+    [
+        ("", ""),
+        ("/", ""),
+        ("/a/path", "/a/path"),
+        ("/a/path/", "/a/path"),
+        ("https://example.org", "https://example.org"),
+        ("http://localhost:8080/a/path/", "http://localhost:8080/a/path"),
+    ],
+)
+def test_a_page_may_lie_below_a_path_or_at_an_address(said, path):
+    port = str(free_port())
+    found = read_settings([], {"GRADIO_ROOT_PATH": said, "GRADIO_SERVER_PORT": port})
+    assert found.root_path == path
+    assert not found.has_tools
+
+
+@pytest.mark.parametrize("said", ["true", "True"])
+def test_tools_are_offered_where_they_are_wanted(said):
+    port = str(free_port())
+    assert read_settings([], {"GRADIO_MCP_SERVER": said, "GRADIO_SERVER_PORT": port}).has_tools

@@ -5,21 +5,24 @@ To be imported before what takes seconds to load, so that a mistake is told at o
 
 import argparse
 import errno
+import re
 import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 from kdphys.errors import KDPhysError
 
 PORT, MOST_PORT = 7860, 65_535
 HERE_ALONE, EVERYWHERE = "127.0.0.1", "0.0.0.0"
 IN_A_SPACE = "SPACE_ID"  # set there; a Space has a proxy
+ROOT_PATH = re.compile(r"(https?://[\w.-]+(:\d+)?)?(/[\w.~%+-]+)*/*", re.ASCII)
 HELP = f"""Start the page, until Ctrl+C. These variables of the environment change it:
 
   GRADIO_SERVER_NAME   address of this machine at which it answers: {HERE_ALONE} for this computer
                        alone, {EVERYWHERE} for its network too
   GRADIO_SERVER_PORT   port at which it answers; {PORT}
-  GRADIO_ROOT_PATH     path below which a proxy shows it, as /a/path
+  GRADIO_ROOT_PATH     path below which a proxy shows it, as /a/path, or all of its address there
   FORWARDED_ALLOW_IPS  address of a proxy on another machine, to be believed when it says who asks
   GRADIO_MCP_SERVER    true: programs find its tools by the Model Context Protocol
 """
@@ -36,6 +39,10 @@ class Settings:
     host: str
     """Address of this machine."""
     port: int
+    root_path: str = ""
+    """Path below which a proxy shows the page, or its address there; no slash at its end."""
+    has_tools: bool = False
+    """Whether programs find its tools by the Model Context Protocol."""
 
 
 def read_settings(words: Sequence[str], environment: Mapping[str, str]) -> Settings:
@@ -54,6 +61,8 @@ def read_settings(words: Sequence[str], environment: Mapping[str, str]) -> Setti
         settings = Settings(
             host=environment.get("GRADIO_SERVER_NAME", everywhere),
             port=_port(environment.get("GRADIO_SERVER_PORT", str(PORT))),
+            root_path=_root_path(environment.get("GRADIO_ROOT_PATH", "")),
+            has_tools=_has_tools(environment.get("GRADIO_MCP_SERVER", "false")),
         )
         _try(settings)
     except SettingsError as error:
@@ -72,6 +81,28 @@ def _port(said: str) -> int:
             f"{PORT}."
         )
     return port
+
+
+def _root_path(said: str) -> str:
+    if not ROOT_PATH.fullmatch(said):
+        raise SettingsError(
+            f"GRADIO_ROOT_PATH={said!r} is no path: give one as /a/path, or the page's address as "
+            "https://example.org/a/path, or none."
+        )
+    return said.rstrip("/")
+
+
+def _has_tools(said: str) -> bool:
+    if said.lower() not in ("true", "false", ""):
+        raise SettingsError(
+            f"GRADIO_MCP_SERVER={said!r} is neither true nor false: give true for tools, or none."
+        )
+    if said.lower() == "true" and find_spec("mcp") is None:
+        raise SettingsError(
+            "GRADIO_MCP_SERVER=true needs the package mcp: install it with "
+            "`.venv/bin/pip install -e '.[tools]'`, or give none."
+        )
+    return said.lower() == "true"
 
 
 def _try(settings: Settings) -> None:

@@ -27,7 +27,7 @@ from webapp.bounds import Bounds
 from webapp.folder import KEPT_S, LOOK_EVERY_S, looked_after
 from webapp.live import MOST_OF_ONE_ADDRESS, Visits, serve_socket
 from webapp.patience import ANNOUNCED, Connection, allow_more_files
-from webapp.settings import IN_A_SPACE
+from webapp.settings import IN_A_SPACE, Settings
 from webapp.stage import SAY_IF_LATE, stage
 from webapp.turns import MOST_OF_ONE, Turns
 from webapp.wire import MOST_BYTES
@@ -88,24 +88,23 @@ class Shown:
     """Which video is shown."""
 
 
-def serve(folder: Path, host: str, port: int) -> None:
+def serve(folder: Path, settings: Settings) -> None:
     """Serve the page until it is stopped.
 
     Args:
         folder: The server's own, for all that visitors send and get; see `webapp.folder`.
-        host: Address of this machine at which the page can be reached.
-        port: Port to listen on.
+        settings: Where the page can be reached.
     """
     signal.signal(signal.SIGTERM, _leave)
     logging.getLogger("uvicorn.error").addFilter(_is_worth_saying)
-    app = build_app(folder)
-    tools.ask_here(app.state.page, host, port)
+    app = build_app(folder, settings)
+    tools.ask_here(app.state.page, settings.host, settings.port)
     app.state.visits.new_meter()  # so that the first visitor need not wait for it
     allow_more_files()
     uvicorn.run(
         app,
-        host=host,
-        port=port,
+        host=settings.host,
+        port=settings.port,
         http=Connection,
         backlog=ANNOUNCED,
         access_log=False,
@@ -116,7 +115,7 @@ def serve(folder: Path, host: str, port: int) -> None:
     )
 
 
-def build_app(folder: Path) -> FastAPI:
+def build_app(folder: Path, settings: Settings) -> FastAPI:
     """The page, mounted at the root of a web app."""
     gr.set_static_paths([EXAMPLES])  # served as they are; copies would be deleted like uploads
     # FastAPI's own pages about a server take their scripts from other hosts, so there are none.
@@ -141,7 +140,8 @@ def build_app(folder: Path) -> FastAPI:
         app,
         page,
         path="/",
-        root_path=os.environ.get("GRADIO_ROOT_PATH"),  # where a proxy shows the page
+        root_path=settings.root_path,
+        mcp_server=settings.has_tools,
         css_paths=[HERE / "style.css"],
         theme=_theme(),
         js=REMEMBER_THEME,
