@@ -1,15 +1,15 @@
 """The page as a tool for other programs, by the Model Context Protocol and Gradio's own switch."""
 
-import ast
 import asyncio
 import base64
+import json
 from pathlib import Path
 
 import httpx
 import pytest
 from mcp import ClientSession
 from mcp.client.streamable_http import streamable_http_client
-from mcp.types import CallToolResult, TextContent
+from mcp.types import CallToolResult, TextContent, Tool
 
 from tests._page import ROOT, changed_app, served
 from webapp import texts
@@ -23,8 +23,8 @@ folder.SPARE_MB = 1e12  # as if the disk were nearly full
 EXAMPLE = ROOT / "docs" / "examples" / "synthetic_face_72bpm.mp4"
 
 
-async def ask(address: str, *videos: str) -> tuple[list[str], list[CallToolResult]]:
-    """Names of the tools, and what one of them says of each video."""
+async def ask(address: str, *videos: str) -> tuple[list[Tool], list[CallToolResult]]:
+    """The tools, and what one of them says of each video."""
     async with (
         streamable_http_client(f"{address}/gradio_api/mcp/") as (read, write, _),
         ClientSession(read, write) as session,
@@ -35,7 +35,7 @@ async def ask(address: str, *videos: str) -> tuple[list[str], list[CallToolResul
             await session.call_tool("measure_video", {"video": video, "model": "student"})
             for video in videos
         ]
-    return [tool.name for tool in tools.tools], answers
+    return tools.tools, answers
 
 
 def text_of(answer: CallToolResult) -> str:
@@ -53,14 +53,29 @@ def test_a_program_finds_the_tools_and_measures_a_video(tmp_path: Path):
         file = (EXAMPLE.name, EXAMPLE.read_bytes())
         sent = httpx.post(f"{address}/gradio_api/upload", files={"files": file})
         uploaded = f"{address}/gradio_api/file={sent.json()[0]}"  # as `gradio upload-mcp` says it
-        videos = (data_address(EXAMPLE), uploaded, "https://example.com/face.mp4")
-        tools, (by_data, by_upload, elsewhere) = asyncio.run(ask(address, *videos))
-    assert sorted(tools) == ["compare_video", "measure_video"]
+        videos = (data_address(EXAMPLE), uploaded)
+        refused = {
+            "https://example.com/face.mp4": texts.NOT_FETCHED,
+            "/etc/passwd": texts.NO_ADDRESS.format(given="/etc/passwd"),
+            "": texts.NO_ADDRESS.format(given=""),
+            "data:video/mp4;base64,!!!not base64!!!": texts.BROKEN_DATA,
+            "data:video/mp4;base64,": texts.BROKEN_DATA,
+            "data:video/mp4;base64,AAAAA": texts.BROKEN_DATA,
+            "data:video/mp4,AAAAAAAA": texts.BROKEN_DATA,
+        }
+        tools, (by_data, by_upload, *others) = asyncio.run(ask(address, *videos, *refused))
+    assert sorted(tool.name for tool in tools) == ["compare_video", "measure_video"]
+    for tool in tools:
+        for told in tool.inputSchema["properties"].values():
+            assert told["description"].endswith(".")
+            assert "url" not in str(told)
     for answer in (by_data, by_upload):
-        record = ast.literal_eval(text_of(answer))  # Gradio writes a dictionary as Python does
+        record = json.loads(text_of(answer))
+        assert record == answer.structuredContent
         assert record["heart_rate_bpm"] == pytest.approx(72, abs=3)  # as the project promises
-    assert elsewhere.isError
-    assert texts.NOT_FETCHED in text_of(elsewhere)
+    for answer, said in zip(others, refused.values(), strict=True):
+        assert answer.isError
+        assert said in text_of(answer)
 
 
 def test_a_program_hears_that_there_is_no_room_for_its_video(tmp_path: Path):

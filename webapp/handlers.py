@@ -188,13 +188,12 @@ def on_downloads(found: Measurements | None, model: str) -> tuple[Any, Any, Any]
 
 
 def measure_video(video: str | None, model: str | None) -> dict[str, Any]:
-    """Measure the pulse of the face in a video.
+    """Measure the pulse of a face in a video: mp4, mov, webm, avi or mkv, of at least 6 seconds.
 
     It gives the heart rate in beats a minute with its confidence, or why there is no reading.
 
     Args:
-        video: A video of a face: mp4, mov, webm, avi or mkv, at least 6 seconds long, uploaded to
-            this server or given as a data address; nothing is fetched from elsewhere.
+        video: Its data address, or the one on this server that it got when it was uploaded.
         model: "student" (the default), "teacher", "pos", "chrom" or "green".
     """
     with _said_in_a_toast():
@@ -203,11 +202,12 @@ def measure_video(video: str | None, model: str | None) -> dict[str, Any]:
 
 
 def compare_video(video: str | None) -> dict[str, Any]:
-    """Measure the pulse of the face in a video with every model, and say what each network costs.
+    """Measure the pulse of a face in a video with every model, and say what each network costs.
+
+    It may be mp4, mov, webm, avi or mkv, and takes at least 6 seconds.
 
     Args:
-        video: A video of a face: mp4, mov, webm, avi or mkv, at least 6 seconds long, uploaded to
-            this server or given as a data address; nothing is fetched from elsewhere.
+        video: Its data address, or the one on this server that it got when it was uploaded.
     """
     with _said_in_a_toast():
         found = compare(_path(video), MODELS, progress=_while_awaited(), limits=_limits())

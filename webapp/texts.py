@@ -204,6 +204,14 @@ NOT_FETCHED = (
     "A web address came, and this server fetches nothing from the web: upload the file, or give a "
     "tool its data address."
 )
+NO_ADDRESS = (
+    "{given!r} is no address: give the video's data address, as data:video/mp4;base64,AAAA, or the "
+    "one that it got when it was uploaded to this server."
+)
+BROKEN_DATA = (
+    "The video's data address is broken: give data:video/mp4;base64, and after it the whole file "
+    "in Base64."
+)
 NOT_UPLOADED = "A file came inside the request: upload it, and name it in the request."
 ONE_FILE = "An upload is one file and nothing beside it: send each video by itself."
 TOO_LARGE = (  # by "maximum allowed size" Gradio knows that it is to answer 413

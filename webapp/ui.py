@@ -159,7 +159,7 @@ def build_app(folder: Path, settings: Settings) -> FastAPI:
         },
         i18n=gr.I18n(en=_upload_words()),
     )
-    tools.mind_the_room(page, folder)
+    tools.set_up(page, folder)
     return mounted
 
 
