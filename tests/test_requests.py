@@ -425,6 +425,26 @@ def test_who_gives_too_little_is_told_what_is_needed(patient):
     assert log.read_text() == before
 
 
+@pytest.mark.parametrize(
+    "given",
+    ["face.mp4", 5, True, [], {}, {"path": "face.mp4"}, {"path": "a", "meta": 5}, named("/a.mp4")],
+)
+def test_who_gives_what_is_no_file_is_told_so(patient, given):
+    """It was a failure of the server, with a stack trace in its log."""
+    visitor, log = patient
+    before = log.read_text()
+    assert wait(visitor, "measure", given, "pos")["error"] == texts.NO_FILE
+    assert texts.NO_FILE in ask(visitor, "on_video", given, None).text
+    assert log.read_text() == before
+
+
+def test_who_names_a_model_that_is_none_is_told_so(patient):
+    visitor, log = patient
+    before = log.read_text()
+    assert "not in the list of choices" in wait(visitor, "measure", None, "bogus")["error"]
+    assert log.read_text() == before
+
+
 def test_who_says_nothing_keeps_nobody_out(narrow):
     """A thousand silent connections left the server no file to open, and it heard nobody."""
     visitor, _ = narrow

@@ -15,9 +15,11 @@ import gradio as gr
 from fastapi import APIRouter, Request
 from fastapi.responses import PlainTextResponse
 from gradio.block_function import BlockFunction
+from gradio.exceptions import InvalidPathError
 from gradio.route_utils import FnIndexInferError
 from gradio.state_holder import SessionState
 from gradio_client.utils import is_file_obj_with_meta, is_http_url_like, traverse
+from pydantic import ValidationError
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -25,6 +27,8 @@ from webapp import texts
 
 UPLOADS = "/gradio_api/file="  # below it a server of Gradio shows what was uploaded
 PIECE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
+# Where something else stands in the place of a file, or the name of one that nobody uploaded.
+NO_FILE = (ValidationError, InvalidPathError, AttributeError, RecursionError)
 router = APIRouter(prefix="/gradio_api", include_in_schema=False)
 
 
@@ -41,13 +45,19 @@ class Page(gr.Blocks):
         """As Gradio does, after every file that a request names was seen to lie here.
 
         Raises:
-            gr.Error: A web address was given, or a file itself, or too little.
+            gr.Error: A web address was given, or a file itself, or what is no file, or too little.
         """
         if len(inputs) < len(block_fn.inputs):
             said = texts.TOO_FEW.format(needed=len(block_fn.inputs), given=len(inputs))
             raise gr.Error(said, duration=None, print_exception=False)
-        here = traverse(inputs, _here, is_file_obj_with_meta)
-        return await super().preprocess_data(block_fn, here, state, explicit_call)
+        try:
+            here = traverse(inputs, _here, is_file_obj_with_meta)
+            return await super().preprocess_data(block_fn, here, state, explicit_call)
+        except NO_FILE as error:
+            raise gr.Error(texts.NO_FILE, duration=None, print_exception=False) from error
+        except gr.Error as error:
+            error.print_exception = False  # it says what was wrong, as of a model that is none
+            raise
 
 
 class Functions(dict[int, BlockFunction]):

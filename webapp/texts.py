@@ -213,6 +213,10 @@ BROKEN_DATA = (
     "in Base64."
 )
 NOT_UPLOADED = "A file came inside the request: upload it, and name it in the request."
+NO_FILE = (
+    "The request names no file of this server: upload the video, and give what names it, as "
+    "gradio_client's handle_file does."
+)
 ONE_FILE = "An upload is one file and nothing beside it: send each video by itself."
 TOO_LARGE = (  # by "maximum allowed size" Gradio knows that it is to answer 413
     "The upload is beyond the maximum allowed size, {size} MB: cut the video into shorter parts, "
