@@ -21,7 +21,7 @@ from webapp import texts
 from webapp.bounds import MOST_WORDS
 from webapp.live import MOST_OF_ONE_ADDRESS
 from webapp.turns import MOST_OF_ONE
-from webapp.ui import EXAMPLES
+from webapp.ui import EXAMPLES, WAITING
 from webapp.wire import MOST_BYTES
 
 pytestmark = pytest.mark.slow
@@ -545,3 +545,25 @@ def test_one_address_does_not_take_every_place_in_the_queue(patient):
     assert answer("192.0.2.7").is_success
     with visitor.stream("GET", "/gradio_api/queue/data?session_hash=many") as lines:
         next(lines.iter_lines())
+
+
+def test_a_full_queue_is_told_in_a_sentence(patient):
+    """Max size is 20 and size is 20, it said."""
+    visitor, _ = patient
+    (kept,) = visitor.post(
+        "/gradio_api/upload", files={"files": ("endless.mp4", b"a long film")}
+    ).json()
+    asked = request(visitor, "measure", named(kept), "pos", session="full")
+    answers = (
+        visitor.post(
+            "/gradio_api/queue/join", json=asked, headers={"X-Forwarded-For": f"192.0.2.{n}"}
+        )
+        for n in range(2 * WAITING)
+    )
+    refused = next(answer for answer in answers if not answer.is_success)
+    said = texts.BUSY.format(answers=WAITING)
+    assert (refused.status_code, refused.json()) == (503, {"detail": said})
+    with visitor.stream("GET", "/gradio_api/queue/data?session_hash=full") as lines:
+        next(lines.iter_lines())
+    example = str(next(EXAMPLES.glob("*.mp4")))
+    assert wait(visitor, "measure", named(example), "pos")["data"][0]["schema"] == 1

@@ -192,6 +192,7 @@ NO_ROOM_FOR_ONE = (
     "Most of what the server can keep came from your network's address, and the rest is for "
     "others. Try again in 15 minutes."
 )
+BUSY = "{answers} answers are waited for, and no more can be. Try again when there are fewer."
 BUSY_OF_ONE = (
     "{answers} answers are waited for at your network's address, and some places are kept for "
     "others. Try again when there are fewer."

@@ -29,17 +29,22 @@ class Turns:
         self.most_of_one = most_of_one
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, or say that its address waits for enough."""
-        if self.most_of_one is None or not _asks(scope) or not (who := who_asks(scope)):
+        """Answer a request, or say that enough is waited for, by all or at its address."""
+        said = self._why_not(scope) if _asks(scope) else None
+        if said is None:
             await self.app(scope, receive, send)
-            return
-        events = self.page._queue.event_ids_to_events.values()
+        else:  # as Gradio says that its queue is full
+            await JSONResponse({"detail": said}, 503)(scope, receive, send)
+
+    def _why_not(self, scope: Scope) -> str | None:
+        queue = self.page._queue
+        if queue.max_size is not None and len(queue) >= queue.max_size:
+            return texts.BUSY.format(answers=len(queue))
+        if self.most_of_one is None or not (who := who_asks(scope)):
+            return None
+        events = queue.event_ids_to_events.values()
         waits = sum(who_asks(event.request.scope) == who for event in events)
-        if waits < self.most_of_one:
-            await self.app(scope, receive, send)
-            return
-        said = {"detail": texts.BUSY_OF_ONE.format(answers=waits)}
-        await JSONResponse(said, 503)(scope, receive, send)  # as Gradio says that its queue is full
+        return texts.BUSY_OF_ONE.format(answers=waits) if waits >= self.most_of_one else None
 
 
 def _asks(scope: Scope) -> bool:
