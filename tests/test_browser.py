@@ -185,6 +185,20 @@ def test_the_theme_button_switches_and_is_remembered(chromium, address):
     expect(visit.page.locator("body.dark")).to_be_attached(timeout=READY_MS)
 
 
+def test_who_writes_a_program_copies_the_address_of_this_page(chromium, address, tmp_path):
+    """On every host it was 127.0.0.1:7860, and on a phone the button lay over the code."""
+    visit = Visit(chromium, f"{address}/?__theme=light", PHONE)
+    visit.page.get_by_role("tab", name=texts.TAB_ABOUT).click()
+    code = visit.page.locator("#kd-about code", has_text="gradio_client")
+    expect(code).to_contain_text(f'Client("{address}/")', timeout=READY_MS)
+    button, lines = (part.bounding_box() for part in (visit.page.locator("#kd-about button"), code))
+    assert button
+    assert lines
+    visit.page.screenshot(path=tmp_path / "about.png", full_page=True)
+    assert button["y"] + button["height"] <= lines["y"]
+    assert not visit.is_wider_than_the_screen()
+
+
 def test_programs_measure_the_same_video_by_the_client(address, film):
     client = Client(address, verbose=False)
     record = client.predict(handle_file(film), "student", api_name="/measure")

@@ -264,7 +264,7 @@ sends nothing. Beyond that nothing is kept or sent anywhere else, and nothing is
 ```python
 from gradio_client import Client, handle_file
 
-client = Client("http://127.0.0.1:7860")  # this page's address
+client = Client("ADDRESS")
 print(client.predict(handle_file("face.mp4"), "student", api_name="/measure"))
 ```
 `/measure` gives one model's reading, `/compare` all of them with the networks' cost. The same is on

@@ -57,6 +57,8 @@ SWITCH_THEME = """() => {
     localStorage.setItem("kdphys-dark", dark);
   } catch {}
 }"""
+# Only a visitor's browser knows at which address the page is shown.
+NAME_THE_PAGE = """(text) => text.replace("ADDRESS", location.origin + location.pathname)"""
 SCROLL_ON_A_PHONE = """() => {
   if (matchMedia("(max-width: 720px)").matches)
     document.querySelector("#kd-reading").scrollIntoView({behavior: "smooth"});
@@ -198,7 +200,8 @@ def build_page() -> gr.Blocks:
             with gr.Tab(texts.TAB_DISTILLATION):
                 _distillation_tab(looks)
             with gr.Tab(texts.TAB_ABOUT), gr.Column(elem_classes="kd-card"):
-                gr.Markdown(texts.ABOUT, elem_id="kd-about")
+                about = gr.Markdown(texts.ABOUT, elem_id="kd-about")
+        page.load(None, about, about, js=NAME_THE_PAGE)
     # Without it Gradio takes this page for one that is still being written, and lets a request name
     # any file of the server as an upload.
     page.has_launched = True
