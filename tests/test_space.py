@@ -1,5 +1,6 @@
 """The Space as it would be pushed: it starts by itself, and a dry run sends nothing."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,8 @@ from tests._hub import ROOT, TOKEN, FakeHub, environment, serve
 from tests._page import served
 from train.push import PushError
 from train.space import MARK, lay_out
+
+LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")  # to a file, in Markdown
 
 
 def space(folder: Path, endpoint: str, *words: str, token: str = TOKEN) -> tuple[int, str]:
@@ -55,8 +58,15 @@ def test_a_space_holds_what_it_needs_and_no_more(tmp_path):
     files = {str(path.relative_to(tmp_path / "s")) for path in lay_out(tmp_path / "s")}
     assert {"app.py", "requirements.txt", "README.md", "weights/student/model.onnx"} <= files
     assert not [name for name in files if "__pycache__" in name or name.endswith("safetensors")]
-    assert not [name for name in files if name.startswith(("train", "tests"))]
+    assert [name for name in files if name.startswith(("train", "tests"))] == ["train/LOG.md"]
     lay_out(tmp_path / "s")  # again, over its own
+
+
+def test_what_a_space_says_leads_nowhere_else(tmp_path):
+    """Its README.md led to files that were not there."""
+    for file in lay_out(tmp_path):
+        for link in LINK.findall(file.read_text()) if file.suffix == ".md" else ():
+            assert (file.parent / link).exists(), f"{file.name} leads to {link}"
 
 
 @pytest.mark.parametrize("name", ["thesis.txt", "app.py"])

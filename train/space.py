@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 ROOT = Path(__file__).resolve().parent.parent
 WANTED = (
     "app.py", "requirements.txt", "README.md", "LICENSE", "SECURITY.md", "kdphys", "webapp",
-    "weights", "docs",
+    "weights", "docs", "CONTRIBUTING.md", "train/LOG.md",  # README.md leads to the last two
 )  # fmt: skip
 LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", "*.safetensors")
 MARK = ".laid-out"
@@ -77,6 +77,7 @@ def lay_out(out: Path) -> list[Path]:
         if (ROOT / name).is_dir():
             shutil.copytree(ROOT / name, out / name, ignore=LEFT_OUT)
         else:
+            (out / name).parent.mkdir(exist_ok=True)
             shutil.copy(ROOT / name, out / name)
     files = sorted(path for path in out.rglob("*") if path.is_file())
     (out / MARK).write_text("Written by train/space.py, which may replace all of this folder.\n")
