@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from tests._page import ROOT, free_port
+from tests._page import ROOT, START_S, changed_app, free_port
 from webapp.settings import Settings, read_settings
 
 ADDRESSES_OF = socket.getaddrinfo
@@ -87,6 +87,25 @@ def test_a_port_in_use_is_told_before_anything_is_loaded():
     assert "GRADIO_SERVER_PORT" in said
     assert all(line.startswith("import time:") for line in loaded)
     assert not [line for line in loaded if line.endswith("gradio")]
+
+
+@pytest.mark.slow
+def test_weights_that_can_t_be_read_are_told_in_a_sentence(tmp_path):
+    """It was a stack trace."""
+    app = changed_app(
+        tmp_path, "from pathlib import Path\nfrom kdphys import hub\nhub.SHIPPED = Path()"
+    )
+    done = subprocess.run(
+        [sys.executable, "app.py"],
+        cwd=app,
+        env={**os.environ, "GRADIO_SERVER_PORT": str(free_port()), "TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=START_S,
+    )
+    assert done.returncode == 1
+    assert done.stderr == "student/manifest.json is missing; install the weights again.\n"
 
 
 def test_help_names_every_variable_and_starts_nothing(capsys):

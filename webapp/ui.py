@@ -19,6 +19,7 @@ from gradio.components import Component
 from gradio.route_utils import FnIndexInferError
 from starlette.requests import ClientDisconnect
 
+from kdphys.errors import WeightsError
 from kdphys.pipeline import MODELS
 from kdphys.runtime import model_facts
 from webapp import cards, distillation, doors, handlers, private, texts, tools
@@ -99,7 +100,10 @@ def serve(folder: Path, settings: Settings) -> None:
     """
     signal.signal(signal.SIGTERM, _leave)
     logging.getLogger("uvicorn.error").addFilter(_is_worth_saying)
-    app = build_app(folder, settings)
+    try:
+        app = build_app(folder, settings)
+    except WeightsError as error:
+        sys.exit(str(error))
     tools.ask_here(app.state.page, settings.host, settings.port)
     app.state.visits.new_meter()  # so that the first visitor need not wait for it
     allow_more_files()
