@@ -6,7 +6,7 @@ import tracemalloc
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from shutil import copytree
+from shutil import copy, copytree
 from typing import NamedTuple
 from xml.etree import ElementTree
 
@@ -60,6 +60,7 @@ from train.recordings import (
     write_clips,
 )
 from train.recordings import main as cut_data_set
+from train.script import JobError
 from train.smoke import SMOKE_SCHEDULE
 from train.soup import record_of
 from train.synthetic import Film, SyntheticConfig, SyntheticJob, make_film, write_dataset
@@ -632,6 +633,68 @@ def test_a_damaged_recording_does_not_end_the_cutting_of_the_others(drawn, tmp_p
     assert "was left out" in caplog.text
     assert first.stem.rpartition("_")[0] in caplog.text
     assert len(read_store(tmp_path / "out" / "train")) > 0
+
+
+@pytest.mark.parametrize("unit_s", [1e-3, 1e-6, 1e-9])
+def test_a_wave_that_is_not_timed_in_seconds_gives_no_clip_and_is_told(
+    drawn, tmp_path, caplog, unit_s
+):
+    """Microseconds took the memory for days of wave at 240 samples a second."""
+    copy(drawn / "anna_sitting.npz", tmp_path)
+    (recording, _) = read_folder(drawn)
+    assert recording.wave is not None
+    rows = zip(recording.wave.time_s / unit_s, recording.wave.values, strict=True)
+    lines = "".join(f"{time:.0f},{value}\n" for time, value in rows)
+    (tmp_path / "anna_sitting.csv").write_text("time_s,wave\n" + lines)
+    out = tmp_path / "out"
+    job = RecordingsJob(root=tmp_path, out=out, test_share=0)
+    with pytest.raises(JobError, match=r"out holds no clip: none of 1 recordings gave one, and"):
+        write_clips(job)
+    assert "anna_sitting gives no clip: its wave has" in caplog.text
+    assert "times must be seconds since the first frame" in caplog.text
+    copy(drawn / "anna_sitting.csv", tmp_path)
+    write_clips(replace(job, seconds=10.5))  # what holds no clip is not of another command
+    assert len(read_store(out / "train")) == 1
+
+
+def test_a_recording_that_is_shorter_than_a_clip_is_told(drawn, tmp_path, caplog):
+    job = RecordingsJob(root=drawn, out=tmp_path, test_share=0, seconds=60.0)
+    with pytest.raises(JobError, match="none of 2 recordings gave one"):
+        write_clips(job)
+    assert "ben_sitting gives no clip: the face is in view for 1" in caplog.text
+    assert "s in a row, a clip is 60 s" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        (np.ones, "its wave is flat"),
+        (lambda samples: np.full(samples, np.nan), "its wave has 0 samples that can be used"),
+        (np.random.default_rng(0).standard_normal, "its wave shows no steady pulse"),
+    ],
+)
+def test_a_wave_that_tells_nothing_is_told(drawn, caplog, values, told):
+    (recording, _) = read_folder(drawn)
+    assert recording.wave is not None
+    wave = Trace.of(recording.wave.time_s, values(len(recording.wave.time_s)))
+    assert cut_clips(replace(recording, wave=wave), 10.0) == []
+    assert told in caplog.text
+
+
+def test_a_recording_without_a_face_gives_no_clip_and_is_told(drawn, caplog):
+    (recording, _) = read_folder(drawn)
+    frames = [replace(frame, rgb=np.full_like(frame.rgb, 128)) for frame in recording.frames()]
+    assert cut_clips(replace(recording, frames=lambda: iter(frames)), 10.0) == []
+    assert "its video shows no face" in caplog.text
+
+
+def test_samples_that_can_t_be_used_are_told(tmp_path, caplog):
+    (tmp_path / "mary.mp4").touch()
+    (tmp_path / "mary.csv").write_text("time_s,wave\n0,1\n1,2\n0.5,3\n2,nan\n3,4\n")
+    (recording,) = read_folder(tmp_path)
+    assert recording.wave is not None
+    assert recording.wave.time_s.tolist() == [0, 1, 3]
+    assert "mary.csv: left out 2 of 5 samples of wave, whose time does not" in caplog.text
 
 
 @pytest.mark.slow

@@ -67,7 +67,7 @@ def label_on_grid(wave: Trace, steps: int, fps: float) -> Array:
         The wave in `LABEL_BAND_HZ`, NaN where the sensor said nothing. Shape (T,).
     """
     grid = np.arange(steps) / fps
-    if len(wave.time_s) < 2:
+    if len(wave.time_s) < 2 or np.diff(wave.time_s).min() > MAX_GAP_S:  # as of milliseconds
         return np.full(steps, np.nan)
     fine = np.arange(wave.time_s[0], wave.time_s[-1], 1 / FINE_HZ)
     values = np.interp(fine, wave.time_s, wave.values - wave.values.mean())

@@ -32,10 +32,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import io
 
+from kdphys.clip import MAX_GAP_S
 from kdphys.errors import KDPhysError, VideoError
+from kdphys.pulse import longest_run_s
 from kdphys.runtime import FPS
 from kdphys.stream import FaceStream
 from kdphys.video import Frame, find_videos, read_frames
+from kdphys.vitals import LEAST_SECONDS
 from train.aside import aside
 from train.datasets import write_shard
 from train.labels import Array, Trace, label_on_grid, rate_between, rate_of
@@ -232,11 +235,9 @@ def read_folder(root: Path) -> list[Recording]:
     """
     recordings = []
     for video in find_videos(root) if root.is_dir() else ():
-        columns = _read_columns(_there(video.with_suffix(".csv")))
-        wave, rate = (
-            Trace.of(columns["time_s"], columns[name]) if name in columns else None
-            for name in ("wave", "bpm")
-        )
+        path = _there(video.with_suffix(".csv"))
+        columns = _read_columns(path)
+        wave, rate = (_trace(columns, name, path) for name in ("wave", "bpm"))
         person, _, activity = video.stem.partition("_")
         recordings.append(
             Recording(
@@ -304,6 +305,21 @@ def _read_columns(path: Path) -> dict[str, list[float]]:
         }
     except (TypeError, ValueError) as error:
         raise JobError(f"{path} holds a value that is no number ({error}): correct it") from error
+
+
+def _trace(columns: dict[str, list[float]], name: str, path: Path) -> Trace | None:
+    """What a sensor said, if it did; samples that can't be used are told."""
+    if name not in columns:
+        return None
+    trace = Trace.of(columns["time_s"], columns[name])
+    left_out = len(columns[name]) - len(trace.values)
+    if left_out:
+        logger.warning(
+            "%s: left out %d of %d samples of %s, whose time does not increase or is no number, or "
+            "who have no value",
+            path, left_out, len(columns[name]), name,
+        )  # fmt: skip
+    return trace
 
 
 def _dataset(file: h5py.File, name: str, path: Path) -> Array:
@@ -447,7 +463,7 @@ def cut_clips(recording: Recording, seconds: float) -> list[RealClip]:
 
     Returns:
         Clips one after the other, of stretches in which the face was in view all the time and the
-        sensor shows a steady pulse.
+        sensor shows a steady pulse; a logged warning says why there is none.
 
     Raises:
         ValueError: The recording has no wave.
@@ -463,6 +479,7 @@ def cut_clips(recording: Recording, seconds: float) -> list[RealClip]:
     label = label_on_grid(recording.wave, steps, FPS)
     rate = rate_of(label, FPS)
     if rate is None:
+        logger.warning("%s gives no clip: %s", recording.name, _no_rate(recording.wave, label))
         return []
     clips = []
     for first, pixels in stretches:
@@ -484,7 +501,29 @@ def cut_clips(recording: Recording, seconds: float) -> list[RealClip]:
             )
             standard = ((wave - wave.mean()) / wave.std()).astype(np.float32)
             clips.append(RealClip(pixels[start : start + frames], standard, truth))
+    if not clips:
+        longest = max(len(pixels) for _, pixels in stretches)
+        why = "its wave shows no steady pulse"
+        if longest < frames:
+            why = f"the face is in view for {longest / FPS:.1f} s in a row, a clip is {seconds:g} s"
+        logger.warning("%s gives no clip: %s", recording.name, why)
     return clips
+
+
+def _no_rate(wave: Trace, label: Array) -> str:
+    """Why the contact wave of a video tells no rate."""
+    if not len(label):
+        return "its video shows no face"
+    if longest_run_s(label, FPS) >= LEAST_SECONDS:
+        return "its wave is flat"
+    if len(wave.time_s) < 2:
+        return f"its wave has {len(wave.time_s)} samples that can be used"
+    return (
+        f"its wave has {len(wave.time_s)} samples from {wave.time_s[0]:.1f} to "
+        f"{wave.time_s[-1]:.1f} s, and the face is in view up to {len(label) / FPS:.1f} s; times "
+        f"must be seconds since the first frame, with {LEAST_SECONDS:g} s there without a gap of "
+        f"more than {MAX_GAP_S:g} s"
+    )
 
 
 def face_stretches(frames: Iterator[Frame]) -> list[tuple[int, NDArray[np.uint8]]]:
@@ -549,14 +588,23 @@ def write_clips(job: RecordingsJob) -> None:
     """Write a shard for each recording, and a manifest, for each side of the split.
 
     Raises:
+        JobError: The folder holds clips that another command made, or no recording gave a clip.
         NoRoomError: The disk has no room for a shard; those that are there are whole.
-        ValueError: The folder holds clips that another command made.
     """
     recordings = read_recordings(job.dataset, job.root)
     parts = split_people(recordings, job.test_share, job.seed)
     for name, part in zip(("train", "test"), parts, strict=True):
         if part:
             _write_side(job, job.out / name, part)
+    if not (_holds_clips(job.out / "train") or _holds_clips(job.out / "test")):
+        raise JobError(
+            f"{job.out} holds no clip: none of {len(recordings)} recordings gave one, and the "
+            "lines above say why."
+        )
+
+
+def _holds_clips(folder: Path) -> bool:
+    return any(folder.glob("[0-9]*.npz"))
 
 
 def _write_side(job: RecordingsJob, folder: Path, recordings: list[Recording]) -> None:
@@ -593,7 +641,7 @@ def _claim(job: RecordingsJob, folder: Path, recordings: list[Recording]) -> Non
         "recordings": [recording.name for recording in recordings],
     }
     path = folder / "manifest.json"
-    if path.exists() and json.loads(path.read_text()) != manifest:
+    if _holds_clips(folder) and path.exists() and json.loads(path.read_text()) != manifest:
         raise JobError(
             f"{folder} holds clips of another command; remove it or write to another folder"
         )
