@@ -1,11 +1,16 @@
 """How much waves without a pulse count where a network's confidence is fitted."""
 
+import logging
+from shutil import copytree
+
 import numpy as np
 import pytest
 
+from kdphys.hub import SHIPPED
 from kdphys.vitals import LEAST_QUALITY, QualityFeatures
+from train import confidence
 from train.calibrate import fit
-from train.confidence import REFUSED, SHARES, _weights, choose_share
+from train.confidence import REFUSED, SHARES, ConfidenceJob, _weights, choose_share, main
 
 
 def waves(apart: float) -> tuple[list[QualityFeatures], np.ndarray, np.ndarray]:
@@ -40,6 +45,20 @@ def test_what_is_hard_to_tell_apart_counts_until_it_is_refused():
 
 def test_what_can_t_be_told_apart_counts_most():
     assert choose_share(*waves(apart=0.0)) == SHARES[-1]
+
+
+@pytest.mark.parametrize("smoke", [True, False])
+def test_what_was_made_is_told(tmp_path, monkeypatch, caplog, smoke):
+    copytree(SHIPPED / "student", tmp_path / "student")
+    before = (tmp_path / "student" / "manifest.json").read_text()
+    monkeypatch.setattr(confidence, "drawn_clips", lambda *_: None)
+    monkeypatch.setattr(confidence, "_observe", lambda *_: waves(apart=6.0))
+    with caplog.at_level(logging.INFO):
+        main(ConfidenceJob(models=("student",), weights=tmp_path, smoke=smoke))
+    path = tmp_path / "student" / "manifest.json"
+    told = "student: fitted, and not written" if smoke else f"wrote {path} and README.md"
+    assert told in caplog.messages[-1]
+    assert (path.read_text() == before) == smoke
 
 
 @pytest.mark.parametrize("share", SHARES)

@@ -15,7 +15,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import tyro
 from numpy.typing import NDArray
 
 from kdphys.hub import load_weights
@@ -28,6 +27,7 @@ from train.card import model_card
 from train.datasets import ClipStore, wandering
 from train.evaluate import drawn_clips
 from train.scores import wave_of
+from train.script import run_script
 from train.synthetic import SyntheticConfig
 
 logger = logging.getLogger(__name__)
@@ -91,6 +91,7 @@ def main(job: ConfidenceJob) -> None:
         for confidence, right, count in table:
             logger.info("%10.2f %6.2f %6d", confidence, right, count)
         if job.smoke:
+            logger.info("%s: fitted, and not written, as a smoke test", name)
             continue
         found = fit(features, errors, use_amplitude=True, weights=weights_of)
         manifest = weights.manifest | {
@@ -99,6 +100,7 @@ def main(job: ConfidenceJob) -> None:
         }
         (folder / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
         (folder / "README.md").write_text(model_card(manifest))
+        logger.info("wrote %s and README.md beside it", folder / "manifest.json")
 
 
 def _observe(
@@ -178,4 +180,4 @@ def _pieces(wave: NDArray[np.float64]) -> list[NDArray[np.float64]]:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(ConfidenceJob))
+    run_script(main, ConfidenceJob)
