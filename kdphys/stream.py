@@ -346,10 +346,15 @@ class LiveMeter:
             view: Which part of the camera's picture it shows; all of it, as it is, unless given.
 
         Raises:
-            ValueError: `time_s` does not increase, or the frame is no RGB picture of 8 bits.
+            ValueError: `time_s` is no number or does not increase, or the frame is no RGB picture
+                of 8 bits.
         """
-        if not abs(time_s) <= LATEST_S:
-            raise ValueError(f"time_s={time_s} must be seconds, at most {LATEST_S:g} from 0")
+        if not (
+            isinstance(time_s, int | float | np.integer | np.floating) and abs(time_s) <= LATEST_S
+        ):
+            raise ValueError(f"time_s={time_s!r} must be seconds, at most {LATEST_S:g} from 0")
+        if not isinstance(rgb, np.ndarray):
+            raise ValueError(f"rgb is of {type(rgb)}; it must be a NumPy array, uint8 (H, W, 3)")
         if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or 0 in rgb.shape:
             raise ValueError(f"rgb is {rgb.dtype} of shape {rgb.shape}; it must be uint8 (H, W, 3)")
         crops = self.faces.push(rgb, time_s, view)

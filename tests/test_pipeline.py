@@ -648,6 +648,20 @@ class TestLiveMeter:
         with pytest.raises(ValueError, match=r"it must be uint8 \(H, W, 3\)"):
             LiveMeter().push(picture, 0.0)
 
+    @pytest.mark.parametrize("picture", [None, [[[0, 0, 0]]], "picture.jpg"])
+    def test_what_is_no_array_is_refused(self, picture):
+        with pytest.raises(ValueError, match=r"it must be a NumPy array, uint8 \(H, W, 3\)"):
+            LiveMeter().push(picture, 0.0)
+
+    @pytest.mark.parametrize("time_s", ["1", None, [1.0], 1j, Fraction(1)])
+    def test_what_is_no_time_is_refused(self, recording, time_s):
+        with pytest.raises(ValueError, match=r"must be seconds, at most 1e\+12 from 0"):
+            LiveMeter().push(recording.pictures[0], time_s)
+
+    @pytest.mark.parametrize("kind", [int, np.float32, np.int64])
+    def test_a_time_may_be_a_number_of_any_kind(self, recording, kind):
+        assert LiveMeter().push(recording.pictures[0], kind(1)) is None
+
     def test_a_face_that_leaves_for_long_empties_the_window(self, recording):
         meter = LiveMeter(window_s=6.0)
         wall = np.full_like(recording.pictures[0], 90)
