@@ -51,7 +51,8 @@ class MeasureCommand:
     json: bool = False
     """Print one JSON object for each video, on a line of its own."""
     csv: Path | None = None
-    """Write the wave to this file: a line for each sample, as soon as a video is measured."""
+    """Write the wave to this file: a line for each sample, as soon as a video is measured. What it
+    replaces is waves of before, never another file."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,8 @@ class BatchCommand:
     videos: Videos
     """Video files, .npz files, or folders of them."""
     out: Path = Path("kdphys.csv")
-    """CSV file with a row for each video; those that have one are left out."""
+    """CSV file with a row for each video; those that have one, and have not changed since, are left
+    out."""
     jobs: int = os.cpu_count() or 1
     """Processes of this machine."""
     dask: str | None = None
