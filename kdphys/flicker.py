@@ -4,7 +4,9 @@ Blood darkens green about twice as much as red, and more than blue (de Haan & va
 10.1088/0967-3334/35/9/1913), light darkens all colours alike: by the same share where it lights the
 skin, by the same amount where it lies over the picture as glare. One of several lamps, or a screen,
 may do it in a colour of its own. A rhythm that stands out of a face's mean colour and is grey, or
-too red or too blue for blood, is that of a lamp, a screen or a shadow.
+too red or too blue for blood, is that of a lamp, a screen or a shadow. Light that wanders without a
+rhythm, as exposure and white balance do, may be taken for a faint pulse: then the wave swings with
+all colours alike.
 """
 
 from dataclasses import dataclass
@@ -24,10 +26,17 @@ HIGHEST_SHARE = 0.47  # of the frame rate, up to which it is looked for too
 LEAST_STANDING = 5.0  # power at the rhythm over that of its surroundings, where movement is broad
 CLEAR_STANDING = 20.0  # with less, movement may tint a pulse: 11 of 1,089 drawn faces, then 1
 MOST_RED, MOST_BLUE = 0.8, 1.2  # of green's, as shares: a pulse has 0.3 to 0.5, and 0.1 to 0.75
+NEAR_BPM = tuple(range(-15, 16, 5))  # around a rate, where a wave is compared with colours
+LEAST_ALIKE = 0.3  # coherence of a wave with green; 1 where they swing as one
+MOST_UNLIKE = 0.35  # of what swings with the wave, red and blue beside green; a pulse: 0.3 to 1.1
 CALM_SHARE = 0.25  # of the usual unrest around the rhythm, above which a window counts for less
 ANY_LIGHT = (
     "No pulse was found: the face brightens and darkens in colours of light that flickers or of a "
     "shadow that moves, not of blood. Film in steady light."
+)
+WANDERING_LIGHT = (
+    "No pulse was found: what looks like one is in all colours alike, as where a lamp, a shadow or "
+    "the camera's exposure wanders. Film in steady light."
 )
 
 Array = NDArray[np.float64]
@@ -55,6 +64,38 @@ def is_light(colours: Array, fps: float, bpm: float) -> bool:
     if share.is_grey or share.is_tinted:
         return True
     return _rhythm((windows - level) / level[:, 1:2], fps, bpm).is_grey  # glare
+
+
+def follows_light(wave: Array, colours: Array, fps: float, bpm: float) -> bool:
+    """Tell whether a wave swings, around a rate, as the face does in all colours alike.
+
+    Args:
+        wave: Pulse wave, NaN where there is no face. Shape (T,).
+        colours: Mean red, green and blue of the face on the same grid, NaN where there is none.
+            Shape (N, 3).
+        fps: Samples a second.
+        bpm: The rate.
+
+    Returns:
+        True where wave and colours clearly go together, and red and blue as far as green; False too
+        where nothing can be told.
+    """
+    both = min(len(wave), len(colours))
+    samples = np.column_stack([wave[:both], colours[:both]])
+    windows = windows_of(samples, fps, LEAST_S)
+    level = windows.mean(2, keepdims=True)  #                             (N, 4, length)
+    lit = (level[:, 1:] > 0).all((1, 2))
+    if not lit.any():
+        return False
+    change = (windows - level)[lit]
+    change[:, 1:] /= level[lit, 1:]
+    swing = swings_at(change, fps, bpm + np.array(NEAR_BPM))  #           (N, 4, K)
+    own, *shares = np.moveaxis(swing, 1, 0)
+    red, green, blue = (np.vdot(own, share) for share in shares)
+    powers = np.vdot(own, own).real * np.vdot(shares[1], shares[1]).real
+    alike = abs(green) ** 2 / max(powers, TINY)
+    unlike = max(abs(red - green), abs(blue - green)) / max(abs(green), TINY)
+    return bool(alike > LEAST_ALIKE and unlike < MOST_UNLIKE)
 
 
 def flickers(colours: Array, fps: float) -> bool:

@@ -27,7 +27,7 @@ from kdphys.beats import (
     without_noise,
 )
 from kdphys.cadence import Cadence, find_cadence, remove_locked, wander
-from kdphys.flicker import ANY_LIGHT, is_light
+from kdphys.flicker import ANY_LIGHT, WANDERING_LIGHT, follows_light, is_light
 from kdphys.pulse import (
     HEART_BAND_HZ,
     WAVE_BAND_HZ,
@@ -57,6 +57,7 @@ TAKEN_OFF = 2.0  # tolerances, at which the noise that is taken off halves the t
 LEAST_WANDER = 0.04  # a rhythm that strays less than this from the key frames is theirs
 LEAST_LEFT = 0.15  # of a wave's power, when the key frames' part is out, to be more than misfit
 LIGHT_ORDERS = (1, 2)  # of a rate, at which light may be that a network reads as it
+STEADY = 0.9  # quality that light which wanders without a rhythm does not reach
 DISTRUST = 4.0  # what a quality is divided by where something speaks against any reading
 SWINGING_BPM = 2.0  # between where a rate dwells and its mean, from which the mean is given
 COUNTED, ALIKE = 0.98, 0.25  # share of clean intervals, and spread of the beats' slopes over their
@@ -287,7 +288,7 @@ def measure_vitals(  # noqa: PLR0913  (each is known to another stage)
     if context:
         rate = _in_context(rate, context)
     if not distrust and rate.quality >= LEAST_QUALITY:
-        distrust = _no_heart(rate, fps, colours, places)
+        distrust = _no_heart(rate, wave, fps, colours, places)
     if distrust:
         rate = replace(rate, quality=rate.quality / DISTRUST, qualities=rate.qualities / DISTRUST)
         blame = distrust
@@ -315,7 +316,9 @@ def measure_vitals(  # noqa: PLR0913  (each is known to another stage)
     )
 
 
-def _no_heart(rate: "Rate", fps: float, colours: Array | None, places: Array | None) -> str | None:
+def _no_heart(
+    rate: "Rate", wave: Array, fps: float, colours: Array | None, places: Array | None
+) -> str | None:
     """Why what has this rate is not a heart that beats so, or None."""
     if rate.track.is_doubled:
         return TOO_SLOW.format(slowest=60 * HEART_BAND_HZ[0])
@@ -323,8 +326,11 @@ def _no_heart(rate: "Rate", fps: float, colours: Array | None, places: Array | N
         return SWAYS.format(bpm=rate.bpm)
     if colours is None:
         return None
-    lit = any(is_light(colours, fps, order * rate.bpm) for order in LIGHT_ORDERS)
-    return ANY_LIGHT if lit else None
+    if any(is_light(colours, fps, order * rate.bpm) for order in LIGHT_ORDERS):
+        return ANY_LIGHT
+    if rate.quality < STEADY and follows_light(wave, colours, fps, rate.bpm):
+        return WANDERING_LIGHT
+    return None
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from kdphys.flicker import flickers, is_light
+from kdphys.flicker import WANDERING_LIGHT, flickers, follows_light, is_light
 from kdphys.pipeline import measure
+from kdphys.pulse import WAVE_BAND_HZ, bandpass
 from kdphys.stream import LiveMeter
-from kdphys.vitals import measure_vitals
+from kdphys.vitals import LEAST_QUALITY, STEADY, measure_vitals
 from tests._films import Recording, write_npz
 from tests._waves import pulse_wave
 from train.optics import BLOOD_FRACTION, LAMP_KELVIN, skin_tone
@@ -189,3 +190,55 @@ def test_a_camera_in_flickering_light_is_told_so(recording: Recording):
             hints.append(meter.hint)
     assert hints[-1] == "flicker"
     assert hints[0] is None  # not from the first second
+
+
+def wandering(
+    rng: np.random.Generator, *, light: float, blood: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """What a network makes of a pulse in light that wanders, and mean colours."""
+    walk = light * np.cumsum(rng.standard_normal(600))
+    pulse = blood * np.sin(2 * np.pi * 97 / 60 * np.arange(600) / FPS)
+    grain = 5e-5 * rng.standard_normal((600, 3))
+    colours = SKIN * (1 + walk[:, None] + pulse[:, None] * BLOOD + grain)
+    return -bandpass(colours[:, 1] / SKIN[1] - 1, FPS, WAVE_BAND_HZ), colours
+
+
+def test_a_wave_that_goes_with_all_colours_alike_follows_the_light(rng):
+    for _ in range(10):
+        wave, colours = wandering(rng, light=0.001, blood=0.0)
+        assert follows_light(wave, colours, FPS, 97)
+        wave[200:260] = colours[200:260] = np.nan
+        assert follows_light(wave, colours, FPS, 97)
+
+
+def test_a_wave_of_blood_does_not_follow_the_light_that_wanders_beside_it(rng):
+    for _ in range(10):
+        wave, colours = wandering(rng, light=0.0005, blood=0.004)
+        assert not follows_light(wave, colours, FPS, 97)
+
+
+def test_a_wave_of_its_own_follows_no_light(rng):
+    for _ in range(10):
+        _, colours = wandering(rng, light=0.001, blood=0.0)
+        other = bandpass(rng.standard_normal(600), FPS, WAVE_BAND_HZ)
+        assert not follows_light(other, colours, FPS, 97)
+
+
+def test_where_nothing_can_be_told_no_wave_follows_the_light(rng):
+    wave, colours = wandering(rng, light=0.001, blood=0.0)
+    nothing = np.full((600, 3), np.nan)
+    for missing in (nothing, np.zeros((600, 3)), np.empty((0, 3)), colours[:100]):
+        assert not follows_light(wave, missing, FPS, 97)
+    assert not follows_light(np.full(600, np.nan), colours, FPS, 97)
+
+
+def test_what_wandering_light_makes_of_a_photo_is_no_reading():
+    reasons = []
+    for seed in range(40):
+        _, colours = wandering(np.random.default_rng(seed), light=0.001, blood=0.0)
+        # A network keeps a narrow band of it, peaky by chance.
+        wave = bandpass(colours[:, 1], FPS, (1.05, 1.25))
+        if LEAST_QUALITY <= measure_vitals(wave, FPS).heart_rate.quality < STEADY:
+            reasons.append(measure_vitals(wave, FPS, colours=colours).heart_rate.reason)
+    assert len(reasons) >= 8
+    assert reasons.count(WANDERING_LIGHT) >= 0.8 * len(reasons)

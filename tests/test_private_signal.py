@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from playwright.sync_api import Error
 
-from kdphys.flicker import ANY_LIGHT, flickers, is_light
+from kdphys.flicker import ANY_LIGHT, flickers, follows_light, is_light
 from kdphys.pulse import (
     WAVE_BAND_HZ,
+    bandpass,
     bandpass_runs,
     longest_run_s,
     reading_window_s,
@@ -313,6 +314,25 @@ def test_a_rhythm_of_the_light_is_told_alike_however_loud(private: Scripts):
         assert private.ask("flicker", "flickers", colours.ravel(), FPS) == shaking[-1], seed
     assert 10 <= sum(grey) <= 30
     assert 5 <= sum(shaking) <= 30
+
+
+def test_a_wave_that_follows_the_light_is_told_alike(private: Scripts):
+    rng = np.random.default_rng(0)
+    told = []
+    for seed in range(30):
+        walk = 0.001 * np.cumsum(rng.standard_normal(600))[:, None]
+        beat = 0.002 * np.sin(2 * np.pi * 1.2 * np.arange(600) / FPS)[:, None]
+        colours = SKIN * (1 + rng.uniform(0, 1) * walk + rng.uniform(0, 1) * beat * [0.4, 1, 0.6])
+        wave = bandpass(colours[:, 1] + rng.uniform(0, 1) * colours[:, 0], FPS, WAVE_BAND_HZ)
+        if seed % 3 == 2:
+            wave[200:280] = np.nan
+            colours[300:350] = np.nan
+        told.append(follows_light(wave, colours[: 600 - seed], FPS, 72))
+        given = colours[: 600 - seed].ravel()
+        assert private.ask("flicker", "followsLight", wave, given, FPS, 72) == told[-1], seed
+    assert 5 <= sum(told) <= 25
+    few, seen = np.full(600, np.nan), np.tile(SKIN, 600)
+    assert not private.ask("flicker", "followsLight", few, seen, FPS, 72)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,17 @@
 import { K } from "./constants.js";
 import { runs } from "./filters.js";
 import { argmax, hann, mean, median, sum } from "./maths.js";
-import { changes, channels, squared, swing, swingsAt, tapered, together, windowsOf } from "./rhythm.js";
+import {
+  changes,
+  channels,
+  squared,
+  swing,
+  swingsAt,
+  tapered,
+  together,
+  windowsIn,
+  windowsOf,
+} from "./rhythm.js";
 
 // Whether a rhythm of `bpm` in no colour of blood stands out; false too where nothing can be told.
 export function isLight(colours, fps, bpm) {
@@ -16,6 +26,32 @@ export function isLight(colours, fps, bpm) {
   const asGlare = windows.map((window) => window.map((channel) => changes(channel, mean(window[1]))));
   const share = rhythm(asShares, fps, bpm);
   return isGrey(share) || isTinted(share) || isGrey(rhythm(asGlare, fps, bpm));
+}
+
+// Whether a wave (Float64Array, NaN where there is no face) swings around `bpm` as the face does in all
+// colours alike; false too where nothing can be told.
+export function followsLight(wave, colours, fps, bpm) {
+  const both = Math.min(wave.length, Math.floor(colours.length / 3));
+  const seen = together(colours.slice(0, 3 * both)).map((value, at) => value + wave[at]);
+  const { length, starts } = windowsIn(seen, fps, K.flicker.LEAST_S);
+  const windows = starts
+    .map((start) => [wave.slice(start, start + length), ...channels(colours, start, start + length)])
+    .filter(([, ...shares]) => shares.every(isLit));
+  if (!windows.length) return false;
+  const change = windows.map(([own, ...shares]) => [
+    changes(own, 1),
+    ...shares.map((share) => changes(share, mean(share))),
+  ]);
+  const near = K.flicker.NEAR_BPM.map((aside) => bpm + aside);
+  const swings = swingsAt(change, fps, near);
+  const dots = [1, 2, 3].map((colour) => dot(swings, 0, colour));
+  const [red, green, blue] = dots;
+  const [power] = dot(swings, 0, 0);
+  const [ofGreen] = dot(swings, 2, 2);
+  const { LEAST_ALIKE, MOST_UNLIKE, TINY } = K.flicker;
+  const alike = squared(green) / Math.max(power * ofGreen, TINY);
+  const off = Math.max(Math.hypot(...minus(red, green)), Math.hypot(...minus(blue, green)));
+  return alike > LEAST_ALIKE && off / Math.max(Math.hypot(...green), TINY) < MOST_UNLIKE;
 }
 
 // Whether the strongest rhythm of the last seconds, at whatever rate, stands out in no colour of blood.
@@ -88,6 +124,18 @@ function rhythm(change, fps, bpm) {
 function isLit(channel) {
   const level = mean(channel);
   return Number.isFinite(level) && level > 0;
+}
+
+// How two channels of windows swing together over all windows and rates: the one, conjugate, times the other.
+function dot(swings, one, other) {
+  let [re, im] = [0, 0];
+  for (const window of swings)
+    window[one].forEach(([a, b], rate) => {
+      const [c, d] = window[other][rate];
+      re += a * c + b * d;
+      im += a * d - b * c;
+    });
+  return [re, im];
 }
 
 function minus([re, im], [otherRe, otherIm]) {

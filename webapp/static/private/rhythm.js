@@ -8,11 +8,17 @@ import { hann, mean } from "./maths.js";
 
 // Samples in windows as a reading has them, each three Float64Arrays.
 export function windowsOf(samples, fps, leastS) {
-  const seen = new Float64Array(Math.floor(samples.length / 3)).fill(NaN);
-  for (const [start, stop] of runs(together(samples), fps, leastS)) seen.fill(0, start, stop);
-  if (seen.every(Number.isNaN)) return [];
+  const { length, starts } = windowsIn(together(samples), fps, leastS);
+  return starts.map((start) => channels(samples, start, start + length));
+}
+
+// Length and starts of such windows, of samples that are NaN where there is no face.
+export function windowsIn(samples, fps, leastS) {
+  const seen = new Float64Array(samples.length).fill(NaN);
+  for (const [start, stop] of runs(samples, fps, leastS)) seen.fill(0, start, stop);
+  if (seen.every(Number.isNaN)) return { length: 0, starts: [] };
   const length = Math.round(readingWindowS(seen, fps) * fps);
-  return windowStarts(seen, fps, length).map((start) => channels(samples, start, start + length));
+  return { length, starts: windowStarts(seen, fps, length) };
 }
 
 // How much windows swing at some rates a minute: [real, imaginary] by window, channel and rate.

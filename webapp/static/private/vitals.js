@@ -4,7 +4,7 @@
 import { breathing, findBeats, intervals, rmssdMs, sdnnMs, timingNoiseMs, withoutNoise } from "./beats.js";
 import { fill, K } from "./constants.js";
 import { bandpassRuns, longestRunS, lookedAtS, readingWindowS } from "./filters.js";
-import { isLight } from "./flicker.js";
+import { followsLight, isLight } from "./flicker.js";
 import { clip, mean, spread } from "./maths.js";
 import { trackRate, windowSpectra } from "./pulse.js";
 import { sways } from "./sway.js";
@@ -30,7 +30,8 @@ export function measureVitals(
   const kept = bandpassRuns(heard, fps, K.pulse.WAVE_BAND_HZ, LEAST_SECONDS);
   const rate = readRate(kept, fps, calibration, latestS);
   if (context) rate.quality = qualityInContext(rate, context);
-  const noHeart = !distrust && rate.quality >= LEAST_QUALITY ? whyNoHeart(rate, fps, colours, places) : null;
+  const noHeart =
+    !distrust && rate.quality >= LEAST_QUALITY ? whyNoHeart(rate, heard, fps, colours, places) : null;
   const own = { bpm: mean(rate.rates.slice(-K.vitals.CONTEXT_WINDOWS)), quality: rate.quality };
   const blame = distrust ?? noHeart;
   if (blame) rate.quality /= DISTRUST;
@@ -39,11 +40,14 @@ export function measureVitals(
 }
 
 // Why what has this rate is not a heart that beats so, or null.
-function whyNoHeart(rate, fps, colours, places) {
+function whyNoHeart(rate, wave, fps, colours, places) {
   if (rate.isDoubled) return fill(K.vitals.TOO_SLOW, { slowest: 60 * K.pulse.HEART_BAND_HZ[0] });
   if (places && sways(places, fps, rate.bpm)) return fill(K.sway.SWAYS, { bpm: rate.bpm });
   const isLit = (order) => isLight(colours, fps, order * rate.bpm);
-  return colours && K.vitals.LIGHT_ORDERS.some(isLit) ? K.flicker.ANY_LIGHT : null;
+  if (!colours) return null;
+  if (K.vitals.LIGHT_ORDERS.some(isLit)) return K.flicker.ANY_LIGHT;
+  const wanders = rate.quality < K.vitals.STEADY && followsLight(wave, colours, fps, rate.bpm);
+  return wanders ? K.flicker.WANDERING_LIGHT : null;
 }
 
 // All numbers of a wave whose rate is known; `blame` is what makes that doubtful, or null.
