@@ -95,7 +95,7 @@ class RivalsJob:
     python: Path = Path(".venv/rivals/bin/python")
     """Interpreter of an environment in which both are installed."""
     models: tuple[str, ...] = (
-        "FacePhys.rlap", "ME-flow.rlap", "PhysNet.rlap", "TSCAN.rlap",
+        "FacePhys.rlap", "ME-flow.rlap", "PhysNet.rlap", "PhysFormer.rlap", "EfficientPhys.rlap",
         "vitallens POS", "vitallens CHROM", "vitallens G",
     )  # fmt: skip
     """Which of open-rppg's models, by its names for them, and which of vitallens' methods."""
