@@ -5,12 +5,16 @@ from shutil import copytree
 
 import numpy as np
 import pytest
+import torch
 
+from kdphys.errors import WeightsError
 from kdphys.hub import SHIPPED
+from kdphys.runtime import open_model
 from kdphys.vitals import LEAST_QUALITY, QualityFeatures
 from train import confidence
 from train.calibrate import fit
-from train.confidence import REFUSED, SHARES, ConfidenceJob, _weights, choose_share, main
+from train.confidence import REFUSED, SHARES, ConfidenceJob, _seen, _weights, choose_share, main
+from train.datasets import ClipStore
 
 
 def waves(apart: float) -> tuple[list[QualityFeatures], np.ndarray, np.ndarray]:
@@ -66,3 +70,20 @@ def test_weights_make_up_the_share_that_was_asked_for(share):
     errors = np.array([0.1, 0.2, np.inf, 0.3, np.inf, 50.0])
     weights = _weights(errors, share)
     assert weights[np.isinf(errors)].sum() / weights.sum() == pytest.approx(share)
+
+
+def test_a_network_that_is_not_there_is_told_before_clips_are_drawn(tmp_path):
+    job = ConfidenceJob(("nobody",), weights=SHIPPED, data=tmp_path / "clips")
+    with pytest.raises(WeightsError, match="nobody"):
+        main(job)
+    assert not (tmp_path / "clips").exists()
+
+
+def test_each_clip_is_judged_in_light_that_wanders_too():
+    pixels = torch.full((1, 300, 36, 36, 3), 100, dtype=torch.uint8)
+    store = ClipStore((pixels,), np.zeros((1, 300), np.float32), np.zeros(1, np.float32), ({},), "")
+    model = open_model("green")  # what all see as one colour
+    pieces = _seen(model, store, 0)
+    still, wandered = pieces[: len(pieces) // 2], pieces[len(pieces) // 2 :]
+    assert [len(piece) for piece in still] == [len(piece) for piece in wandered]
+    assert np.nanstd(still[0]) < 1e-9 < np.nanstd(wandered[0])

@@ -66,6 +66,7 @@ def main(job: ConfidenceJob) -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     if job.smoke:
         job = replace(aside(job, "data"), clips=8, long_clips=2)
+    opened = {name: load_weights(job.weights / name) for name in job.models}  # before any work
     short = SyntheticConfig(
         seconds=20.0, negatives=0.4, rates="log", faces=job.faces, pulses=job.pulses
     )
@@ -74,9 +75,8 @@ def main(job: ConfidenceJob) -> None:
         drawn_clips(job.data / "short", job.clips, SEED, short),
         drawn_clips(job.data / "long", job.long_clips, LONG_SEED, long),
     ]
-    for name in job.models:
+    for name, weights in opened.items():
         folder = job.weights / name
-        weights = load_weights(folder)
         model = (StudentModel if name == "student" else TeacherModel)(weights)
         features, errors, clip = _observe(model, stores)
         kept_back = clip % 2 == 1

@@ -181,11 +181,11 @@ def read_stores(folders: Sequence[Path], most: int | None = None) -> ClipStore:
         The clips, folder by folder.
 
     Raises:
-        ValueError: There is no folder, or clips differ in length or size.
+        JobError: There is no folder, or clips differ in length or size.
         FileNotFoundError: There is no shard in one of them.
     """
     if not folders:
-        raise ValueError("data names no folder of clips; name at least one")
+        raise JobError("data names no folder of clips; name at least one")
     stores = [read_store(folder, most) for folder in folders]
     if len(stores) == 1:
         return stores[0]
@@ -194,7 +194,7 @@ def read_stores(folders: Sequence[Path], most: int | None = None) -> ClipStore:
     }
     if len(set(kinds.values())) > 1:
         found = ", ".join(f"{folder} {kind[0]} x {kind[1]}" for folder, kind in kinds.items())
-        raise ValueError(
+        raise JobError(
             f"clips of one run must be alike in frames and pixels, and these are {found}; write "
             "them with the same length and size"
         )
