@@ -28,13 +28,13 @@ except ImportError:  # this system has none
 
 logger = logging.getLogger(__name__)
 
-COLUMNS: tuple[str, ...] = (
+STATE: tuple[str, ...] = ("file_bytes", "file_changed_s")
+"""Columns that tell of which state of a file a row is; older tables have none."""
+OLDER: tuple[str, ...] = (
     "video", "heart_rate_bpm", "quality", "reason", "rmssd_ms", "sdnn_ms", "respiration_bpm",
     "duration_s", "fps", "face_fraction", "model", "weights", "speed", "notes", "error",
-    "file_bytes", "file_changed_s",
 )  # fmt: skip
-OLDER = COLUMNS[:-2]
-"""Columns of tables that did not tell yet of which state of a file a row is."""
+COLUMNS: tuple[str, ...] = OLDER + STATE
 
 Key = tuple[Path, str, str, str, str, str]
 """What tells rows apart: video, model, its weights, speed, and the file's bytes and last change."""
@@ -103,7 +103,7 @@ def measure_all(
                 f"A worker died, at the latest over {video.name} ({error}); use fewer of them, or "
                 "more memory."
             ) from error
-        yield row._replace(cells=row.cells | dict(zip(COLUMNS[-2:], state, strict=True)))
+        yield row._replace(cells=row.cells | dict(zip(STATE, state, strict=True)))
 
 
 def end_with_parent() -> None:

@@ -54,12 +54,9 @@ def is_light(colours: Array, fps: float, bpm: float) -> bool:
         True where a rhythm of that rate and of no colour of blood stands out; False too where
         nothing can be told.
     """
-    windows = windows_of(colours, fps, LEAST_S)
-    level = windows.mean(2, keepdims=True)  #                                (N, 3, length)
-    lit = (level > 0).all((1, 2))
-    if not lit.any():
+    windows, level = _lit_windows(colours, fps)  #                           (N, 3, length)
+    if not len(windows):
         return False
-    windows, level = windows[lit], level[lit]
     share = _rhythm(windows / level - 1, fps, bpm)
     if share.is_grey or share.is_tinted:
         return True
@@ -82,13 +79,11 @@ def follows_light(wave: Array, colours: Array, fps: float, bpm: float) -> bool:
     """
     both = min(len(wave), len(colours))
     samples = np.column_stack([wave[:both], colours[:both]])
-    windows = windows_of(samples, fps, LEAST_S)
-    level = windows.mean(2, keepdims=True)  #                             (N, 4, length)
-    lit = (level[:, 1:] > 0).all((1, 2))
-    if not lit.any():
+    windows, level = _lit_windows(samples, fps)  #                        (N, 4, length)
+    if not len(windows):
         return False
-    change = (windows - level)[lit]
-    change[:, 1:] /= level[lit, 1:]
+    change = windows - level
+    change[:, 1:] /= level[:, 1:]
     swing = swings_at(change, fps, bpm + np.array(NEAR_BPM))  #           (N, 4, K)
     own, *shares = np.moveaxis(swing, 1, 0)
     red, green, blue = (np.vdot(own, share) for share in shares)
@@ -96,6 +91,14 @@ def follows_light(wave: Array, colours: Array, fps: float, bpm: float) -> bool:
     alike = abs(green) ** 2 / max(powers, TINY)
     unlike = max(abs(red - green), abs(blue - green)) / max(abs(green), TINY)
     return bool(alike > LEAST_ALIKE and unlike < MOST_UNLIKE)
+
+
+def _lit_windows(samples: Array, fps: float) -> tuple[Array, Array]:
+    """Windows in which colours, the last three channels, are above 0, and all their means."""
+    windows = windows_of(samples, fps, LEAST_S)
+    level = windows.mean(2, keepdims=True)
+    lit = (level[:, -3:] > 0).all((1, 2))
+    return windows[lit], level[lit]
 
 
 def flickers(colours: Array, fps: float) -> bool:

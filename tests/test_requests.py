@@ -140,6 +140,13 @@ def request(
     return {"data": given, "fn_index": number, "session_hash": session}
 
 
+def upload_endless(visitor: Client) -> str:
+    """Where a film is kept that takes `endless` to measure."""
+    film = ("endless.mp4", b"a long film")
+    (kept,) = visitor.post("/gradio_api/upload", files={"files": film}).json()
+    return kept
+
+
 def ask(visitor: Client, function: str, *given: object) -> Response:
     """Ask a function of the page that answers at once."""
     return visitor.post("/gradio_api/run/predict", json=request(visitor, function, *given))
@@ -479,9 +486,7 @@ def test_a_video_that_takes_too_much_is_refused_with_a_sentence(
 )
 def test_who_leaves_is_not_measured_to_the_end(patient, function, more):
     visitor, log = patient
-    (kept,) = visitor.post(
-        "/gradio_api/upload", files={"files": ("endless.mp4", b"a long film")}
-    ).json()
+    kept = upload_endless(visitor)
     for session in ("leaves-1", "leaves-2"):  # as many as are measured at once
         asked = request(visitor, function, named(kept), *more, session=f"{function}-{session}")
         assert visitor.post("/gradio_api/queue/join", json=asked).is_success
@@ -499,9 +504,7 @@ def test_who_leaves_is_not_measured_to_the_end(patient, function, more):
 def test_who_calls_a_tool_and_leaves_is_not_measured_to_the_end(patient, told):
     """Gradio asks itself for it, and stayed though the caller had left."""
     visitor, log = patient
-    (kept,) = visitor.post(
-        "/gradio_api/upload", files={"files": ("endless.mp4", b"a long film")}
-    ).json()
+    kept = upload_endless(visitor)
     given = {"video": str(visitor.base_url.join(f"/gradio_api/file={kept}")), "model": "pos"}
     call = {"name": "measure_video", "arguments": given, **told}
     asked = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call}
@@ -522,9 +525,7 @@ def test_who_calls_a_tool_and_leaves_is_not_measured_to_the_end(patient, told):
 def test_one_address_does_not_take_every_place_in_the_queue(patient):
     """22 questions of one program, which then left, kept all others out until each was answered."""
     visitor, _ = patient
-    (kept,) = visitor.post(
-        "/gradio_api/upload", files={"files": ("endless.mp4", b"a long film")}
-    ).json()
+    kept = upload_endless(visitor)
     asked = request(visitor, "measure", named(kept), "pos", session="many")
 
     def answer(who: str, path: str = "queue/join") -> Response:
@@ -550,9 +551,7 @@ def test_one_address_does_not_take_every_place_in_the_queue(patient):
 def test_a_full_queue_is_told_in_a_sentence(patient):
     """Max size is 20 and size is 20, it said."""
     visitor, _ = patient
-    (kept,) = visitor.post(
-        "/gradio_api/upload", files={"files": ("endless.mp4", b"a long film")}
-    ).json()
+    kept = upload_endless(visitor)
     asked = request(visitor, "measure", named(kept), "pos", session="full")
     answers = (
         visitor.post(

@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
@@ -68,17 +69,26 @@ def test_what_is_no_address_of_this_machine_is_told_by_its_variable(capsys, monk
     assert said.count("\n") == 1
 
 
+def start(
+    folder: Path, *words: str, within_s: float, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """What Python says there until it ends."""
+    return subprocess.run(
+        [sys.executable, *words],
+        cwd=folder,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=within_s,
+    )
+
+
 def test_a_port_in_use_is_told_before_anything_is_loaded():
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = str(other.getsockname()[1])
-        done = subprocess.run(
-            [sys.executable, "-X", "importtime", "app.py"],
-            cwd=ROOT,
-            env={**os.environ, "GRADIO_SERVER_PORT": port},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=AT_ONCE_S,
+        done = start(
+            ROOT, "-X", "importtime", "app.py", within_s=AT_ONCE_S, GRADIO_SERVER_PORT=port
         )
     assert done.returncode == 2
     assert done.stdout == ""
@@ -95,15 +105,8 @@ def test_weights_that_can_t_be_read_are_told_in_a_sentence(tmp_path):
     app = changed_app(
         tmp_path, "from pathlib import Path\nfrom kdphys import hub\nhub.SHIPPED = Path()"
     )
-    done = subprocess.run(
-        [sys.executable, "app.py"],
-        cwd=app,
-        env={**os.environ, "GRADIO_SERVER_PORT": str(free_port()), "TMPDIR": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=START_S,
-    )
+    port = str(free_port())
+    done = start(app, "app.py", within_s=START_S, GRADIO_SERVER_PORT=port, TMPDIR=str(tmp_path))
     assert done.returncode == 1
     assert done.stderr == "student/manifest.json is missing; install the weights again.\n"
 

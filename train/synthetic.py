@@ -513,6 +513,7 @@ def write_video(path: Path, film: Film, quality: int) -> None:
 
 def draw_sheets(path: Path, job: SyntheticJob) -> None:
     """Draw crops of each clip, and its waves beside."""
+    check_lent(job.config)
     seeds = range(job.seed, job.seed + job.clips)
     clips = [make_clip(seed, job.config) for seed in seeds]
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -524,6 +525,7 @@ def draw_sheets(path: Path, job: SyntheticJob) -> None:
 
 def save_film(path: Path, job: SyntheticJob) -> None:
     """Write one face as a video or as raw frames, with its truth beside it."""
+    check_lent(job.config)
     config = replace(job.config, side=job.config.side or 480, view=max(job.config.view, 2.2))
     film = make_film(job.seed, config)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -541,7 +543,6 @@ def main(job: SyntheticJob) -> None:
         job = replace(
             aside(job, "out"), clips=4, workers=1, config=replace(job.config, seconds=4.0)
         )
-    check_lent(job.config)
     if job.video:
         save_film(job.video, job)
     elif job.sheet:

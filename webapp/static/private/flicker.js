@@ -44,8 +44,7 @@ export function followsLight(wave, colours, fps, bpm) {
   ]);
   const near = K.flicker.NEAR_BPM.map((aside) => bpm + aside);
   const swings = swingsAt(change, fps, near);
-  const dots = [1, 2, 3].map((colour) => dot(swings, 0, colour));
-  const [red, green, blue] = dots;
+  const [red, green, blue] = [1, 2, 3].map((colour) => dot(swings, 0, colour));
   const [power] = dot(swings, 0, 0);
   const [ofGreen] = dot(swings, 2, 2);
   const { LEAST_ALIKE, MOST_UNLIKE, TINY } = K.flicker;
