@@ -28,7 +28,7 @@ from train.datasets import ClipStore, wandering
 from train.evaluate import drawn_clips
 from train.scores import wave_of
 from train.script import run_script
-from train.synthetic import SyntheticConfig
+from train.synthetic import Boxes, SyntheticConfig
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +57,8 @@ class ConfidenceJob:
     """Folder of portraits that lend their looks to a part of the heads, as in training."""
     pulses: Path | None = None
     """Folder of pulse recordings that lend their waves to a part of the clips, as in training."""
+    boxes: Boxes = "found"
+    """Where faces are cut out: where the program finds them, or where they were drawn."""
     smoke: bool = False
     """A few clips, to see that it runs to its end; nothing is written beside the weights."""
 
@@ -68,7 +70,12 @@ def main(job: ConfidenceJob) -> None:
         job = replace(aside(job, "data"), clips=8, long_clips=2)
     opened = {name: load_weights(job.weights / name) for name in job.models}  # before any work
     short = SyntheticConfig(
-        seconds=20.0, negatives=0.4, rates="log", faces=job.faces, pulses=job.pulses
+        seconds=20.0,
+        negatives=0.4,
+        rates="log",
+        faces=job.faces,
+        pulses=job.pulses,
+        boxes=job.boxes,
     )
     long = replace(short, seconds=60.0, negatives=0.5)
     stores = [

@@ -55,8 +55,8 @@ class EvaluateJob:
     """Their difficulty, up to 2; train/realism.py says how hard that is for POS and others."""
     negatives: int = 60
     """Synthetic clips without a pulse."""
-    boxes: Boxes = "drawn"
-    """Where their faces are cut out: where they were drawn, or where the program finds them."""
+    boxes: Boxes = "found"
+    """Where their faces are cut out: where the program finds them, or where they were drawn."""
     models: tuple[str, ...] = MODELS
     """Which models."""
     faces: Path | None = None
