@@ -74,8 +74,7 @@ class Noticed:
             self._repeats.push(frame.rgb, frame.time_s, faces.box, frame.view)
         if frame.key_frame is not None:
             self._stillness.push(crops.crop, key_frame=frame.key_frame, opens=crops.opens)
-        if crops.step_s:
-            self._pictures.push(crops.time_s, crops.step_s)
+        crops.tell(self._pictures)
         if crops.is_another:
             self._found_again.append(crops.first_step)
 

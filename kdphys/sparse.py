@@ -38,6 +38,7 @@ class PictureSteps:
         self.memory_s = memory_s
         self._ends: deque[float] = deque()
         self._steps: deque[float] = deque()
+        self._waits: tuple[float, float] | None = None
 
     def push(self, time_s: float, step_s: float) -> None:
         """Note that a picture came, and how long after the one before it.
@@ -46,14 +47,25 @@ class PictureSteps:
             time_s: When, later than the one before.
             step_s: Above 0; steps over which nobody reads, as without a face, are left out.
         """
+        self._waits = None
         self._ends.append(time_s)
         self._steps.append(step_s)
         while self._ends[0] < time_s - self.memory_s:
             self._ends.popleft()
             self._steps.popleft()
 
+    def wait(self, time_s: float, step_s: float) -> None:
+        """Note that no other picture has come yet: the step goes on until the next `push`.
+
+        Args:
+            time_s: By when.
+            step_s: How long after the last other picture.
+        """
+        self._waits = time_s, step_s
+
     def clear(self) -> None:
         """Forget all of them."""
+        self._waits = None
         self._ends.clear()
         self._steps.clear()
 
@@ -67,6 +79,10 @@ class PictureSteps:
             In Hz; infinite where too little is known. Shape (T,).
         """
         ends, steps = (np.fromiter(each, np.float64) for each in (self._ends, self._steps))
+        if self._waits:
+            ends, steps = (
+                np.append(each, now) for each, now in zip((ends, steps), self._waits, strict=True)
+            )
         first = np.searchsorted(ends, at_s - REACH_S, "left")
         last = np.searchsorted(ends, at_s + REACH_S, "right")
         covered, squares = (
@@ -74,7 +90,10 @@ class PictureSteps:
             for sums in (np.concatenate([[0.0], np.cumsum(steps**power)]) for power in (1, 2))
         )
         known = covered >= LEAST_COVERED_S
-        return np.divide(covered, squares, out=np.full(len(at_s), np.inf), where=known)
+        found = np.divide(covered, squares, out=np.full(len(at_s), np.inf), where=known)
+        for end, step in zip(ends[steps > REACH_S], steps[steps > REACH_S], strict=True):
+            found[(at_s > end - step) & (at_s <= end)] = 1 / step  # its end may be out of reach
+        return found
 
     def without_sparse(
         self, wave: Array, end_step: int, fps: float, least_s: float

@@ -33,6 +33,10 @@ MEMORY_S = 60.0  # heart rate variability and breathing need longer than a heart
 # that is is judged by as much; these
 LONGER_EVERY_S = 2.0  # take longer to work out, and change more slowly
 GONE_S = 2.0  # without a wave, after which nothing of before is read: a face was lost long ago
+HELD = (
+    "The camera has shown the same picture for {held:.0f} s, and a pulse needs new ones: see "
+    "whether it has stopped, and start it anew."
+)
 
 TOO_FAR_PX = 45.0  # width of a face in the camera's picture
 TOO_DARK, TOO_BRIGHT = 40.0, 235.0  # mean of its brightest colour, 0 to 255
@@ -68,6 +72,15 @@ class FaceCrops:
     step_s: float | None
     """Seconds since the last other picture of its segment; None where one opens or the picture is
     the one before again, as where a slow source is shown fast."""
+    held_s: float
+    """Seconds since the last other picture, 0 where this is another."""
+
+    def tell(self, pictures: PictureSteps) -> None:
+        """Tell how this picture came after the last other one."""
+        if self.step_s:
+            pictures.push(self.time_s, self.step_s)
+        elif self.held_s:
+            pictures.wait(self.time_s, self.held_s)
 
 
 class FaceStream:
@@ -143,6 +156,7 @@ class FaceStream:
             crop,
             time_s - self._first_s,
             step_s,
+            time_s - self._new_s,
         )
 
     def step_at(self, time_s: float) -> int:
@@ -277,6 +291,7 @@ class LiveMeter:
         self._longer_step, self._longer_s = 0, 0.0
         self._flickers = False
         self._sparse = False
+        self._held_s = 0.0
         self._pictures = PictureSteps(len(self._wave) / FPS + REACH_S)
         self._crop: NDArray[np.uint8] | None = None
         self._places: deque[tuple[float, FaceBox]] = deque(maxlen=MOST_PLACES)
@@ -435,6 +450,8 @@ class LiveMeter:
     ) -> Vitals:
         """Read the end of the wave, but for what too few pictures tell."""
         kept, distrust = self._pictures.without_sparse(wave, self._end_step, FPS, LEAST_SECONDS)
+        if self._held_s > GONE_S:
+            distrust = HELD.format(held=self._held_s)
         return measure_vitals(
             kept,
             fps=FPS,
@@ -449,8 +466,9 @@ class LiveMeter:
     def _notice(self, crops: FaceCrops | None, time_s: float) -> None:
         """Remember what the hint needs, and how the pictures came."""
         self._crop = crops.crop if crops else None
-        if crops and crops.step_s:
-            self._pictures.push(crops.time_s, crops.step_s)
+        self._held_s = crops.held_s if crops else 0.0
+        if crops:
+            crops.tell(self._pictures)
         if self.faces.box:
             self._places.append((time_s, self.faces.box))
         while self._places and self._places[0][0] < time_s - RECENT_S:

@@ -14,12 +14,30 @@ LEAST_SWAY = 0.005  # of a face's width, to either side: about 1 mm
 STANDING = 100.0  # power at the rhythm over that around it: noise has 20, and wrong readings of
 # drawn people who walk 118 and more
 NEAR_BPM = 4.0  # from there it is to be less: a heart may be a little off the rhythm of one's steps
+SLOWEST_BPM = 40.0  # of a movement that is looked for: below, what is around it is none
 SWAYS = (
-    "No pulse was found: the head moves in the rhythm of what was found, {bpm:.0f} times a minute, "
-    "which may be that of steps or of music. Keep the head still."
+    "No pulse was found: the head moves {bpm:.0f} times a minute, in the rhythm of what was found "
+    "or half of it, which may be that of steps or of music. Keep the head still."
 )
 
 Array = NDArray[np.float64]
+
+
+def sway_of(places: Array, fps: float, bpm: float) -> float | None:
+    """Find the rhythm of a head's movement that a rate may come from.
+
+    Light and shade go over a face twice a swing, so it is the rate or half of it.
+
+    Args:
+        places: As for `sways`.
+        fps: Samples a second.
+        bpm: The rate.
+
+    Returns:
+        In movements a minute, or None.
+    """
+    rhythms = (bpm, bpm / 2) if bpm >= 2 * SLOWEST_BPM else (bpm,)
+    return next((rhythm for rhythm in rhythms if sways(places, fps, rhythm)), None)
 
 
 def sways(places: Array, fps: float, bpm: float) -> bool:

@@ -41,7 +41,7 @@ from kdphys.pulse import (
     track_rate,
     window_spectra,
 )
-from kdphys.sway import SWAYS, sways
+from kdphys.sway import SWAYS, sway_of
 
 LEAST_QUALITY = 0.5
 LEAST_SECONDS = 5.0
@@ -322,8 +322,8 @@ def _no_heart(
     """Why what has this rate is not a heart that beats so, or None."""
     if rate.track.is_doubled:
         return TOO_SLOW.format(slowest=60 * HEART_BAND_HZ[0])
-    if places is not None and sways(places, fps, rate.bpm):
-        return SWAYS.format(bpm=rate.bpm)
+    if places is not None and (sway := sway_of(places, fps, rate.bpm)):
+        return SWAYS.format(bpm=sway)
     if colours is None:
         return None
     if any(is_light(colours, fps, order * rate.bpm) for order in LIGHT_ORDERS):

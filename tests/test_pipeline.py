@@ -509,6 +509,20 @@ class TestLiveMeter:
         assert {value for time_s, value in readings if time_s > 13} == {None}
         assert np.isnan(meter.wave[:-120]).all()
 
+    def test_a_camera_that_shows_the_same_picture_on_and_on_is_not_read(self, recording):
+        meter, readings = LiveMeter(), []
+        pictures = [*recording.pictures[:300], *[recording.pictures[300]] * 500]
+        for index, picture in enumerate(pictures):
+            if vitals := meter.push(picture, index / 25):
+                readings.append((index / 25, vitals.heart_rate))
+        before = [heart.value for time_s, heart in readings if 7 < time_s < 12]
+        assert before == [pytest.approx(recording.bpm, abs=3)] * len(before)
+        after = [heart for time_s, heart in readings if time_s > 15]
+        assert {heart.value for heart in after} == {None}
+        assert "the same picture for 5 s" in str(after[1].reason)
+        assert meter.hint == "sparse"
+        assert meter.distrust is not None
+
     def test_samples_are_taken_once(self, recording):
         meter, taken = LiveMeter(), []
         for index, picture in enumerate(recording.pictures[:200]):

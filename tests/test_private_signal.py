@@ -165,19 +165,23 @@ def assert_alike(found: dict, vitals: Vitals) -> None:
 
 def test_sparse_pictures_are_left_out_alike(private):
     rng = np.random.default_rng(5)
-    for steps in (
-        rng.uniform(0.02, 0.3, 100),
-        np.r_[np.full(200, 1 / 25), np.full(40, 0.2)],
-        np.full(60, 0.2),
-        np.full(20, 0.3),
+    for steps, waits in (
+        (rng.uniform(0.02, 0.3, 100), False),
+        (np.r_[np.full(200, 1 / 25), np.full(40, 0.2)], False),
+        (np.full(60, 0.2), False),
+        (np.full(20, 0.3), False),
+        (np.r_[np.full(200, 1 / 25), 0.5], True),
+        (np.r_[np.full(200, 1 / 25), 6.0], True),
+        (np.r_[np.full(200, 1 / 25), 6.0, np.full(100, 1 / 25)], False),
     ):
         times, pictures = np.cumsum(steps), PictureSteps()
         for time_s, step_s in zip(times, steps, strict=True):
-            pictures.push(float(time_s), float(step_s))
+            note = pictures.wait if waits and time_s == times[-1] else pictures.push
+            note(float(time_s), float(step_s))
         wave = without(pulse(70, times[-1]), (3.0, 3.4))
         end = len(wave) + 3
         kept, why = pictures.without_sparse(wave, end, FPS, 5.0)
-        said, found = private.ask("sparse", "seen", times, steps, wave, end, FPS, 5.0)
+        said, found = private.ask("sparse", "seen", times, steps, wave, end, FPS, 5.0, waits)
         assert said == why
         np.testing.assert_allclose(np.array(found, float), kept, rtol=1e-12)
 
@@ -392,6 +396,7 @@ def test_a_head_that_moves_in_the_rhythm_is_told_alike(private: Scripts):
             places[60:90] = np.nan
         told.append(sways(places, FPS, 97))
         assert private.ask("sway", "sways", places.ravel(), FPS, 97) == told[-1], seed
+        assert private.ask("sway", "swayOf", places.ravel(), FPS, 194) == (97 if told[-1] else None)
     assert 8 <= sum(told) <= 22
 
 

@@ -67,6 +67,27 @@ def test_a_wave_of_which_nothing_would_be_left_is_kept_and_doubted():
     assert "Only 4 pictures of the face come a second, pauses counted" in str(why)
 
 
+def test_a_picture_that_is_held_for_long_tells_nothing_at_all():
+    held = pictures([1 / 30] * 300 + [8.0] + [1 / 30] * 300)
+    kept, why = held.without_sparse(np.ones(840), 840, FPS, 5.0)
+    assert why is None
+    assert np.isnan(kept[301:540]).all()
+    assert np.isfinite(kept[: round((10 - REACH_S) * FPS)]).all()
+    assert np.isfinite(kept[-round((10 - REACH_S) * FPS) :]).all()
+
+
+@pytest.mark.parametrize("held_s", [0.7, 2.0, 8.0])
+def test_so_does_one_that_is_held_still(held_s):
+    held = pictures([1 / 30] * 300)
+    held.wait(10 + held_s, held_s)
+    end = round((10 + held_s) * FPS)
+    kept, _ = held.without_sparse(np.ones(end), end, FPS, 5.0)
+    assert np.isnan(kept[301:]).all()
+    assert held.fps_at(np.array([10 + held_s]))[0] < SPARSE_FPS
+    held.push(10.03 + held_s, 0.03 + held_s)  # another comes
+    assert np.isnan(held.without_sparse(np.ones(end), end, FPS, 5.0)[0][301:]).all()
+
+
 def test_eight_a_second_that_jitter_are_enough():
     jitter = 0.015 * np.sin(np.arange(200.0) ** 2)
     found = pictures(1 / 8 + np.diff(jitter)).fps_at(np.arange(3.0, 20.0))

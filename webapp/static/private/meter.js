@@ -2,7 +2,7 @@
 // picture; one meter serves one person.
 
 import { EvenGrid } from "./clip.js";
-import { K } from "./constants.js";
+import { fill, K } from "./constants.js";
 import { centreOf, cropFace, widthOf } from "./crop.js";
 import { FaceTracker } from "./face.js";
 import { flickers } from "./flicker.js";
@@ -44,7 +44,9 @@ class FaceStream {
     const places = this.goTo(this.box, timeS, firstStep, crops.length);
     const stepS = this.grid.split || repeats ? null : timeS - this.newS; // since the last other picture
     if (!repeats || this.grid.split) this.newS = timeS;
-    return { crops, places, firstStep, opens: this.grid.split, crop, timeS: timeS - this.firstS, stepS };
+    const heldS = timeS - this.newS;
+    const opens = this.grid.split;
+    return { crops, places, firstStep, opens, crop, timeS: timeS - this.firstS, stepS, heldS };
   }
 
   // Note where the face is now; give where it was in the steps before, as samples for sway.js.
@@ -91,6 +93,7 @@ export class Meter {
     this.longerStep = this.longerS = 0; // when that was, and how much was known then
     this.flickers = false;
     this.sparse = false;
+    this.heldS = 0; // since the last other picture
     this.pictures = new PictureSteps(length / K.runtime.FPS + K.sparse.REACH_S);
     this.crop = null;
     this.places = []; // [time, box]
@@ -198,7 +201,8 @@ export class Meter {
   // Read the end of the wave, but for what too few pictures tell; `asked` as measureVitals takes it.
   readWave(wave, asked) {
     const { FPS } = K.runtime;
-    const [kept, distrust] = this.pictures.withoutSparse(wave, this.endStep, FPS, K.vitals.LEAST_SECONDS);
+    const [kept, few] = this.pictures.withoutSparse(wave, this.endStep, FPS, K.vitals.LEAST_SECONDS);
+    const distrust = this.heldS > K.stream.GONE_S ? fill(K.stream.HELD, { held: this.heldS }) : few;
     const [colours, places] = [this.colours, this.ways].map((samples) => samples.slice(-3 * wave.length));
     return measureVitals(kept, FPS, K.student.calibration, { ...asked, colours, places, distrust });
   }
@@ -216,7 +220,9 @@ export class Meter {
   // Remember what the hint needs, and how the pictures came.
   notice(found, timeS) {
     this.crop = found?.crop ?? null;
+    this.heldS = found?.heldS ?? 0;
     if (found?.stepS) this.pictures.push(found.timeS, found.stepS);
+    else if (this.heldS) this.pictures.wait(found.timeS, this.heldS);
     if (this.faces.box) this.places.push([timeS, this.faces.box]);
     if (this.places.length > K.stream.MOST_PLACES) this.places.shift();
     while (this.places.length && this.places[0][0] < timeS - K.stream.RECENT_S) this.places.shift();

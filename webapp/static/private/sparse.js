@@ -9,26 +9,37 @@ export class PictureSteps {
   constructor(memoryS = Infinity) {
     this.memoryS = memoryS;
     this.steps = []; // [time, seconds since the picture before]
+    this.waits = null; // the same of a step that goes on, as no other picture has come yet
   }
 
   push(timeS, stepS) {
+    this.waits = null;
     this.steps.push([timeS, stepS]);
     while (this.steps[0][0] < timeS - this.memoryS) this.steps.shift();
   }
 
+  wait(timeS, stepS) {
+    this.waits = [timeS, stepS];
+  }
+
   clear() {
     this.steps = [];
+    this.waits = null;
   }
 
   // Pictures a second around each moment; infinite where too little is known. The moments increase.
   fpsAt(atS) {
     const { REACH_S, LEAST_COVERED_S } = K.sparse;
+    const steps = this.waits ? [...this.steps, this.waits] : this.steps;
     const sums = [[0, 0]];
-    for (const [, stepS] of this.steps) sums.push([sums.at(-1)[0] + stepS, sums.at(-1)[1] + stepS ** 2]);
+    for (const [, stepS] of steps) sums.push([sums.at(-1)[0] + stepS, sums.at(-1)[1] + stepS ** 2]);
+    const long = steps.filter(([, stepS]) => stepS > REACH_S); // whose end may be out of reach
     let [first, last] = [0, 0];
     return atS.map((timeS) => {
-      while (first < this.steps.length && this.steps[first][0] < timeS - REACH_S) first++;
-      while (last < this.steps.length && this.steps[last][0] <= timeS + REACH_S) last++;
+      while (first < steps.length && steps[first][0] < timeS - REACH_S) first++;
+      while (last < steps.length && steps[last][0] <= timeS + REACH_S) last++;
+      const around = long.find(([endS, stepS]) => timeS > endS - stepS && timeS <= endS);
+      if (around) return 1 / around[1];
       const coveredS = sums[last][0] - sums[first][0];
       return coveredS >= LEAST_COVERED_S ? coveredS / (sums[last][1] - sums[first][1]) : Infinity;
     });
@@ -48,10 +59,14 @@ export class PictureSteps {
   }
 }
 
-// What `withoutSparse` says of pictures that came at `times` with `steps` between: for tests.
-export function seen(times, steps, wave, endStep, fps, leastS) {
+// What `withoutSparse` says of pictures that came at `times` with `steps` between, the last of which goes
+// on if `waits`: for tests.
+export function seen(times, steps, wave, endStep, fps, leastS, waits = false) {
   const pictures = new PictureSteps();
-  times.forEach((timeS, at) => pictures.push(timeS, steps[at]));
+  times.forEach((timeS, at) => {
+    if (waits && at === times.length - 1) pictures.wait(timeS, steps[at]);
+    else pictures.push(timeS, steps[at]);
+  });
   const [kept, why] = pictures.withoutSparse(wave, endStep, fps, leastS);
   return [why, kept];
 }

@@ -4,6 +4,12 @@ import { K } from "./constants.js";
 import { mean, median } from "./maths.js";
 import { changes, squared, swingsAt, windowsOf } from "./rhythm.js";
 
+// The rhythm of a head's movement that a rate may come from, its own or half of it; null if there is none.
+export function swayOf(places, fps, bpm) {
+  const rhythms = bpm >= 2 * K.sway.SLOWEST_BPM ? [bpm, bpm / 2] : [bpm];
+  return rhythms.find((rhythm) => sways(places, fps, rhythm)) ?? null;
+}
+
 // Whether a head moves in a rhythm of `bpm`; false too where nothing can be told. `places` are samples
 // as rhythm.js has them: the face's centre across and down, and its width, in pixels of the camera.
 export function sways(places, fps, bpm) {

@@ -7,7 +7,7 @@ import { bandpassRuns, longestRunS, lookedAtS, readingWindowS } from "./filters.
 import { followsLight, isLight } from "./flicker.js";
 import { clip, mean, spread } from "./maths.js";
 import { trackRate, windowSpectra } from "./pulse.js";
-import { sways } from "./sway.js";
+import { swayOf } from "./sway.js";
 
 // { heart_rate, rmssd, sdnn, respiration } of a pulse wave (Float64Array, NaN where there is no face),
 // each { value, unit, quality, reason } with a null for what there is not; and the `context` for a
@@ -42,7 +42,8 @@ export function measureVitals(
 // Why what has this rate is not a heart that beats so, or null.
 function whyNoHeart(rate, wave, fps, colours, places) {
   if (rate.isDoubled) return fill(K.vitals.TOO_SLOW, { slowest: 60 * K.pulse.HEART_BAND_HZ[0] });
-  if (places && sways(places, fps, rate.bpm)) return fill(K.sway.SWAYS, { bpm: rate.bpm });
+  const sway = places && swayOf(places, fps, rate.bpm);
+  if (sway) return fill(K.sway.SWAYS, { bpm: sway });
   const isLit = (order) => isLight(colours, fps, order * rate.bpm);
   if (!colours) return null;
   if (K.vitals.LIGHT_ORDERS.some(isLit)) return K.flicker.ANY_LIGHT;
