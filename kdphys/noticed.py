@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from kdphys.cadence import STILL, Stillness
 from kdphys.clip import MAX_GAP_S
 from kdphys.errors import NoFaceError, TooShortError, VideoError
+from kdphys.faint import without_faint
 from kdphys.repeats import Repeats
 from kdphys.runtime import FPS, Model
 from kdphys.sparse import LEAST_FPS, SPARSE_FPS, PictureSteps
@@ -45,7 +46,7 @@ class Noticed:
         self._gaps = 0
         self._faces_seen = 0
         self._pictures = PictureSteps()
-        self._sparse_s = 0.0
+        self._sparse_s = self._faint_s = 0.0
         self._found_again: list[int] = []
         self._keys: list[float] = []
         self._has_codec = False
@@ -112,6 +113,14 @@ class Noticed:
         kept, why = self._pictures.without_sparse(whole, self.steps, FPS, LEAST_STRETCH_S)
         self._sparse_s = float(np.isfinite(wave).sum() - np.isfinite(kept).sum()) / FPS
         return kept.astype(np.float32), why
+
+    def without_faint(self, wave: NDArray[np.float32], model: Model) -> NDArray[np.float32]:
+        """Leave out of a network's wave where it is far fainter than elsewhere."""
+        if not model.calibration.log_amplitude:  # how loud it is says nothing
+            return wave
+        kept = without_faint(wave.astype(np.float64), FPS, LEAST_STRETCH_S)
+        self._faint_s = float(np.isfinite(wave).sum() - np.isfinite(kept).sum()) / FPS
+        return kept.astype(np.float32)
 
     def other_face(self, wave: NDArray[np.float32], model: Model) -> str | None:
         """Say that a face which was found again is another person's, by its rate; None if not."""
@@ -184,6 +193,11 @@ class Noticed:
             notes.append(
                 f"For {self._sparse_s:.1f} s pictures came too seldom, which was not read; a pulse "
                 f"needs {LEAST_FPS:.0f} a second, pauses counted."
+            )
+        if self._faint_s:
+            notes.append(
+                f"For {self._faint_s:.1f} s next to nothing was seen of the pulse, as where a picture "
+                "that stands still follows a face; that was not read."
             )
         if self.fps < FEW_FPS:
             notes.append(

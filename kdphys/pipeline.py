@@ -175,6 +175,7 @@ def compare(
     results = {}
     for name, wave in waves.items():
         values, few = noticed.without_sparse(wave.joined(noticed.steps))
+        values = noticed.without_faint(values, opened[name])
         signal_began = time.perf_counter()
         vitals = measure_vitals(
             values.astype(np.float64),
