@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from io import BytesIO
 from itertools import repeat
 from pathlib import Path
 from typing import IO
@@ -56,6 +57,8 @@ MAX_DURATION_S = 4 * 3600.0
 """Longest recording that is read; a later stamp is more likely damage than a recording."""
 MAX_FRAMES = round(MAX_DURATION_S * 250)
 """Most frames of arrays: their stamps take 30 MB."""
+MAX_HEADER_BYTES = 10_000
+"""Longest description of an array that is read: NumPy trusts none that is longer."""
 
 logger = logging.getLogger(__name__)
 
@@ -499,15 +502,25 @@ def _read_views(archive: zipfile.ZipFile, frames: tuple[int, ...]) -> Iterable[V
 
 def _read_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
     """Read what an .npy file says of its array: shape, whether by columns, and type."""
-    version = npy.read_magic(file)
-    read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-    return read(file)
+    magic = file.read(npy.MAGIC_LEN)
+    is_first = magic[-2:] == bytes((1, 0))  # of the format's versions
+    stated = file.read(2 if is_first else 4)
+    length = int.from_bytes(stated, "little")
+    if length > MAX_HEADER_BYTES:  # before so much is unpacked
+        raise ValueError(
+            f"what it says of an array takes {length} bytes, more than the {MAX_HEADER_BYTES} that "
+            "are read"
+        )
+    header = BytesIO(magic + stated + file.read(length))
+    npy.read_magic(header)
+    read = npy.read_array_header_1_0 if is_first else npy.read_array_header_2_0
+    return read(header)
 
 
 def _frames_shape(file: IO[bytes]) -> tuple[int, ...]:
     """Read the header before the frames, and check it."""
     shape, by_columns, dtype = _read_header(file)
-    if dtype != np.uint8 or len(shape) != 4 or shape[3] != 3 or by_columns or 0 in shape:
+    if dtype != np.uint8 or len(shape) != 4 or shape[3] != 3 or by_columns or min(shape) < 1:
         raise ValueError(f"frames are {dtype} of shape {shape}{', by columns' * by_columns}")
     if shape[0] > MAX_FRAMES:
         raise ValueError(f"{shape[0]} frames are more than the {MAX_FRAMES} that are read")

@@ -4,8 +4,10 @@ import gc
 import itertools
 import logging
 import os
+import tracemalloc
 import zipfile
 from fractions import Fraction
+from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -355,6 +357,52 @@ def test_more_frames_than_a_recording_can_have_are_refused_before_their_stamps_a
             file.write(b"never read")
     with pytest.raises(VideoError, match="60000000 frames are more than the 3600000"):
         probe(path)
+
+
+def write_bomb(path: Path, frames: bytes) -> Path:
+    """Write an archive whose frames begin like that, and go on for 30 MB that pack into little."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("frames.npy", frames + b" " * 30_000_000)
+        with archive.open("time_s.npy", "w") as file:
+            np.save(file, np.arange(4.0))
+    return path
+
+
+def bytes_taken(path: Path) -> int:
+    """Most memory that Python took while a broken archive was refused."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(VideoError, match=r"a\.npz can't be used"):
+            list(read_frames(path))
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_long_description_of_an_array_is_refused_before_it_is_unpacked(tmp_path):
+    stated = np.lib.format.magic(2, 0) + (2_000_000_000).to_bytes(4, "little")
+    path = write_bomb(tmp_path / "a.npz", stated)
+    with pytest.raises(VideoError, match="takes 2000000000 bytes, more than the 10000 that are"):
+        probe(path)
+    assert bytes_taken(path) < 5e6
+
+
+@pytest.mark.parametrize("shape", [(4, -5, 100, 3), (-4, 5, 100, 3), (4, 5, 0, 3)])
+def test_frames_of_less_than_a_pixel_are_refused_before_they_are_unpacked(tmp_path, shape):
+    header = BytesIO()
+    facts = {"descr": "|u1", "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(header, facts)
+    assert bytes_taken(write_bomb(tmp_path / "a.npz", header.getvalue())) < 5e6
+
+
+@pytest.mark.parametrize("version", [(1, 0), (2, 0), (3, 0)])
+def test_arrays_are_read_whichever_version_their_description_is_of(tmp_path, version):
+    arrays = {"frames": np.stack(flat_pictures(4)), "time_s": np.arange(4.0)}
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w") as file:
+                np.lib.format.write_array(file, array, version)
+    assert len(list(read_frames(tmp_path / "a.npz"))) == 4
 
 
 def test_an_absurd_duration_is_refused(tmp_path):
