@@ -8,6 +8,7 @@ square are made wider or higher on the way, as players show them.
 
 import errno
 import logging
+import lzma
 import math
 import struct
 import time
@@ -431,6 +432,7 @@ def _no_stamps(path: Path) -> str:
 DAMAGE = (
     KeyError, ValueError, RuntimeError, OSError, EOFError, SyntaxError, tokenize.TokenError,
     MemoryError, struct.error, zipfile.BadZipFile, zlib.error,
+    lzma.LZMAError,
 )  # fmt: skip
 """What reading a damaged archive may end with."""
 

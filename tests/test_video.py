@@ -217,6 +217,24 @@ def test_a_truncated_archive_is_refused(tmp_path):
         list(read_frames(path))
 
 
+@pytest.mark.parametrize("packing", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+@pytest.mark.parametrize("place", [0, 200])
+def test_an_archive_that_is_damaged_is_refused_however_it_was_packed(tmp_path, packing, place):
+    noise = np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3), np.uint8)
+    path = tmp_path / "a.npz"
+    with zipfile.ZipFile(path, "w", packing) as archive:
+        for name, array in (("frames.npy", noise), ("time_s.npy", np.arange(4.0))):
+            packed = BytesIO()
+            np.save(packed, array)
+            archive.writestr(name, packed.getvalue())
+    content = bytearray(path.read_bytes())
+    begin = 30 + len("frames.npy") + 4 + place  # 4 is before what LZMA was set to
+    content[begin : begin + 300] = b"\xff" * 300
+    path.write_bytes(content)
+    with pytest.raises(VideoError, match=r"a\.npz can't be used"):
+        list(read_frames(path))
+
+
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
 def test_an_archive_with_a_hole_is_refused_in_words(tmp_path, save):
     path = tmp_path / "a.npz"
