@@ -15,6 +15,7 @@ from contextlib import nullcontext, suppress
 from multiprocessing import connection
 from os.path import relpath
 from pathlib import Path
+from secrets import token_hex
 from typing import Literal, NamedTuple, TextIO, cast
 
 from kdphys.errors import KDPhysError, VideoError, WorkerError
@@ -161,13 +162,8 @@ class Table:
             self._folder = path.parent
             # Where there are no such locks, a file that is open can't be replaced.
             with _held(path) if fcntl else nullcontext():
-                rows, coding = _rows(path), _coding(path)
-                unfinished = path.with_name(f"{path.name}.part")
-                with _opened(unfinished, "w", coding) as file:
-                    writer = csv.DictWriter(file, COLUMNS)
-                    writer.writeheader()
-                    writer.writerows(rows)
-                unfinished.replace(path)
+                rows = _rows(path)
+                _rewrite(path, rows)
             self._file = _held(path)
         except OSError as error:
             raise VideoError(f"{path} can't be written ({error.strerror}).") from error
@@ -199,7 +195,20 @@ class Table:
         os.fsync(self._file.fileno())
 
 
-def _opened(path: Path, mode: Literal["r", "w", "a"], coding: str = "utf-8") -> TextIO:
+def _rewrite(path: Path, rows: Iterable[dict[str, str]]) -> None:
+    """Replace a table by one of these rows, which is written beside it under a name of its own."""
+    unfinished = path.with_name(f"kdphys-{token_hex(8)}.part")
+    try:
+        with _opened(unfinished, "x", _coding(path)) as file:
+            writer = csv.DictWriter(file, COLUMNS)
+            writer.writeheader()
+            writer.writerows(rows)
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _opened(path: Path, mode: Literal["r", "x", "a"], coding: str = "utf-8") -> TextIO:
     """Open a table; names of files need not be text."""
     return path.open(mode, newline="", encoding=coding, errors="surrogateescape")
 

@@ -257,6 +257,32 @@ def test_a_table_behind_a_link_stays_there(tmp_path):
     assert "x.mp4" in (tmp_path / "true.csv").read_text()
 
 
+def test_a_file_beside_a_table_stays_whatever_its_name(tmp_path):
+    (tmp_path / "table.csv.part").write_text("somebody else's")
+    for _ in range(2):
+        with Table(tmp_path / "table.csv") as table:
+            table.add(Row(tmp_path / "x.mp4", dict(POS)))
+    assert (tmp_path / "table.csv.part").read_text() == "somebody else's"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["table.csv", "table.csv.part"]
+
+
+def test_a_table_that_can_t_be_replaced_is_as_it_was_and_nothing_lies_beside_it(
+    tmp_path, monkeypatch
+):
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EACCES, "Permission denied")
+
+    path = tmp_path / "table.csv"
+    with Table(path) as table:
+        table.add(Row(tmp_path / "x.mp4", dict(POS)))
+    before = path.read_bytes()
+    monkeypatch.setattr(Path, "replace", refuse)
+    with pytest.raises(VideoError, match=r"can't be written \(Permission denied\)"):
+        Table(path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_another_table_is_not_written_to(tmp_path):
     path = tmp_path / "table.csv"
     path.write_bytes(b"\xff\x00no table\n")
