@@ -36,6 +36,10 @@ OLDER: tuple[str, ...] = (
     "duration_s", "fps", "face_fraction", "model", "weights", "speed", "notes", "error",
 )  # fmt: skip
 COLUMNS: tuple[str, ...] = OLDER + STATE
+NAMING = frozenset(("video", "error"))
+"""Columns whose text may begin with the name of a file."""
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+"""What spreadsheets take for the beginning of a formula."""
 
 Key = tuple[Path, str, str, str, str, str]
 """What tells rows apart: video, model, its weights, speed, and the file's bytes and last change."""
@@ -141,8 +145,8 @@ class Table:
     that could not be read: these may be measured anew, as may what other weights have measured, and
     a video that has changed since, or of which an older table doesn't tell that. A video that is
     named from the current folder is written as seen from the table's, so that it is the same one to
-    a later command. Only one process writes a table at a time, where the system and the disk can
-    see to that.
+    a later command; `=1.mp4` is written as `./=1.mp4`, which spreadsheets don't take for a formula.
+    Only one process writes a table at a time, where the system and the disk can see to that.
 
     Args:
         path: The file; of a link, the one that it points to.
@@ -190,7 +194,9 @@ class Table:
     def add(self, row: Row) -> None:
         """Write a row to the disk."""
         seen = row.video if row.video.is_absolute() else relpath(row.video.resolve(), self._folder)
-        self._writer.writerow({**row.cells, "video": str(seen)})
+        cells = {**row.cells, "video": str(seen)}
+        named = {name: _named(str(cells[name])) for name in NAMING & cells.keys()}
+        self._writer.writerow(cells | named)
         self._file.flush()
         os.fsync(self._file.fileno())
 
@@ -263,4 +269,13 @@ def _rows(path: Path) -> list[dict[str, str]]:
         raise VideoError(
             f"{path} is no table of this command ({error}): give another file, or delete it."
         ) from error
-    return [dict.fromkeys(COLUMNS, "") | row for row in rows if not row["error"]]
+    return [
+        dict.fromkeys(COLUMNS, "") | row | {"video": _named(row["video"])}
+        for row in rows
+        if not row["error"]
+    ]
+
+
+def _named(text: str) -> str:
+    """A file's name, or a sentence that begins with one, as what no spreadsheet calculates."""
+    return f"./{text}" if text.startswith(FORMULA) else text

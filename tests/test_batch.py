@@ -189,6 +189,30 @@ def test_a_video_is_known_from_wherever_it_is_named(tmp_path, monkeypatch):
         assert key_of(video, "pos", 1.0) in table.done
 
 
+@pytest.mark.parametrize("begin", ["=", "+", "-", "@", "\t"])
+def test_a_name_that_spreadsheets_would_calculate_is_written_as_one_of_this_folder(
+    tmp_path, monkeypatch, begin
+):
+    monkeypatch.chdir(tmp_path)
+    path, video = tmp_path / "table.csv", Path(f"{begin}1+1.mp4")
+    video.write_text("this is no video")
+    for _ in range(2):
+        with Table(path) as table:
+            table.add(Row(video, dict(POS)))
+            table.add(measure_row(video, "pos"))
+        with path.open(newline="") as file:
+            *_, row, failed = csv.DictReader(file)
+        assert row["video"] == failed["video"] == f"./{video}"
+        assert failed["error"].startswith(("./", "1+1.mp4 "))  # a sentence begins with no tab
+    with Table(path) as table:
+        table.add(Row(video, dict(POS)))
+    path.write_text(path.read_text().replace("./", ""))  # as it was written before
+    with Table(path) as table:
+        assert key_of(video, "pos", 1.0)[:4] in {key[:4] for key in table.done}
+    with path.open(newline="") as file:
+        assert {row["video"] for row in csv.DictReader(file)} == {f"./{video}"}
+
+
 def test_what_other_weights_measured_is_not_done(tmp_path):
     path, video = tmp_path / "table.csv", tmp_path / "x.mp4"
     weights = model_facts("student").weights
