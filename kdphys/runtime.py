@@ -30,6 +30,7 @@ SIZE = 36
 MOST_LAG, MOST_REACH, MOST_FRAMES = 60, 90, 3600  # that a network may have
 MOST_NUMBER = 1e15  # in a manifest
 STREAM_CHUNK = 64  # frames that the student takes at most in one call
+NOISE_FRAMES = 8  # that a network is tried with when it is opened
 CLASSICAL = {"pos": classical.pos, "chrom": classical.chrom, "green": classical.green}
 
 
@@ -117,12 +118,22 @@ def open_model(name: str, threads: int = 1) -> Model:
 def _open_network(name: str, kind: str, weights: Weights, threads: int) -> Model:
     """Open a network whose files are the ones of its manifest, which may say anything."""
     try:
-        return NETWORKS[kind](weights, threads)
+        model = NETWORKS[kind](weights, threads)
+        _check_wave(model)
     except Exception as error:
         raise WeightsError(
             f"{name} is no {kind} that can be run ({error}): export it again, or choose another "
             "commit."
         ) from error
+    return model
+
+
+def _check_wave(model: Model) -> None:
+    """Refuse a network that makes no numbers of a little noise; it takes it some milliseconds."""
+    noise = np.random.default_rng(0).integers(0, 256, (NOISE_FRAMES, SIZE, SIZE, 3), np.uint8)
+    session = model.start()
+    if not np.isfinite(np.concatenate([session.push(noise), session.finish()])).all():
+        raise WeightsError("its wave holds values that are no numbers")
 
 
 def model_facts(name: str) -> ModelFacts:

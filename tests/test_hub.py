@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from safetensors.numpy import load_file, save_file
 
@@ -301,6 +302,21 @@ def test_another_file_is_no_student(tmp_path, monkeypatch, network):
     open_model.cache_clear()
     with pytest.raises(WeightsError, match="is no student that can be run"):
         open_model("student")
+
+
+@pytest.mark.parametrize("name", ["student", "teacher"])
+def test_a_network_whose_wave_is_no_numbers_is_refused(tmp_path, name):
+    folder = Path(shutil.copytree(SHIPPED / name, tmp_path / name))
+    network = onnx.load(folder / "model.onnx")
+    for weights in network.graph.initializer:
+        if weights.data_type == onnx.TensorProto.FLOAT and len(weights.dims) > 2:
+            nothing = np.full(weights.dims, np.nan, np.float32)
+            weights.CopyFrom(onnx.numpy_helper.from_array(nothing, weights.name))
+    onnx.save(network, folder / "model.onnx")
+    sign_again(folder)
+    words = rf"is no {name} that can be run \(its wave holds values that are no numbers\): export"
+    with pytest.raises(WeightsError, match=words):
+        open_model(str(folder))
 
 
 def test_a_manifest_without_end_is_refused(tmp_path):
