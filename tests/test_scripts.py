@@ -1,6 +1,8 @@
 """How training scripts end: with a sentence for what their user can help."""
 
 import importlib
+import json
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,10 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 
 from kdphys.errors import KDPhysError
+from kdphys.hub import SHIPPED
 from tests import take_screenshots
 from train.datasets import read_store, write_shard
+from train.export import check_agreement
 from train.script import JobError, run_script
 
 ROOT = Path(__file__).parent.parent
@@ -96,6 +101,52 @@ def test_what_can_t_be_done_is_told_before_any_work(monkeypatch, tmp_path, words
     asked = [word.format(here=tmp_path, root=ROOT) for word in words]
     assert str(said(monkeypatch, *asked)).startswith(sentence.format(here=tmp_path, root=ROOT))
     assert not list(tmp_path.rglob("*.npz"))
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-40])
+
+
+def fill_with_nothing(path: Path) -> None:
+    parts = load_file(path)
+    for part in parts.values():
+        if part.dtype == np.float32:
+            part[...] = np.nan
+    save_file(parts, path)
+
+
+@pytest.mark.parametrize(
+    ("file", "harm", "sentence"),
+    [
+        ("model.safetensors", Path.unlink, "is missing: name the folder of a finished run, or of"),
+        ("model.safetensors", cut, "is damaged (Error while deserializing"),
+        ("model.safetensors", fill_with_nothing, "holds values that are no numbers: name the"),
+        ("run.json", cut, "is damaged (Unterminated string"),
+        ("run.json", lambda path: path.write_text("[1]"), "holds no record: name the folder of"),
+        ("run.json", lambda path: path.write_bytes(b"\xff"), "is damaged ('utf-8' codec can't"),
+        ("run.json", Path.unlink, "can't be opened or written (No such file or directory): give"),
+        ("config.json", cut, "is damaged (Expecting"),
+        ("config.json", Path.unlink, "is missing: name the folder of a finished run, or of"),
+    ],
+)
+def test_a_run_with_a_broken_file_is_not_exported(monkeypatch, tmp_path, file, harm, sentence):
+    run = tmp_path / "run"
+    run.mkdir()
+    for name in ("model.safetensors", "config.json"):
+        shutil.copy(SHIPPED / "student" / name, run)
+    (run / "run.json").write_text(json.dumps({"clips": 1, "told": 60 * "x"}))
+    harm(run / file)
+    told = str(said(monkeypatch, "export", "--run", str(run), "--out", str(tmp_path / "out")))
+    assert told.startswith(f"{run / file} {sentence}")
+    assert len(told.splitlines()) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+@pytest.mark.parametrize("worst", [np.nan, np.inf, 2e-4])
+def test_a_network_is_not_exported_where_torch_and_onnx_do_not_agree(worst):
+    check_agreement(1e-4)
+    with pytest.raises(JobError, match="may differ by 1e-04 at most: name the folder of another"):
+        check_agreement(worst)
 
 
 @pytest.mark.parametrize(

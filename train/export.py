@@ -8,6 +8,7 @@ Hugging Face Hub, `--push OWNER/NAME --push-only` those that were exported befor
 
 import json
 import logging
+import math
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +28,14 @@ from kdphys.models.teacher import Teacher, TeacherConfig
 from kdphys.ort import onnxruntime
 from train.aside import aside
 from train.card import model_card, training_of
-from train.loop import WEIGHTS, is_of_smoke, read_weights, record_in, write_weights
+from train.loop import (
+    WEIGHTS,
+    is_of_smoke,
+    read_record,
+    read_weights,
+    record_in,
+    write_weights,
+)
 from train.push import push
 from train.room import room_for
 from train.script import JobError, run_script
@@ -120,10 +128,13 @@ def export(job: ExportJob, out: Path) -> None:
     """Write a run's weights to `out`.
 
     Raises:
+        FileNotFoundError: The run is not finished: a file of it is missing.
+        JobError: A file of the run is damaged, or its weights are of no use.
         NoRoomError: The disk has no room for them; what was there is as it was.
+        WeightsError: The weights are damaged, or a manifest beside them names others.
     """
     model = read_model(job.run, job.model)
-    record = json.loads((job.run / "run.json").read_text())
+    record = read_record(job.run / "run.json")
     with room_for(out), temporary_folder(_made(out.parent), PREFIX) as made:
         worst = export_onnx(model, made / "model.onnx")
         logger.info("torch and ONNX differ by %.1e at most", worst)
@@ -152,13 +163,21 @@ def read_model(run: Path, kind: str) -> Student | Teacher:
     """Build a trained model from its run's folder.
 
     Raises:
-        WeightsError: A manifest beside its weights names others.
+        FileNotFoundError: A file is missing.
+        JobError: Its configuration is damaged, or its weights hold what are no numbers.
+        WeightsError: Its weights are damaged, or a manifest beside them names others.
     """
     if kind == "student":
         model: Student | Teacher = Student(read_config(StudentConfig, run))
     else:
         model = Teacher(read_config(TeacherConfig, run))
-    model.load_state_dict(read_weights(run), strict=True)
+    weights = read_weights(run)
+    if not all(numbers.isfinite().all() for numbers in weights.values()):
+        raise JobError(
+            f"{run / WEIGHTS} holds values that are no numbers: name the folder of another run, or "
+            "train it again."
+        )
+    model.load_state_dict(weights, strict=True)
     return model.eval()
 
 
@@ -173,7 +192,7 @@ def export_onnx(model: Student | Teacher, path: Path) -> float:
         The largest difference of the waves on a random clip.
 
     Raises:
-        RuntimeError: The two differ by more than 1e-4.
+        JobError: The two differ by more than 1e-4, or their waves are no numbers.
     """
     side = model.config.size
     clip = torch.rand(1, 32, 3, side, side)
@@ -209,9 +228,22 @@ def export_onnx(model: Student | Teacher, path: Path) -> float:
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     found = session.run(None, dict(zip(names[0], (x.numpy() for x in given), strict=True)))[0]
     worst = float(np.abs(np.asarray(found) - wanted.numpy()).max())
-    if worst > AGREE:
-        raise RuntimeError(f"torch and ONNX differ by {worst:.1e}, more than {AGREE:.0e}")
+    check_agreement(worst)
     return worst
+
+
+def check_agreement(worst: float) -> None:
+    """Refuse a network whose waves of torch and ONNX differ too much, or can't be compared.
+
+    Raises:
+        JobError: They do.
+    """
+    if not worst <= AGREE:  # nan is not
+        found = "are no numbers" if math.isnan(worst) else f"differ by {worst:.1e}"
+        raise JobError(
+            f"The waves that torch and ONNX make {found}, and may differ by {AGREE:.0e} at most: "
+            "name the folder of another run, or train it again."
+        )
 
 
 def _strip(path: Path) -> None:

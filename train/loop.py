@@ -8,17 +8,19 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import DataLoaderConfiguration, set_seed
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from kdphys.bench import machine_name
+from kdphys.errors import WeightsError
 from kdphys.hub import check_against_manifest, sha256
 from kdphys.losses import negative_pearson, spectral_cross_entropy, squared_error
 from train.card import all_recipes
@@ -459,10 +461,21 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
     """Read the trained numbers in the folder of a run, or of exported weights.
 
     Raises:
-        WeightsError: A manifest beside them names others.
+        FileNotFoundError: The folder holds none.
+        WeightsError: They are damaged, or a manifest beside them names others.
     """
-    check_against_manifest(folder / WEIGHTS)
-    return load_file(folder / WEIGHTS)
+    path = folder / WEIGHTS
+    check_against_manifest(path)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path} is missing: name the folder of a finished run, or of weights."
+        )
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise WeightsError(
+            f"{path} is damaged ({error}): name the folder of another run, or train it again."
+        ) from error
 
 
 def write_weights(weights: dict[str, Tensor], folder: Path) -> None:
@@ -480,10 +493,31 @@ def record_in(folder: Path) -> dict[str, object]:
 
     Raises:
         FileNotFoundError: The folder holds neither.
+        JobError: It is damaged.
     """
     if (folder / "run.json").exists():
-        return json.loads((folder / "run.json").read_text())
-    return json.loads((folder / "manifest.json").read_text())["run"]
+        return read_record(folder / "run.json")
+    return read_record(folder / "manifest.json")["run"]
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """Read a JSON file that was written of a run.
+
+    Raises:
+        FileNotFoundError: It is not there.
+        JobError: It is damaged.
+    """
+    try:
+        found = json.loads(path.read_text())
+    except (ValueError, RecursionError) as error:
+        raise JobError(
+            f"{path} is damaged ({error}): name the folder of another run, or train it again."
+        ) from error
+    if not isinstance(found, dict):
+        raise JobError(
+            f"{path} holds no record: name the folder of another run, or train it again."
+        )
+    return found
 
 
 def is_of_smoke(record: Mapping[str, object]) -> bool:

@@ -13,7 +13,7 @@ from kdphys.hub import check_against_manifest
 from kdphys.models.teacher import Teacher, TeacherConfig
 from train.aside import aside
 from train.datasets import Batch, mistimed, read_store, read_stores
-from train.loop import LabelWeights, Run, Schedule, label_loss, train
+from train.loop import LabelWeights, Run, Schedule, label_loss, read_record, train
 from train.processes import join
 from train.room import written
 from train.script import JobError, run_script
@@ -96,11 +96,11 @@ def read_config(kind: type[Config], folder: Path) -> Config:
 
     Raises:
         FileNotFoundError: The folder holds none.
-        JobError: It is of another kind of model.
+        JobError: It is damaged, or of another kind of model.
         WeightsError: A manifest beside it names another.
     """
     check_against_manifest(folder / "config.json")
-    facts = json.loads(config_text(folder))
+    facts = read_record(_config_in(folder))
     lists = {name: tuple(value) for name, value in facts.items() if isinstance(value, list)}
     try:
         return kind(**{**facts, **lists})
@@ -118,12 +118,16 @@ def config_text(folder: Path) -> str:
     Raises:
         FileNotFoundError: The folder holds none.
     """
+    return _config_in(folder).read_text()
+
+
+def _config_in(folder: Path) -> Path:
     path = folder / "config.json"
     if not path.is_file():
         raise FileNotFoundError(
             f"{path} is missing: name the folder of a finished run, or of weights."
         )
-    return path.read_text()
+    return path
 
 
 if __name__ == "__main__":
