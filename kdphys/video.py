@@ -8,7 +8,6 @@ square are made wider or higher on the way, as players show them.
 
 import errno
 import logging
-import lzma
 import math
 import struct
 import time
@@ -432,7 +431,6 @@ def _no_stamps(path: Path) -> str:
 DAMAGE = (
     KeyError, ValueError, RuntimeError, OSError, EOFError, SyntaxError, tokenize.TokenError,
     MemoryError, struct.error, zipfile.BadZipFile, zlib.error,
-    lzma.LZMAError,
 )  # fmt: skip
 """What reading a damaged archive may end with."""
 
@@ -478,6 +476,9 @@ def _what_is_damaged(error: Exception) -> str:
 def _part(archive: zipfile.ZipFile, name: str) -> IO[bytes]:
     if f"{name}.npy" not in archive.namelist():
         raise ValueError(f"it holds no {name}")
+    packing = archive.getinfo(f"{name}.npy").compress_type
+    if packing not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # the others unpack without bound
+        raise ValueError(f"its {name} are packed as NumPy packs none; write it with numpy.savez")
     return archive.open(f"{name}.npy")
 
 
@@ -485,7 +486,7 @@ def _read_views(archive: zipfile.ZipFile, frames: tuple[int, ...]) -> Iterable[V
     """Read which part of the camera's picture each frame shows: x, y, side. Length T."""
     if "view.npy" not in archive.namelist():
         return repeat(None, frames[0])
-    with archive.open("view.npy") as file:
+    with _part(archive, "view") as file:
         shape, by_columns, dtype = _read_header(file)
         numbers = dtype.kind in "iuf" and not by_columns
         if shape != (frames[0], 3) or frames[1] != frames[2] or not numbers:

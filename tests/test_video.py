@@ -423,6 +423,23 @@ def test_arrays_are_read_whichever_version_their_description_is_of(tmp_path, ver
     assert len(list(read_frames(tmp_path / "a.npz"))) == 4
 
 
+@pytest.mark.parametrize("packing", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+@pytest.mark.parametrize("part", ["frames", "time_s", "view"])
+def test_what_unpacks_without_bound_is_refused_before_it_is_unpacked(tmp_path, packing, part):
+    arrays = {"frames": np.zeros((4, 8, 8, 3), np.uint8), "time_s": np.arange(4.0)}
+    arrays["view"] = np.full((4, 3), 8.0)
+    path = tmp_path / "a.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, array in arrays.items():
+            packed = BytesIO()
+            np.save(packed, array)
+            content = packed.getvalue() + b" " * 30_000_000 * (name == part)
+            archive.writestr(f"{name}.npy", content, packing if name == part else None)
+    with pytest.raises(VideoError, match=f"its {part} are packed as NumPy packs none; write it"):
+        probe(path)
+    assert bytes_taken(path) < 5e6
+
+
 def test_an_absurd_duration_is_refused(tmp_path):
     path = write_video(tmp_path / "a.mkv", flat_pictures(3), [0, 0.1, 100_000], "ffv1")
     with pytest.raises(VideoError, match="4 hours"):
