@@ -35,7 +35,9 @@ def test_gaps_are_no_silence_and_stay_gaps():
     wave = faded(1.0)
     wave[300:500] = np.nan
     np.testing.assert_array_equal(without_faint(wave, FPS, 6.0), wave)
-    np.testing.assert_array_equal(without_faint(np.full(600, np.nan), FPS, 6.0), np.full(600, np.nan))
+    np.testing.assert_array_equal(
+        without_faint(np.full(600, np.nan), FPS, 6.0), np.full(600, np.nan)
+    )
 
 
 def test_a_wave_of_which_nothing_would_be_left_is_kept():
@@ -48,7 +50,10 @@ def test_a_still_that_follows_a_face_is_not_read_with_it(recording: Recording, t
     rng = np.random.default_rng(3)
     last = recording.pictures[249].astype(float)
     stills = [last + noise * rng.standard_normal(last.shape) for _ in range(750)]
-    pictures = [*recording.pictures[:250], *(still.clip(0, 255).astype(np.uint8) for still in stills)]
+    pictures = [
+        *recording.pictures[:250],
+        *(still.clip(0, 255).astype(np.uint8) for still in stills),
+    ]
     found = measure(write_npz(tmp_path / "still.npz", pictures, np.arange(len(pictures)) / 25))
     assert found.vitals.heart_rate.value == pytest.approx(recording.bpm, abs=3)
     assert np.isnan(found.wave[-600:]).all()
