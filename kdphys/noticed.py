@@ -196,8 +196,8 @@ class Noticed:
             )
         if self._faint_s:
             notes.append(
-                f"For {self._faint_s:.1f} s next to nothing was seen of the pulse, as where a picture "
-                "that stands still follows a face; that was not read."
+                f"For {self._faint_s:.1f} s next to nothing was seen of the pulse, as where a "
+                "picture that stands still follows a face; that was not read."
             )
         if self.fps < FEW_FPS:
             notes.append(
