@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -152,6 +152,21 @@ def ask(visitor: Client, function: str, *given: object) -> Response:
     return visitor.post("/gradio_api/run/predict", json=request(visitor, function, *given))
 
 
+TOOLS_ACCEPT = {"Accept": "application/json, text/event-stream"}
+
+
+def call_tool(
+    visitor: Client, given: Mapping[str, object], headers: dict[str, str] | None = None
+) -> Response:
+    """Measure a video as a program does by the Model Context Protocol."""
+    call = {"name": "measure_video", "arguments": given}
+    return visitor.post(
+        "/gradio_api/mcp/",
+        json={"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call},
+        headers=TOOLS_ACCEPT | (headers or {}),
+    )
+
+
 def wait(visitor: Client, function: str, *given: object) -> dict[str, Any]:
     """Ask a function of the page that answers in its turn: what it gives, or its error."""
     visitor.post("/gradio_api/queue/join", json=request(visitor, function, *given))
@@ -225,15 +240,7 @@ def test_a_tool_s_caller_can_t_make_the_server_ask_another(patient, elsewhere, h
     visitor, _ = patient
     address, asked = elsewhere
     given = {"video": "https://example.com/face.mp4", "model": "pos"}
-    call = {"name": "measure_video", "arguments": given}
-    answer = visitor.post(
-        "/gradio_api/mcp/",
-        json={"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call},
-        headers={
-            "Accept": "application/json, text/event-stream",
-            header: address.removeprefix("http://"),
-        },
-    )
+    answer = call_tool(visitor, given, {header: address.removeprefix("http://")})
     assert texts.NOT_FETCHED in answer.text  # says the server itself
     assert asked == []
 
@@ -442,6 +449,22 @@ def test_who_gives_what_is_no_file_is_told_so(patient, given):
     before = log.read_text()
     assert wait(visitor, "measure", given, "pos")["error"] == texts.NO_FILE
     assert texts.NO_FILE in ask(visitor, "on_video", given, None).text
+    assert log.read_text() == before
+
+
+@pytest.mark.parametrize("name", ["\0", "a" * 5000, "a/" * 2500, "/proc/version/a"])
+def test_who_gives_what_no_file_can_be_named_is_told_so(patient, name):
+    """It was a failure of the server, with a stack trace and the name in its log."""
+    visitor, log = patient
+    before = log.read_text()
+    for path in (name, f"/{name}", f"{visitor.base_url}/gradio_api/file={name}"):
+        begun = visitor.post("/gradio_api/call/measure", json={"data": [named(path), "pos"]})
+        answer = visitor.get(f"/gradio_api/call/measure/{begun.json()['event_id']}")
+        assert texts.NO_FILE in answer.text
+        assert texts.NO_FILE in ask(visitor, "on_video", named(path), None).text
+    for path in (f"https://a/{name}", f"{visitor.base_url}/gradio_api/file={name}"):
+        said = call_tool(visitor, {"video": path, "model": "pos"}).text
+        assert texts.NO_FILE in said or texts.NOT_FETCHED in said
     assert log.read_text() == before
 
 

@@ -8,6 +8,7 @@ And what it does not understand it would answer as a failure of its own, with a 
 """
 
 import re
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
@@ -120,8 +121,23 @@ def _here(file: dict[str, Any]) -> dict[str, Any]:
     if address.startswith("data:"):  # no name of a file, and not to stand in the server's log
         raise gr.Error(texts.NOT_UPLOADED, duration=None, print_exception=False)
     if not is_http_url_like(address):
-        return file
+        return file | {"path": _named(address)}
     _, is_upload, path = address.partition(UPLOADS)
     if not is_upload:
         raise gr.Error(texts.NOT_FETCHED, duration=None, print_exception=False)
-    return file | {"path": unquote(path)}
+    return file | {"path": _named(unquote(path))}
+
+
+def _named(path: str) -> str:
+    """A path that may be a file's; whether there is one is seen by Gradio.
+
+    Raises:
+        gr.Error: The system has no such names: it is too long, or has letters that none has.
+    """
+    try:
+        Path(path).stat()
+    except FileNotFoundError:
+        return path
+    except (OSError, ValueError) as error:
+        raise gr.Error(texts.NO_FILE, duration=None, print_exception=False) from error
+    return path
