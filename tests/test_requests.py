@@ -468,6 +468,28 @@ def test_who_gives_what_no_file_can_be_named_is_told_so(patient, name):
     assert log.read_text() == before
 
 
+@pytest.mark.parametrize(
+    "words", [b"[" * 3000, b"[" * 101 + b"]" * 101, b'{"\xff', b"9" * 5000, b"a call", b""]
+)
+def test_a_tool_s_caller_who_makes_no_sense_is_told_so(patient, words):
+    """It was a failure of the server, with a stack trace in its log."""
+    visitor, log = patient
+    before = log.read_text()
+    for path in ("", "messages/?session_id=0123456789abcdef0123456789abcdef"):
+        address = f"/gradio_api/mcp/{path}"
+        answer = visitor.post(address, content=words, headers=TOOLS_ACCEPT)
+        assert (answer.status_code, answer.text) == (400, texts.NO_CALL)
+    assert log.read_text() == before
+
+
+def test_a_tool_s_caller_may_send_a_small_video_and_no_large_one(patient):
+    visitor, _ = patient
+    too_much = texts.TOO_MANY_WORDS.format(most=4096)
+    for size, said in ((3_000_000, "not one of"), (2**22, too_much)):
+        given = {"video": "data:video/mp4;base64," + "A" * size, "model": 5}
+        assert said in call_tool(visitor, given).text
+
+
 def test_who_names_a_model_that_is_none_is_told_so(patient):
     visitor, log = patient
     before = log.read_text()

@@ -1,12 +1,15 @@
 """How much a request may bring: one file, or some words.
 
 Gradio takes a thousand files in one upload, holds in memory whatever else comes in its form, and
-reads JSON of any length. Here an upload is one file, and all else that is sent is short.
+reads JSON of any length. Here an upload is one file, and all else that is sent is short, but for
+calls of tools, which may hold a small video. What of these is no JSON, or nested without end, the
+library of their protocol would answer as a failure of its own, with a page in the log.
 
 Nor does an upload fill the disk: Gradio leaves there what it could write before the disk was full,
 and so keeps all others out; here it is broken off before, which Gradio cleans up.
 """
 
+import json
 from pathlib import Path
 
 from fastapi.responses import PlainTextResponse
@@ -22,9 +25,11 @@ from webapp.folder import room
 from webapp.shares import Shares, Upload
 
 UPLOAD = "/gradio_api/upload"
-TOOLS = "/gradio_api/mcp"  # below it the Model Context Protocol's own library takes 4 MiB at most
+TOOLS = "/gradio_api/mcp"
 BRING_NOTHING = ("GET", "HEAD", "OPTIONS")
 MOST_WORDS = 16 * 1024  # bytes; the page sends 1,000, most of which are the name of a file
+MOST_CALL = 4 * 2**20  # bytes; as much as the Model Context Protocol's own library takes
+MOST_NESTED = 100  # lists and objects in a call of a tool, which has some ten
 
 
 class Bounds:
@@ -45,7 +50,7 @@ class Bounds:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or say why not."""
-        if scope["type"] != "http" or scope["method"] in BRING_NOTHING or _is_for_tools(scope):
+        if scope["type"] != "http" or scope["method"] in BRING_NOTHING:
             await self.app(scope, receive, send)
         elif scope["path"] == UPLOAD:
             await self._take_a_file(scope, receive, send)
@@ -83,15 +88,16 @@ class Bounds:
 
     async def _take_words(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hear a request to its end before anyone answers it."""
-        words, goes_on = b"", True
-        while goes_on:
-            message = await receive()
-            words += message.get("body", b"")
-            goes_on = message.get("more_body", False)
-            if len(words) > MOST_WORDS:
-                said = texts.TOO_MANY_WORDS.format(most=MOST_WORDS // 1024)
-                await PlainTextResponse(said, 413)(scope, receive, send)
-                return
+        is_call = _is_for_tools(scope)
+        most = MOST_CALL if is_call else MOST_WORDS
+        words = await _heard(receive, most)
+        if words is None:
+            said = texts.TOO_MANY_WORDS.format(most=most // 1024)
+            await PlainTextResponse(said, 413)(scope, receive, send)
+            return
+        if is_call and scope["method"] == "POST" and not _is_json(words):
+            await PlainTextResponse(texts.NO_CALL, 400)(scope, receive, send)
+            return
         heard: list[Message] = [{"type": "http.request", "body": words, "more_body": False}]
 
         async def once_more() -> Message:
@@ -170,3 +176,26 @@ class Form:
 
 def _is_for_tools(scope: Scope) -> bool:
     return scope["path"] == TOOLS or scope["path"].startswith(f"{TOOLS}/")
+
+
+async def _heard(receive: Receive, most: int) -> bytes | None:
+    """All that a request brings; None where that is more."""
+    words, goes_on = bytearray(), True
+    while goes_on:
+        message = await receive()
+        words += message.get("body", b"")
+        goes_on = message.get("more_body", False)
+        if len(words) > most:
+            return None
+    return bytes(words)
+
+
+def _is_json(words: bytes) -> bool:
+    """Whether that can be read, and all that is made of it too."""
+    if words.count(b"[") + words.count(b"{") > MOST_NESTED:
+        return False
+    try:
+        json.loads(words)
+    except ValueError:
+        return False
+    return True

@@ -227,6 +227,10 @@ TOO_MANY_WORDS = (
     "The request has more than {most} kB, and no question to this page is as long: upload a video "
     "as a file, and name that in the request."
 )
+NO_CALL = (
+    "The call of a tool is no JSON, or nested too deep: send one JSON object, as the Model Context "
+    "Protocol has it."
+)
 TOO_FEW = (
     "The request gives {given} inputs and {needed} are needed: see Use via API, at the page's foot."
 )
