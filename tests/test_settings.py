@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests._page import ROOT, START_S, changed_app, free_port
-from webapp.settings import Settings, read_settings
+from webapp.settings import CONCURRENCY, GRADIOS_NUMBERS, Settings, read_settings
 
 ADDRESSES_OF = socket.getaddrinfo
 AT_ONCE_S = 60.0  # a second, on a machine that does nothing else
@@ -40,6 +40,28 @@ def test_what_is_no_path_is_told_by_its_variable(capsys, path):
     said = refusal(capsys, GRADIO_ROOT_PATH=path)
     assert said.startswith(f"GRADIO_ROOT_PATH={path!r} is no path: give one as /a/path")
     assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("port", ["99999", "65536", "0", "9" * 5000, ""])
+def test_an_address_at_a_port_that_is_none_is_told_by_its_variable(capsys, port):
+    """It was taken in silence."""
+    said = refusal(capsys, GRADIO_ROOT_PATH=f"https://example.org:{port}/a")
+    assert said.startswith(f"GRADIO_ROOT_PATH='https://example.org:{port}/a' is no path: give one")
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", GRADIOS_NUMBERS)
+@pytest.mark.parametrize("number", ["abc", "0", "-1", "1.5", "9" * 5000])
+def test_what_gradio_takes_for_a_number_and_is_none_is_told_by_its_variable(capsys, name, number):
+    """It was a stack trace."""
+    said = refusal(capsys, **{name: number})
+    assert said == f"{name}={number!r} is no number from 1 on: give one, or none.\n"
+
+
+@pytest.mark.parametrize("number", ["4", "None", ""])
+def test_what_gradio_understands_is_left_to_it(number):
+    environment = {CONCURRENCY: number, "GRADIO_SERVER_PORT": str(free_port())}
+    assert read_settings([], environment).root_path == ""
 
 
 @pytest.mark.parametrize("answer", ["maybe", "1", "yes"])
@@ -152,6 +174,7 @@ def test_a_page_is_for_this_computer_alone_unless_told_otherwise(environment, ho
         ("/a/path/", "/a/path"),
         ("https://example.org", "https://example.org"),
         ("http://localhost:8080/a/path/", "http://localhost:8080/a/path"),
+        ("https://example.org:65535", "https://example.org:65535"),
     ],
 )
 def test_a_page_may_lie_below_a_path_or_at_an_address(said, path):

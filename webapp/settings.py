@@ -16,7 +16,17 @@ from kdphys.errors import KDPhysError
 PORT, MOST_PORT = 7860, 65_535
 HERE_ALONE, EVERYWHERE = "127.0.0.1", "0.0.0.0"
 IN_A_SPACE = "SPACE_ID"  # set there; a Space has a proxy
-ROOT_PATH = re.compile(r"(https?://[\w.-]+(:\d+)?)?(/[\w.~%+-]+)*/*", re.ASCII)
+ROOT_PATH = re.compile(r"(https?://[\w.-]+(:(?P<port>\d{1,5}))?)?(/[\w.~%+-]+)*/*", re.ASCII)
+# Gradio reads these too, and would end with a stack trace where one is no number.
+CONCURRENCY = "GRADIO_DEFAULT_CONCURRENCY_LIMIT"  # which may be none
+GRADIOS_NUMBERS = (
+    CONCURRENCY,
+    "GRADIO_NUM_PORTS",
+    "GRADIO_NODE_NUM_PORTS",
+    "GRADIO_ANALYTICS_MAX_EVENTS",
+    "GRADIO_ANALYTICS_CACHE_FREQUENCY",
+)
+NUMBER = re.compile(r"[1-9]\d{0,8}", re.ASCII)
 HELP = f"""Start the page, until Ctrl+C. These variables of the environment change it:
 
   GRADIO_SERVER_NAME   address of this machine at which it answers: {HERE_ALONE} for this computer
@@ -64,6 +74,7 @@ def read_settings(words: Sequence[str], environment: Mapping[str, str]) -> Setti
             root_path=_root_path(environment.get("GRADIO_ROOT_PATH", "")),
             has_tools=_has_tools(environment.get("GRADIO_MCP_SERVER", "false")),
         )
+        _check_gradios_numbers(environment)
         _try(settings)
     except SettingsError as error:
         parser.exit(2, f"{error}\n")
@@ -84,7 +95,8 @@ def _port(said: str) -> int:
 
 
 def _root_path(said: str) -> str:
-    if not ROOT_PATH.fullmatch(said):
+    found = ROOT_PATH.fullmatch(said)
+    if not found or not 1 <= int(found["port"] or MOST_PORT) <= MOST_PORT:
         raise SettingsError(
             f"GRADIO_ROOT_PATH={said!r} is no path: give one as /a/path, or the page's address as "
             "https://example.org/a/path, or none."
@@ -103,6 +115,14 @@ def _has_tools(said: str) -> bool:
             "`.venv/bin/pip install -e '.[tools]'`, or give none."
         )
     return said.lower() == "true"
+
+
+def _check_gradios_numbers(environment: Mapping[str, str]) -> None:
+    for name in GRADIOS_NUMBERS:
+        said = environment.get(name, "1")
+        is_no_limit = name == CONCURRENCY and said.lower() in ("none", "")
+        if not (is_no_limit or NUMBER.fullmatch(said)):
+            raise SettingsError(f"{name}={said!r} is no number from 1 on: give one, or none.")
 
 
 def _try(settings: Settings) -> None:
