@@ -21,7 +21,7 @@ from kdphys.batch import Table, end_with_parent, key_of, measure_all
 from kdphys.bench import bench
 from kdphys.errors import KDPhysError, WorkerError
 from kdphys.hub import is_folder
-from kdphys.pipeline import MODELS, Measurement, measure
+from kdphys.pipeline import MODELS, NOT_MEDICAL, Measurement, measure
 from kdphys.runtime import open_model
 from kdphys.video import VIDEO_SUFFIXES, find_videos
 from kdphys.waves import WaveFile
@@ -150,7 +150,7 @@ def _measure(command: MeasureCommand) -> int:
 
 
 def _measure_all(command: MeasureCommand, model: str, waves: WaveFile | None) -> int:
-    status = 0
+    status, has_sentences = 0, False
     for given in command.videos:
         try:
             videos = find_videos(Path(given))
@@ -165,8 +165,11 @@ def _measure_all(command: MeasureCommand, model: str, waves: WaveFile | None) ->
                 continue
             record = found.to_json() | {"video": str(video)}
             print(json.dumps(record) if command.json else _sentence(video, found), flush=True)
+            has_sentences = not command.json
             if waves:
                 waves.add(video, found)
+    if has_sentences:
+        print(NOT_MEDICAL)
     return status
 
 

@@ -25,6 +25,7 @@ from kdphys.threads import one_thread
 from kdphys.video import Frame, Limits, probe, read_frames
 from kdphys.vitals import Vitals, measure_vitals
 
+NOT_MEDICAL = "Not a medical device: don't base a decision about health on it."
 MODELS = ("student", "teacher", "pos", "chrom", "green")
 CHUNK = 64  # grid crops that are handed to the networks at once
 SHOWN_CROPS = 8
@@ -94,6 +95,7 @@ class Measurement:
                 for name in ("decode", "face", "network", "signal", "total")
             },
             "notes": list(self.notes),
+            "note": NOT_MEDICAL,
             "wave": {
                 "fps": self.wave_fps,
                 "values": [None if np.isnan(x) else round(float(x), 5) for x in self.wave],

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from kdphys.__main__ import main
-from kdphys.pipeline import Measurement, measure
+from kdphys.pipeline import NOT_MEDICAL, Measurement, measure
 from tests._films import Recording, even_times, write_npz, write_video
 
 ROOT = Path(__file__).parent.parent
@@ -90,7 +90,8 @@ def test_a_reading_is_one_json_object_with_every_promised_field(kdphys, npz, rec
     (record,) = answer.records
     for name, kind in PROMISED.items():
         assert isinstance(record[name], kind), name
-    assert set(record) - set(PROMISED) == {"notes", "video", "weights"}
+    assert set(record) - set(PROMISED) == {"note", "notes", "video", "weights"}
+    assert record["note"] == NOT_MEDICAL
     assert record["video"] == str(npz)
     assert record["heart_rate_bpm"] == pytest.approx(recording.bpm, abs=2)
     assert record["reason"] is None
@@ -115,7 +116,16 @@ def test_without_json_a_sentence_is_printed(kdphys, npz):
     assert answer.status == 0
     assert answer.out.startswith("easy.npz: 7")
     assert "beats a minute (confidence " in answer.out
-    assert answer.out.count("\n") == 1
+    assert answer.out.count("\n") == 2
+
+
+def test_below_the_last_sentence_it_says_that_it_is_no_medical_device(kdphys, short, tmp_path):
+    lines = kdphys("measure", short, short, "--model", "pos").out.splitlines()
+    assert [line.partition(":")[0] for line in lines] == 2 * ["short.npz"] + [
+        "Not a medical device"
+    ]
+    assert lines[-1] == NOT_MEDICAL
+    assert kdphys("measure", tmp_path / "gone.mp4").out == ""
 
 
 def test_speed_scales_the_reading(kdphys, npz, recording):
@@ -586,5 +596,5 @@ def test_an_answer_that_can_t_be_written_is_said(npz):
 def test_a_name_with_a_line_break_gives_one_line(kdphys, npz, tmp_path):
     video = tmp_path / "two\nlines.npz"
     video.write_bytes(npz.read_bytes())
-    (line,) = kdphys("measure", video, "--model", "pos").out.splitlines()
+    line, _ = kdphys("measure", video, "--model", "pos").out.splitlines()
     assert line.startswith("two lines.npz: ")

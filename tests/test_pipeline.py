@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from kdphys import LiveMeter, Measurement, compare, measure
 from kdphys.errors import NoFaceError, TooShortError, VideoError
 from kdphys.hub import SHIPPED
-from kdphys.pipeline import MODELS
+from kdphys.pipeline import MODELS, NOT_MEDICAL
 from kdphys.runtime import FPS, SIZE, model_facts
 from kdphys.stream import compare_crops
 from kdphys.threads import one_thread
@@ -25,7 +25,8 @@ from tests._media import write_video as write_with_aspect
 # In the order that design.md promises, with what came later at its place.
 SCHEMA = [
     "schema", "model", "weights", "duration_s", "fps", "frames", "face_fraction", "heart_rate_bpm",
-    "quality", "reason", "rmssd_ms", "sdnn_ms", "respiration_bpm", "seconds", "notes", "wave",
+    "quality", "reason", "rmssd_ms", "sdnn_ms", "respiration_bpm", "seconds", "notes", "note",
+    "wave",
 ]  # fmt: skip
 
 
@@ -109,6 +110,7 @@ def test_the_json_record_follows_the_schema(found):
     record = json.loads(json.dumps(found.to_json(), allow_nan=False))
     assert list(record) == SCHEMA
     assert record["schema"] == 1
+    assert record["note"] == NOT_MEDICAL
     assert list(record["seconds"]) == ["decode", "face", "network", "signal", "total"]
     assert list(record["wave"]) == ["fps", "values"]
     assert len(record["wave"]["values"]) == len(found.wave)

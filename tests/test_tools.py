@@ -11,6 +11,7 @@ from mcp import ClientSession
 from mcp.client.streamable_http import streamable_http_client
 from mcp.types import CallToolResult, TextContent, Tool
 
+from kdphys.pipeline import NOT_MEDICAL
 from tests._page import ROOT, changed_app, served
 from webapp import texts
 
@@ -66,12 +67,14 @@ def test_a_program_finds_the_tools_and_measures_a_video(tmp_path: Path):
         tools, (by_data, by_upload, *others) = asyncio.run(ask(address, *videos, *refused))
     assert sorted(tool.name for tool in tools) == ["compare_video", "measure_video"]
     for tool in tools:
+        assert NOT_MEDICAL in (tool.description or "")
         for told in tool.inputSchema["properties"].values():
             assert told["description"].endswith(".")
             assert "url" not in str(told)
     for answer in (by_data, by_upload):
         record = json.loads(text_of(answer))
         assert record == answer.structuredContent
+        assert record["note"] == NOT_MEDICAL
         assert record["heart_rate_bpm"] == pytest.approx(72, abs=3)  # as the project promises
     for answer, said in zip(others, refused.values(), strict=True):
         assert answer.isError

@@ -16,7 +16,7 @@ from PIL import Image
 from starlette.types import Message, Receive, Scope, Send
 
 from kdphys.errors import VideoError
-from kdphys.pipeline import MODELS, Measurement, StageSeconds
+from kdphys.pipeline import MODELS, NOT_MEDICAL, Measurement, StageSeconds
 from kdphys.runtime import ModelFacts
 from kdphys.vitals import Reading, measure_vitals
 from webapp import cards, charts, costs, distillation, downloads, folder, handlers, texts, ui
@@ -348,6 +348,7 @@ def test_a_model_chosen_before_a_video_is_measured_is_shown_when_it_is(tmp_path,
 def test_programs_get_what_the_command_line_prints(found, tmp_path):
     assert handlers.measure_video(str(tmp_path / "face.mp4"), "pos") == found["pos"].to_json()
     both = handlers.compare_video(str(tmp_path / "face.mp4"))
+    assert both["note"] == NOT_MEDICAL
     assert set(both["models"]) == set(MODELS)
     assert both["costs"]["student"]["parameters"] == 213_440
 

@@ -16,7 +16,7 @@ from gradio.processing_utils import save_bytes_to_cache
 from gradio.utils import get_upload_folder
 
 from kdphys.errors import KDPhysError
-from kdphys.pipeline import MODELS, Measurement, compare, measure
+from kdphys.pipeline import MODELS, NOT_MEDICAL, Measurement, compare, measure
 from kdphys.runtime import look_of, model_facts
 from kdphys.video import Limits
 from webapp import cards, charts, distillation, downloads, texts
@@ -191,6 +191,7 @@ def measure_video(video: str | None, model: str | None) -> dict[str, Any]:
     """Measure the pulse of a face in a video: mp4, mov, webm, avi or mkv, of at least 6 seconds.
 
     It gives the heart rate in beats a minute with its confidence, or why there is no reading.
+    Not a medical device: don't base a decision about health on it.
 
     Args:
         video: Its data address, or the one on this server that it got when it was uploaded.
@@ -205,6 +206,7 @@ def compare_video(video: str | None) -> dict[str, Any]:
     """Measure the pulse of a face in a video with every model, and say what each network costs.
 
     It may be mp4, mov, webm, avi or mkv, and takes at least 6 seconds.
+    Not a medical device: don't base a decision about health on it.
 
     Args:
         video: Its data address, or the one on this server that it got when it was uploaded.
@@ -212,6 +214,7 @@ def compare_video(video: str | None) -> dict[str, Any]:
     with _said_in_a_toast():
         found = compare(_path(video), MODELS, progress=_while_awaited(), limits=_limits())
     return {
+        "note": NOT_MEDICAL,
         "models": {model: measurement.to_json() for model, measurement in found.items()},
         "costs": {model: costs._asdict() for model, costs in _costs(found).items()},
     }
