@@ -7,10 +7,11 @@ from contextlib import ExitStack, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from socket import create_connection
+from threading import Event
 from typing import Any
 
 import pytest
-from httpx import Client, Response, get
+from httpx import Client, Response, get, post
 from websockets import ConnectionClosed, InvalidStatus, Origin
 from websockets.sync.client import connect
 
@@ -314,6 +315,34 @@ def test_the_log_names_nobody_and_says_nothing_of_who_leaves(tmp_path):
         assert get(page, timeout=60).is_success
     assert "Uvicorn running on" in log.read_text()
     assert "WebSocket" not in log.read_text()
+    assert "Traceback" not in log.read_text()
+
+
+# What is measured until someone ends it, or for so long that it is no chance.
+MEASURED_ON = """
+from threading import Event
+from webapp import handlers
+def measured(path, model, progress, limits):
+    print("began", flush=True)
+    for _ in range(200):
+        progress("Watching the face", 0.5)
+        Event().wait(0.05)
+    raise RuntimeError("it was measured on")
+handlers.measure = measured
+"""
+
+
+def test_a_server_that_stops_ends_what_it_measures_and_says_nothing(tmp_path):
+    """Each video left a stack trace."""
+    log, film = tmp_path / "log.txt", named(str(next(EXAMPLES.glob("*.mp4"))))
+    (tmp_path / "app").mkdir()
+    with served(log, changed_app(tmp_path / "app", MEASURED_ON)) as page:
+        for _ in range(2):
+            question = {"data": [film, "pos"]}
+            post(f"{page}/gradio_api/call/measure", json=question, timeout=60).raise_for_status()
+        while log.read_text().count("began") < 2:
+            Event().wait(0.05)
+    assert "measured on" not in log.read_text()
     assert "Traceback" not in log.read_text()
 
 

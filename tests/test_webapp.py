@@ -6,6 +6,7 @@ import io
 import json
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import gradio as gr
@@ -342,6 +343,25 @@ def test_a_model_chosen_before_a_video_is_measured_is_shown_when_it_is(tmp_path,
     monkeypatch.setattr(handlers, "compare", measured)
     _, _, hero, *_ = handlers.on_measure(face, "student", chosen)
     assert texts.MODEL_NOTES["pos"] in hero
+
+
+def test_what_fails_as_the_server_has_stopped_is_not_told_to_the_log(monkeypatch, caplog):
+    """It was a stack trace for each video: Python starts no thread's work any more."""
+
+    def cut_off(*_given: object, **_also: object) -> None:
+        raise RuntimeError("cannot schedule new futures after interpreter shutdown")
+
+    ended = Event()
+    monkeypatch.setattr(handlers, "ENDED", ended)
+    monkeypatch.setattr(handlers, "measure", cut_off)
+    with pytest.raises(gr.Error, match=texts.FAILED[:20]):
+        handlers.measure_video("face.mp4", "pos")
+    assert "RuntimeError" in caplog.text
+    caplog.clear()
+    ended.set()
+    with pytest.raises(gr.Error, match=texts.LEFT):
+        handlers.measure_video("face.mp4", "pos")
+    assert caplog.text == ""
 
 
 @pytest.mark.usefixtures("library")

@@ -8,6 +8,7 @@ it asks itself, with the headers of the call, and keeps that stream open though 
 
 from collections.abc import Callable
 from secrets import token_hex
+from threading import Event
 
 from gradio.context import LocalContext
 from starlette.datastructures import MutableHeaders
@@ -18,6 +19,8 @@ from webapp.bounds import TOOLS
 CALLS = tuple(f"{TOOLS}{end}" for end in ("", "/", "/http", "/http/"))
 NAME = "x-kdphys-call"  # header with the name of a call
 STAYS = "kdphys.stays"  # where a request has what tells whether its caller is still there
+ENDED = Event()
+"""Whether the server has stopped: then nobody is told anything."""
 
 
 def awaited() -> Callable[[], bool]:
@@ -29,7 +32,7 @@ def awaited() -> Callable[[], bool]:
     if event is None:
         return lambda: True
     stays = event.request.scope.get(STAYS, lambda: True)
-    return lambda: event.alive and stays()
+    return lambda: event.alive and stays() and not ENDED.is_set()
 
 
 class Calls:

@@ -20,7 +20,7 @@ from kdphys.pipeline import MODELS, NOT_MEDICAL, Measurement, compare, measure
 from kdphys.runtime import look_of, model_facts
 from kdphys.video import Limits
 from webapp import cards, charts, distillation, downloads, texts
-from webapp.awaited import awaited
+from webapp.awaited import ENDED, awaited
 from webapp.costs import Costs, costs_of
 
 Measurements = Mapping[str, Measurement]
@@ -309,5 +309,7 @@ def _said_in_a_toast() -> Iterator[None]:
         message = escape(str(error), quote=False)
         raise gr.Error(message, duration=None, print_exception=False) from error
     except Exception as error:
+        if ENDED.is_set():  # Python starts no work any more, and the upload may be gone
+            raise gr.Error(texts.LEFT, print_exception=False) from error
         logger.exception("a video could not be measured")
         raise gr.Error(texts.FAILED, duration=None, print_exception=False) from error

@@ -23,7 +23,7 @@ from kdphys.errors import WeightsError
 from kdphys.pipeline import MODELS
 from kdphys.runtime import model_facts
 from webapp import cards, distillation, doors, handlers, private, texts, tools
-from webapp.awaited import Calls
+from webapp.awaited import ENDED, Calls
 from webapp.bounds import Bounds
 from webapp.folder import KEPT_S, LOOK_EVERY_S, looked_after
 from webapp.live import MOST_OF_ONE_ADDRESS, Visits, serve_socket
@@ -107,18 +107,21 @@ def serve(folder: Path, settings: Settings) -> None:
     tools.ask_here(app.state.page, settings.host, settings.port)
     app.state.visits.new_meter()  # so that the first visitor need not wait for it
     allow_more_files()
-    uvicorn.run(
-        app,
-        host=settings.host,
-        port=settings.port,
-        http=Connection,
-        backlog=ANNOUNCED,
-        access_log=False,
-        timeout_graceful_shutdown=3,
-        ws_max_size=MOST_BYTES,  # of one message, the most that is held for a socket
-        # Pixels hardly shrink, and what swells from few bytes would keep all visitors waiting.
-        ws_per_message_deflate=False,
-    )
+    try:
+        uvicorn.run(
+            app,
+            host=settings.host,
+            port=settings.port,
+            http=Connection,
+            backlog=ANNOUNCED,
+            access_log=False,
+            timeout_graceful_shutdown=3,
+            ws_max_size=MOST_BYTES,  # of one message, the most that is held for a socket
+            # Pixels hardly shrink, and what swells from few bytes would keep all visitors waiting.
+            ws_per_message_deflate=False,
+        )
+    finally:
+        ENDED.set()  # for what is being measured, which nobody waits for
 
 
 def build_app(folder: Path, settings: Settings) -> FastAPI:
