@@ -1,8 +1,8 @@
 """Where a network sees next to nothing of the pulse that it sees elsewhere.
 
 What a network says is as loud as its pulse is clear. Where a still, or somebody's portrait, comes
-after a face in one recording, its wave nearly vanishes, and a rhythm that is left by chance must not
-count as much as the beats before it.
+after a face in one recording, its wave nearly vanishes, and a rhythm that is left by chance must
+not count as much as the beats before it.
 """
 
 import numpy as np

@@ -8,6 +8,7 @@ And what it does not understand it would answer as a failure of its own, with a 
 """
 
 import re
+from errno import ENAMETOOLONG
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -136,8 +137,7 @@ def _named(path: str) -> str:
     """
     try:
         Path(path).stat()
-    except FileNotFoundError:
-        return path
     except (OSError, ValueError) as error:
-        raise gr.Error(texts.NO_FILE, duration=None, print_exception=False) from error
+        if getattr(error, "errno", ENAMETOOLONG) == ENAMETOOLONG:  # all else would tell of folders
+            raise gr.Error(texts.NO_FILE, duration=None, print_exception=False) from error
     return path
