@@ -111,16 +111,16 @@ class Noticed:
         """Leave out of a wave what too few pictures tell; say why, if nothing else is left."""
         whole = wave.astype(np.float64)
         kept, why = self._pictures.without_sparse(whole, self.steps, FPS, LEAST_STRETCH_S)
-        self._sparse_s = float(np.isfinite(wave).sum() - np.isfinite(kept).sum()) / FPS
+        self._sparse_s = _left_out_s(wave, kept)
         return kept.astype(np.float32), why
 
     def without_faint(self, wave: NDArray[np.float32], model: Model) -> NDArray[np.float32]:
         """Leave out of a network's wave where it is far fainter than elsewhere."""
-        if not model.calibration.log_amplitude:  # how loud it is says nothing
-            return wave
-        kept = without_faint(wave.astype(np.float64), FPS, LEAST_STRETCH_S)
-        self._faint_s = float(np.isfinite(wave).sum() - np.isfinite(kept).sum()) / FPS
-        return kept.astype(np.float32)
+        kept = wave
+        if model.calibration.log_amplitude:  # else how loud it is says nothing
+            kept = without_faint(wave.astype(np.float64), FPS, LEAST_STRETCH_S).astype(np.float32)
+        self._faint_s = _left_out_s(wave, kept)
+        return kept
 
     def other_face(self, wave: NDArray[np.float32], model: Model) -> str | None:
         """Say that a face which was found again is another person's, by its rate; None if not."""
@@ -204,3 +204,8 @@ class Noticed:
                 f"The video has {self.fps:.0f} pictures a second; fast pulses need 15 or more."
             )
         return tuple(notes)
+
+
+def _left_out_s(wave: NDArray[np.floating], kept: NDArray[np.floating]) -> float:
+    """Seconds of a wave that are gaps in what is kept of it."""
+    return float(np.isfinite(wave).sum() - np.isfinite(kept).sum()) / FPS
