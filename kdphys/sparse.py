@@ -91,8 +91,11 @@ class PictureSteps:
         )
         known = covered >= LEAST_COVERED_S
         found = np.divide(covered, squares, out=np.full(len(at_s), np.inf), where=known)
-        for end, step in zip(ends[steps > REACH_S], steps[steps > REACH_S], strict=True):
-            found[(at_s > end - step) & (at_s <= end)] = 1 / step  # its end may be out of reach
+        long = steps > REACH_S  # their ends may be out of reach of what is in them
+        ends, steps = np.append(ends[long], np.inf), np.append(steps[long], 0.0)
+        next_one = np.searchsorted(ends, at_s, "left")
+        inside = at_s > ends[next_one] - steps[next_one]
+        found[inside] = 1 / steps[next_one[inside]]
         return found
 
     def without_sparse(
