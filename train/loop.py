@@ -457,6 +457,18 @@ def describe_run(run: Run, processes: int) -> dict[str, object]:
     return json.loads(json.dumps(facts, default=str))
 
 
+def check_there(path: Path) -> None:
+    """Check that a finished run's folder holds a file.
+
+    Raises:
+        FileNotFoundError: It doesn't.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path} is missing: name the folder of a finished run, or of weights."
+        )
+
+
 def read_weights(folder: Path) -> dict[str, Tensor]:
     """Read the trained numbers in the folder of a run, or of exported weights.
 
@@ -466,10 +478,7 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
     """
     path = folder / WEIGHTS
     check_against_manifest(path)
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"{path} is missing: name the folder of a finished run, or of weights."
-        )
+    check_there(path)
     try:
         return load_file(path)
     except SafetensorError as error:

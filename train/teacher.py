@@ -13,7 +13,7 @@ from kdphys.hub import check_against_manifest
 from kdphys.models.teacher import Teacher, TeacherConfig
 from train.aside import aside
 from train.datasets import Batch, mistimed, read_store, read_stores
-from train.loop import LabelWeights, Run, Schedule, label_loss, read_record, train
+from train.loop import LabelWeights, Run, Schedule, check_there, label_loss, read_record, train
 from train.processes import join
 from train.room import written
 from train.script import JobError, run_script
@@ -99,16 +99,17 @@ def read_config(kind: type[Config], folder: Path) -> Config:
         JobError: It is damaged, or of another kind of model.
         WeightsError: A manifest beside it names another.
     """
-    check_against_manifest(folder / "config.json")
-    facts = read_record(_config_in(folder))
+    path = folder / "config.json"
+    check_against_manifest(path)
+    check_there(path)
+    facts = read_record(path)
     lists = {name: tuple(value) for name, value in facts.items() if isinstance(value, list)}
     try:
         return kind(**{**facts, **lists})
     except TypeError as error:
         wanted = kind.__name__.removesuffix("Config").lower()
         raise JobError(
-            f"{folder / 'config.json'} is of no {wanted}: name the folder of a {wanted}'s run, or "
-            "of its weights."
+            f"{path} is of no {wanted}: name the folder of a {wanted}'s run, or of its weights."
         ) from error
 
 
@@ -118,16 +119,9 @@ def config_text(folder: Path) -> str:
     Raises:
         FileNotFoundError: The folder holds none.
     """
-    return _config_in(folder).read_text()
-
-
-def _config_in(folder: Path) -> Path:
     path = folder / "config.json"
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"{path} is missing: name the folder of a finished run, or of weights."
-        )
-    return path
+    check_there(path)
+    return path.read_text()
 
 
 if __name__ == "__main__":
