@@ -74,7 +74,8 @@ FORM = {"Content-Type": "multipart/form-data; boundary=x"}
 # What never ends by itself takes so long here that its end is no chance.
 ENDLESS = """
 from threading import Event
-from webapp import handlers
+from webapp import awaited, handlers
+awaited.LISTENS_WITHIN_S = 5.0
 def endless(real):
     def measured(path, *models, progress=None, **limits):
         print("began", path.name, flush=True)
@@ -567,6 +568,23 @@ def test_who_leaves_is_not_measured_to_the_end(patient, function, more):
         data = f"/gradio_api/queue/data?session_hash={asked['session_hash']}"
         with visitor.stream("GET", data) as lines:
             assert any("process_starts" in line for line in lines.iter_lines())
+    example = str(next(EXAMPLES.glob("*.mp4")))
+    assert wait(visitor, "measure", named(example), "pos")["data"][0]["schema"] == 1
+    said = log.read_text()
+    assert "measured endless.mp4" not in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("path", ["queue/join", "call/measure", "call/v2/measure"])
+def test_who_never_listens_is_not_measured_to_the_end(patient, path):
+    """Twenty such kept a server's queue until each was measured."""
+    visitor, log = patient
+    kept = upload_endless(visitor)
+    for session in ("deaf-1", "deaf-2"):  # as many as are measured at once
+        asked = request(visitor, "measure", named(kept), "pos", session=session)
+        if "v2" in path:
+            asked = {"video": named(kept), "model": "pos"}
+        assert visitor.post(f"/gradio_api/{path}", json=asked).is_success
     example = str(next(EXAMPLES.glob("*.mp4")))
     assert wait(visitor, "measure", named(example), "pos")["data"][0]["schema"] == 1
     said = log.read_text()

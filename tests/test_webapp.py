@@ -21,7 +21,7 @@ from kdphys.pipeline import MODELS, NOT_MEDICAL, Measurement, StageSeconds
 from kdphys.runtime import ModelFacts
 from kdphys.vitals import Reading, measure_vitals
 from webapp import cards, charts, costs, distillation, downloads, folder, handlers, texts, ui
-from webapp.awaited import CALLS, Calls
+from webapp.awaited import CALLS, HEARD, Calls
 from webapp.picture import png_of
 
 FPS = 30.0
@@ -458,6 +458,41 @@ def test_what_the_server_asks_itself_for_a_caller_comes_from_the_callers_address
     call = {"type": "http", "path": "/gradio_api/mcp/", "headers": [], "client": caller}
     asyncio.run(calls(call, never, nothing))
     assert seen == [("/gradio_api/queue/join", caller), ("/gradio_api/mcp/", caller)]
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "names"),
+    [
+        ("/gradio_api/queue/data", b"session_hash=abc", ("abc", "f0")),
+        ("/gradio_api/call/measure/f0", b"", ("abc", "f0")),
+        ("/gradio_api/call/v2/measure/f0", b"", ("abc", "f0")),
+    ],
+)
+def test_a_session_is_heard_while_a_stream_of_it_or_of_its_event_is_open(path, query, names):
+    heard = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        is_heard = scope[HEARD]
+        heard.append((is_heard(*names), is_heard("other")))
+        if len(heard) == 1:  # a second stream begins and ends while the first is open
+            await calls(dict(stream), receive, send)
+            heard.append((is_heard(*names), is_heard("other")))
+        if len(heard) == 3:
+            raise ConnectionResetError
+
+    async def nothing(_: Message) -> None: ...
+
+    async def never() -> Message:
+        raise AssertionError
+
+    calls = Calls(app)
+    stream = {"type": "http", "method": "GET", "path": path, "query_string": query, "headers": []}
+    with pytest.raises(ConnectionResetError):
+        asyncio.run(calls(dict(stream), never, nothing))
+    assert heard == [(True, False)] * 3
+    other = {**stream, "path": "/config"}
+    asyncio.run(calls(other, never, nothing))
+    assert heard[-1] == (False, False)
 
 
 def test_the_page_asks_nothing_of_other_hosts(page):

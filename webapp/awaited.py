@@ -2,13 +2,18 @@
 
 Gradio tells each visitor and each program how far their request has come over a stream of their
 own, takes what waits in its queue out of it when that stream is closed, and lets what has begun run
-to its end, though the answer then goes nowhere. For who calls a tool by the Model Context Protocol
-it asks itself, with the headers of the call, and keeps that stream open though the caller left.
+to its end, though the answer then goes nowhere; so too where that stream was never opened. For who
+calls a tool by the Model Context Protocol it asks itself, with the headers of the call, and keeps
+that stream open though the caller left.
 """
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from secrets import token_hex
 from threading import Event
+from time import monotonic
+from urllib.parse import parse_qs
 
 from gradio.context import LocalContext
 from starlette.datastructures import MutableHeaders
@@ -19,6 +24,9 @@ from webapp.bounds import TOOLS
 CALLS = tuple(f"{TOOLS}{end}" for end in ("", "/", "/http", "/http/"))
 NAME = "x-kdphys-call"  # header with the name of a call
 STAYS = "kdphys.stays"  # where a request has what tells whether its caller is still there
+HEARD = "kdphys.heard"  # where it has what tells whether anyone listens to a session or an event
+TOLD, TOLD_OF = "/gradio_api/queue/data", "/gradio_api/call/"
+LISTENS_WITHIN_S = 15.0  # after asking; a program does so at once, a person by hand soon
 ENDED = Event()
 """Whether the server has stopped: then nobody is told anything."""
 
@@ -31,14 +39,22 @@ def awaited() -> Callable[[], bool]:
     event = page._queue.event_ids_to_events.get(event_id)
     if event is None:
         return lambda: True
-    stays = event.request.scope.get(STAYS, lambda: True)
-    return lambda: event.alive and stays() and not ENDED.is_set()
+    scope = event.request.scope
+    stays, heard = (scope.get(name, lambda *_: True) for name in (STAYS, HEARD))
+    listens_by = event.enqueue_time + LISTENS_WITHIN_S
+
+    def is_awaited() -> bool:
+        listens = monotonic() < listens_by or heard(event.session_hash, event_id)
+        return event.alive and listens and stays() and not ENDED.is_set()
+
+    return is_awaited
 
 
 class Calls:
-    """Everything a server answers to, of which each call of a tool ends when its caller leaves.
+    """Everything a server answers to, which knows who listens to what it was asked.
 
-    What the server asks itself for a caller comes from the caller's address.
+    Each call of a tool ends when its caller leaves. What the server asks itself for a caller comes
+    from the caller's address.
 
     Args:
         app: What answers.
@@ -47,6 +63,7 @@ class Calls:
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
         self._open: dict[str, tuple[str, int] | None] = {}  # where callers are, by their calls
+        self._listening: Counter[str] = Counter()  # streams that are open, by session or event
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Name a call, until its answer was sent or its line is closed, or know a named one."""
@@ -59,7 +76,9 @@ class Calls:
             if name is not None:
                 scope[STAYS] = lambda: name in self._open
                 scope["client"] = self._open.get(name, scope["client"])
-            await self.app(scope, receive, send)
+            scope[HEARD] = self._heard
+            with self._counted(_listens_to(scope)):
+                await self.app(scope, receive, send)
             return
         headers[NAME] = name = token_hex()
         self._open[name] = scope["client"]
@@ -67,3 +86,32 @@ class Calls:
             await self.app(scope, receive, send)
         finally:
             del self._open[name]
+
+    def _heard(self, *names: str) -> bool:
+        """Whether anyone listens to one of these."""
+        return any(name in self._listening for name in names)
+
+    @contextmanager
+    def _counted(self, name: str | None) -> Iterator[None]:
+        """Someone listens meanwhile, if there is a name to listen to."""
+        if name is None:
+            yield
+            return
+        self._listening[name] += 1
+        try:
+            yield
+        finally:
+            self._listening[name] -= 1
+            if not self._listening[name]:
+                del self._listening[name]
+
+
+def _listens_to(scope: Scope) -> str | None:
+    """Session or event whose progress a request asks for."""
+    if scope.get("method") != "GET":
+        return None
+    if scope["path"] == TOLD:
+        return parse_qs(scope["query_string"].decode("latin-1")).get("session_hash", [None])[-1]
+    if scope["path"].startswith(TOLD_OF):
+        return scope["path"].rpartition("/")[2]
+    return None
