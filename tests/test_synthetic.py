@@ -14,6 +14,8 @@ from kdphys.video import read_frames
 from kdphys.vitals import read_rate
 from train import pulses, world
 from train.datasets import read_store
+from train.mimics import MOST_PULL
+from train.streams import Streams
 from train.synthetic import (
     NETWORK_FPS,
     SyntheticConfig,
@@ -157,11 +159,49 @@ def test_with_every_factor_off_only_the_pulse_changes_a_face():
 
 
 @pytest.mark.parametrize("seed", range(8))
+def test_one_who_makes_faces_pulls_more_and_is_one_who_makes_none_otherwise(seed):
+    time_s = np.arange(0, 20, 1 / 30)
+
+    def drawn(acts: bool, *off: str) -> world.Motion:
+        return world.draw_motion(Streams(seed), time_s, 1.0, frozenset(off), acts=acts)
+
+    acting, plain = drawn(True), drawn(False)
+    assert acting.muscles.min() >= 0
+    assert 1 < acting.muscles.max() <= MOST_PULL
+    assert (acting.muscles >= plain.muscles).all()
+    assert plain.muscles.max() <= 1
+    assert (acting.yaw != plain.yaw).any()  # the head goes along
+    assert abs(acting.yaw - plain.yaw).max() < 0.35  # no further than it turns otherwise
+    np.testing.assert_array_equal(acting.eyes, plain.eyes)
+    np.testing.assert_array_equal(drawn(True, "motion", "rhythm").scale, 1)
+    np.testing.assert_array_equal(drawn(True, "express").muscles, 0)
+
+
+def test_as_many_make_faces_as_are_asked_for_and_no_photo_does():
+    config = SyntheticConfig(seconds=2.0, side=32, off=("codec",), difficulty=0.0)
+    plain = [make_clip(seed, config).pixels for seed in range(12)]
+    for share, least, most in ((1.0, 10, 12), (0.5, 1, 11)):
+        acting = replace(config, acting=share)
+        changed = sum(
+            not np.array_equal(make_clip(seed, acting).pixels, pixels)
+            for seed, pixels in enumerate(plain)
+        )
+        assert least <= changed <= most
+    photos = replace(config, negatives=1.0)
+    same = [
+        np.array_equal(make_clip(seed, replace(photos, acting=1.0)).pixels, clip.pixels)
+        for seed in range(12)
+        for clip in [make_clip(seed, photos)]
+    ]
+    assert 2 <= sum(same) <= 10  # half of those without a pulse are photos
+
+
+@pytest.mark.parametrize("seed", range(8))
 def test_a_factor_that_is_off_leaves_no_trace(seed):
     time_s = np.arange(0, 10, 1 / 30)
 
     def drawn(*off: str) -> tuple[world.Motion, world.Light]:
-        streams, names = world.Streams(seed), frozenset(off)
+        streams, names = Streams(seed), frozenset(off)
         motion = world.draw_motion(streams, time_s, 1.0, names)
         return motion, world.draw_light(streams, time_s, 1.0, names)
 

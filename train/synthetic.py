@@ -33,6 +33,7 @@ from train.recorded_pulses import check_pulses, draw_recorded_pulse, read_pulses
 from train.room import written
 from train.script import JobError, run_script
 from train.sheets import draw_crops, draw_waves
+from train.streams import Streams, smooth_noise
 
 logger = logging.getLogger(__name__)
 
@@ -85,6 +86,8 @@ class SyntheticConfig:
     boxes: Boxes = "drawn"
     """Where the face is cut out: where it was drawn, as a plain detector would have it, late and
     unsteady; or where the measuring path itself finds and follows it."""
+    acting: float = 0.0
+    """Share of those who make faces, one grimace after another, at times in a rhythm."""
     off: tuple[str, ...] = ()
     """Factors to switch off; see train.world.FACTORS."""
 
@@ -156,7 +159,7 @@ def make_film(seed: int, config: SyntheticConfig) -> Film:
     Returns:
         The film; the same seed and config give the same film.
     """
-    streams = world.Streams(seed)
+    streams = Streams(seed)
     off = frozenset(config.off)
     kind = streams.of("kind")
     difficulty = float(kind.uniform(0, MOST_DIFFICULT))
@@ -177,7 +180,8 @@ def make_film(seed: int, config: SyntheticConfig) -> Film:
     strength = 0.0 if negative else _draw_strength(streams.of("strength"), hardship)
     effort = 0.02 if still else hardship
     frozen = off | ({"talk", "express", "blink"} if still else set())
-    motion = world.draw_motion(streams, true_s, effort, frozen)
+    acts = streams.of("acting").uniform() < config.acting and not still
+    motion = world.draw_motion(streams, true_s, effort, frozen, acts=acts)
     light = world.draw_light(streams, true_s, effort, off)
     camera = world.draw_camera(streams, face, wide, hardship, off)
     volume = strength * pulse.at(true_s)
@@ -332,7 +336,7 @@ def _draw_boxes(
         place = np.broadcast_to(place.mean(0), place.shape)
     boxes = []
     state = place[0]
-    shake = np.stack([world.smooth_noise(rng, len(time_s), step, 1.0) for _ in range(3)], 1)
+    shake = np.stack([smooth_noise(rng, len(time_s), step, 1.0) for _ in range(3)], 1)
     for target, noise in zip(place, shake, strict=True):
         state = keep * state + (1 - keep) * target
         x, y, scale = state + wobble * noise
@@ -450,7 +454,11 @@ def _kind(manifest: dict) -> dict[str, object]:
     """What makes clips the clips that they are: not by what path a folder was named."""
     lent = manifest.get("lent_sha256")
     config = unplaced(manifest["config"]) if lent else manifest["config"]
-    return {"config": {"boxes": "drawn"} | config, "seed": manifest["seed"], "lent": lent}
+    return {
+        "config": {"boxes": "drawn", "acting": 0.0} | config,
+        "seed": manifest["seed"],
+        "lent": lent,
+    }
 
 
 def check_lent(config: SyntheticConfig) -> None:

@@ -6,7 +6,6 @@ red, green and blue follows from the skin and the lamp (`train.optics`).
 """
 
 import io
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import cast
@@ -19,8 +18,9 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from train.faces import Face, Map, disc, smooth_field, view_grid
+from train.mimics import MUSCLES, draw_mimics
+from train.streams import Streams, Track, smooth_noise
 
-Track = NDArray[np.float64]
 Picture = NDArray[np.uint8]
 
 FACTORS = (
@@ -30,27 +30,14 @@ FACTORS = (
 )  # fmt: skip
 
 
-MUSCLES = 3  # groups that move and crease the face: a smile, raised brows, a frown
 CREASE_RGB = np.array([0.85, 1.0, 1.1], np.float32)  # skin lights itself in its creases, with red
+DARKEST_CREASE = 0.2  # of the light that falls beside it
+MOST_ALONG = 0.15  # of the room that a head's movement has, which it goes along with a grimace
 MOST_PRESSED = 0.006  # blood that a muscle presses aside, where a pulse brings 0.002 to 0.007
 SATURATION = (0.9, 1.5)  # least and most: most cameras make colours more vivid than they are
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 MIDDLE = 0.6  # of the skin's brightest colour, where the slope of a camera's curve is its gamma's
 MIXED_LIGHT = 0.15  # how far red and blue of the room's light stray from the lamp's, in logarithm
-
-
-@dataclass(frozen=True)
-class Streams:
-    """Random numbers of a film, for each of its parts its own.
-
-    What one part draws, or whether it is switched off, changes nothing in the others.
-    """
-
-    seed: int
-
-    def of(self, part: str) -> np.random.Generator:
-        """The stream of a part, from its beginning."""
-        return np.random.default_rng((self.seed, zlib.crc32(part.encode())))
 
 
 @dataclass(frozen=True)
@@ -64,7 +51,7 @@ class Motion:
     yaw: Track
     pitch: Track
     muscles: Track
-    """Pull of each group of facial muscles, 0 to 1. Shape (T, MUSCLES)."""
+    """Pull of each group of facial muscles, as in `train.mimics`. Shape (T, MUSCLES)."""
     mouth: Track
     """0 closed to 1 wide open."""
     eyes: Track
@@ -164,8 +151,15 @@ class Shot:
     """Whether the room's own light has another colour than the lamp's."""
 
 
-def draw_motion(streams: Streams, time_s: Track, difficulty: float, off: frozenset[str]) -> Motion:
-    """Draw head pose, talking and blinking over time."""
+def draw_motion(
+    streams: Streams,
+    time_s: Track,
+    difficulty: float,
+    off: frozenset[str],
+    *,
+    acts: bool = False,
+) -> Motion:
+    """Draw head pose, talking and blinking over time, and grimaces if it `acts`."""
     rng = streams.of("motion")
     frames = len(time_s)
     step = float(np.median(np.diff(time_s)))
@@ -183,32 +177,13 @@ def draw_motion(streams: Streams, time_s: Track, difficulty: float, off: frozens
         for name in rng.choice(list(limits), 2, replace=False):
             strength = difficulty * limits[name] * rng.uniform(0.02, 0.35)
             pose[name] = pose[name] + strength * np.sin(wander + rng.uniform(0, 6.28))
+    mimics = draw_mimics(streams, time_s, difficulty, off, acts=acts)
+    if acts and "motion" not in off:
+        along = streams.of("along").uniform(-MOST_ALONG, MOST_ALONG, len(limits))
+        for share, (name, limit) in zip(along, limits.items(), strict=True):
+            pose[name] = pose[name] + share * limit * mimics.effort
     pose["scale"] = np.exp(pose["scale"])
-    muscles, mouth, eyes = _draw_mimics(streams, time_s, difficulty, off)
-    return Motion(**pose, muscles=muscles, mouth=mouth, eyes=eyes)
-
-
-def _draw_mimics(
-    streams: Streams, time_s: Track, difficulty: float, off: frozenset[str]
-) -> tuple[Track, Track, Track]:
-    """Draw facial muscles (T, MUSCLES), the opening of the mouth (T,) and shut eyes (T,)."""
-    frames = len(time_s)
-    step = float(np.median(np.diff(time_s)))
-    muscles, mouth, eyes = np.zeros((frames, MUSCLES)), np.zeros(frames), np.zeros(frames)
-    rng = streams.of("talk")
-    if "talk" not in off and rng.uniform() < 0.2 + 0.4 * difficulty:
-        speaking = smooth_noise(rng, frames, step, 0.15) > rng.uniform(-1.0, 0.5)
-        mouth = np.clip(0.6 * smooth_noise(rng, frames, step, 3.0), 0, 1) * speaking
-    rng = streams.of("express")
-    if "express" not in off and rng.uniform() < 0.2 + 0.6 * difficulty:
-        for muscle in range(MUSCLES):
-            pull = smooth_noise(rng, frames, step, rng.uniform(0.2, 1.5))
-            muscles[:, muscle] = np.clip(pull - rng.uniform(-0.2, 1.5), 0, 1)
-    rng = streams.of("blink")
-    if "blink" not in off:
-        for moment in np.cumsum(rng.uniform(1.0, 6.0, 1 + int(time_s[-1] / 2))):
-            eyes = np.maximum(eyes, np.clip(1.3 - abs(time_s - moment) / 0.09, 0, 1))
-    return muscles, mouth, eyes
+    return Motion(**pose, muscles=mimics.muscles, mouth=mimics.mouth, eyes=mimics.eyes)
 
 
 def draw_light(streams: Streams, time_s: Track, difficulty: float, off: frozenset[str]) -> Light:
@@ -334,7 +309,7 @@ def film(rng: np.random.Generator, shot: Shot) -> Iterator[Picture]:
         darker = blood[..., None] * pulse_rgb
         direct = lamp.at(float(motion.yaw[index]), float(motion.pitch[index]))
         direct = direct * (1 - edge_depth * _sigmoid((light.shadow[index] - across) * 4))
-        creased = 1 + fold[..., 2, None] * CREASE_RGB
+        creased = np.maximum(1 + fold[..., 2, None] * CREASE_RGB, DARKEST_CREASE)
         lit = (direct[..., None] + lamp.ambient_rgb) * creased
         glint = _moved(lamp.shine, _glint_shift(motion, index) * len(x) / (2 * shot.view))
         head = skin[..., :3] * (1 - darker) * lit + glint[..., None]
@@ -559,15 +534,6 @@ def encode(
             decoded.append(np.asarray(rgb.to_ndarray(), np.uint8))
             keys.append(frame.key_frame)
     return decoded, np.array(keys, np.bool_)
-
-
-def smooth_noise(rng: np.random.Generator, samples: int, step_s: float, cutoff_hz: float) -> Track:
-    """Gaussian noise with a soft low-pass, unit standard deviation. Shape (samples,)."""
-    padded = samples + int(2 / (cutoff_hz * step_s))
-    spectrum = np.fft.rfft(rng.standard_normal(padded))
-    hz = np.fft.rfftfreq(padded, step_s)
-    shaped = np.fft.irfft(spectrum / (1 + (hz / cutoff_hz) ** 4), padded)
-    return shaped[:samples] / shaped.std()
 
 
 def _sigmoid(value: Map) -> Map:
