@@ -88,7 +88,8 @@ def main(job: RealismJob) -> None:
         seconds=30.0, negatives=0.0, faces=job.faces, pulses=job.pulses, people="test"
     )
     if job.smoke:
-        job, config = replace(aside(job, "out"), clips=1), replace(config, seconds=6.0)
+        job = replace(aside(job, "out"), clips=1)
+        config = replace(config, seconds=6.0, side=64)
     check_lent(config)
     seeds = range(SEED, SEED + job.clips)
     made = origin()
