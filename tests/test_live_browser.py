@@ -14,6 +14,7 @@ import pytest
 from playwright.sync_api import Browser, Frame, Page, Route, ViewportSize, expect
 
 from kdphys import measure
+from kdphys.pipeline import NOT_MEDICAL
 from kdphys.pulse import WINDOW_S
 from kdphys.runtime import model_facts
 from kdphys.sparse import SPARSE_FPS
@@ -144,6 +145,7 @@ def test_a_face_before_the_camera_is_read_recorded_and_compared(sitter, address,
     assert np.diff([float(row["time_s"]) for row in rows]) == pytest.approx(1 / 30, abs=1e-3)
     record = json.loads(saved(page, "json").read_text())
     assert record["readings"][-1]["value"] == true
+    assert record["note"] == NOT_MEDICAL
     assert record["wave"]["fps"] == FPS
     assert record["wave"]["values"] == [float(row["wave"]) if row["wave"] else None for row in rows]
     assert saved(page, "png").read_bytes().startswith(b"\x89PNG")

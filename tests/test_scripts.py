@@ -14,10 +14,14 @@ from safetensors.numpy import load_file, save_file
 
 from kdphys.errors import KDPhysError
 from kdphys.hub import SHIPPED
+from kdphys.models.student import Student, StudentConfig
+from kdphys.models.teacher import Teacher, TeacherConfig
 from tests import take_screenshots
 from train.datasets import read_store, write_shard
 from train.export import check_agreement
+from train.loop import fill
 from train.script import JobError, run_script
+from train.teacher import read_config
 
 ROOT = Path(__file__).parent.parent
 
@@ -115,6 +119,18 @@ def fill_with_nothing(path: Path) -> None:
     save_file(parts, path)
 
 
+def rename_a_part(run: Path) -> None:
+    parts = load_file(run / "model.safetensors")
+    parts["other"] = parts.pop(min(parts))
+    save_file(parts, run / "model.safetensors")
+
+
+def ask_for_another(run: Path) -> None:
+    config = json.loads((run / "config.json").read_text())
+    config["widths"] = [width - 4 for width in config["widths"]]
+    (run / "config.json").write_text(json.dumps(config))
+
+
 @pytest.mark.parametrize(
     ("file", "harm", "sentence"),
     [
@@ -140,6 +156,23 @@ def test_a_run_with_a_broken_file_is_not_exported(monkeypatch, tmp_path, file, h
     assert told.startswith(f"{run / file} {sentence}")
     assert len(told.splitlines()) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+@pytest.mark.parametrize("harm", [rename_a_part, ask_for_another])
+@pytest.mark.parametrize(
+    ("kind", "model", "config"),
+    [("student", Student, StudentConfig), ("teacher", Teacher, TeacherConfig)],
+)
+def test_weights_of_another_network_are_told_in_a_sentence(tmp_path, kind, model, config, harm):
+    """Torch listed each of them, after 20 lines of its own."""
+    for name in ("model.safetensors", "config.json"):
+        shutil.copy(SHIPPED / kind / name, tmp_path)
+    fill(model(read_config(config, tmp_path)), tmp_path)
+    harm(tmp_path)
+    other = model(read_config(config, tmp_path))
+    with pytest.raises(JobError, match=r"are of different networks: \d+ tensors are") as told:
+        fill(other, tmp_path)
+    assert len(str(told.value).splitlines()) == 1
 
 
 @pytest.mark.parametrize("worst", [np.nan, np.inf, 2e-4])

@@ -13,13 +13,13 @@ from dataclasses import asdict, astuple, dataclass, fields
 from pathlib import Path
 
 import numpy as np
-import tyro
 from numpy.typing import NDArray
 from scipy import optimize, signal
 
 from kdphys.pulse import WAVE_BAND_HZ, bandpass
 from kdphys.vitals import Calibration, QualityFeatures, read_rate
 from train.pulses import draw_pulse
+from train.script import run_script
 
 TOLERANCE_BPM = 3.0
 SHRINK = 1e-3  # of standardised coefficients, so that features that say the same share the weight
@@ -192,4 +192,4 @@ def main(config: CalibrateConfig) -> None:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(CalibrateConfig))
+    run_script(main, CalibrateConfig)

@@ -27,8 +27,8 @@ from train.loop import (
     Run,
     Schedule,
     aligned,
+    fill,
     label_loss,
-    read_weights,
     train,
 )
 from train.processes import join
@@ -217,6 +217,7 @@ def read_teacher(folder: Path) -> Teacher:
 
     Raises:
         FileNotFoundError: The folder holds no weights.
+        JobError: They are of another network.
         WeightsError: A manifest beside them names others.
     """
     if not (folder / WEIGHTS).exists():
@@ -225,7 +226,7 @@ def read_teacher(folder: Path) -> Teacher:
             f"python train/teacher.py --out {folder}, or pass --teacher None to use labels alone"
         )
     teacher = Teacher(read_config(TeacherConfig, folder))
-    teacher.load_state_dict(read_weights(folder), strict=True)
+    fill(teacher, folder)
     return teacher
 
 

@@ -30,9 +30,9 @@ from train.aside import aside
 from train.card import model_card, training_of
 from train.loop import (
     WEIGHTS,
+    fill,
     is_of_smoke,
     read_record,
-    read_weights,
     record_in,
     write_weights,
 )
@@ -164,20 +164,20 @@ def read_model(run: Path, kind: str) -> Student | Teacher:
 
     Raises:
         FileNotFoundError: A file is missing.
-        JobError: Its configuration is damaged, or its weights hold what are no numbers.
+        JobError: Its configuration is damaged, or its weights hold what are no numbers or are of
+            another network.
         WeightsError: Its weights are damaged, or a manifest beside them names others.
     """
     if kind == "student":
         model: Student | Teacher = Student(read_config(StudentConfig, run))
     else:
         model = Teacher(read_config(TeacherConfig, run))
-    weights = read_weights(run)
+    weights = fill(model, run)
     if not all(numbers.isfinite().all() for numbers in weights.values()):
         raise JobError(
             f"{run / WEIGHTS} holds values that are no numbers: name the folder of another run, or "
             "train it again."
         )
-    model.load_state_dict(weights, strict=True)
     return model.eval()
 
 

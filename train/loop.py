@@ -202,7 +202,7 @@ def train(run: Run) -> None:
         optimizer, plan.rate, total_steps=plan.steps + 1, pct_start=0.15
     )
     if run.start:
-        run.model.load_state_dict(read_weights(run.start), strict=True)
+        fill(run.model, run.start)
     share_batch_norms(learner)
     averaged = AveragedModel(run.model, accelerator.device, avg_fn=_mean, use_buffers=True)
     accelerator.register_for_checkpointing(averaged)
@@ -485,6 +485,33 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
         raise WeightsError(
             f"{path} is damaged ({error}): name the folder of another run, or train it again."
         ) from error
+
+
+def fill(model: nn.Module, folder: Path) -> dict[str, Tensor]:
+    """Give a model the trained numbers in the folder of a run, or of exported weights.
+
+    Returns:
+        Those numbers.
+
+    Raises:
+        FileNotFoundError: The folder holds none.
+        JobError: They are of another model.
+        WeightsError: They are damaged, or a manifest beside them names others.
+    """
+    weights, own = read_weights(folder), model.state_dict()
+    wrong = sorted(
+        name
+        for name in own.keys() | weights.keys()
+        if name not in own or name not in weights or own[name].shape != weights[name].shape
+    )
+    if wrong:
+        raise JobError(
+            f"{folder / WEIGHTS} and config.json beside it are of different networks: {len(wrong)} "
+            f"tensors are missing in one or have another shape, {wrong[0]} among them. Name a "
+            "folder as training or export left it."
+        )
+    model.load_state_dict(weights, strict=True)
+    return weights
 
 
 def write_weights(weights: dict[str, Tensor], folder: Path) -> None:

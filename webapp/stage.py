@@ -4,6 +4,7 @@ import json
 from html import escape
 
 from kdphys.classical import ELLIPSE_CENTRE, ELLIPSE_RADII
+from kdphys.pipeline import NOT_MEDICAL
 from kdphys.runtime import FPS
 from kdphys.view import SEARCH_PX
 from webapp import texts
@@ -38,6 +39,7 @@ def stage(ahead_s: float) -> str:
             "spoken": texts.LIVE_SPOKEN,
             "sent": texts.LIVE_SENT,
             "kept": texts.LIVE_PRIVATE_NOTE,
+            "note": NOT_MEDICAL,
             "fps": FPS,
             "search_px": SEARCH_PX,
             "oval": [ELLIPSE_CENTRE, ELLIPSE_RADII],

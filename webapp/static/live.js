@@ -613,7 +613,7 @@ class Live {
       time_s: Number(timeS.toFixed(3)),
       ...rest,
     }));
-    const text = JSON.stringify({ schema: 1, wave, readings });
+    const text = JSON.stringify({ schema: 1, note: this.texts.note, wave, readings });
     save(new Blob([text], { type: "application/json" }), "kdphys-live.json");
   }
 
