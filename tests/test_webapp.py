@@ -464,6 +464,7 @@ def test_what_the_server_asks_itself_for_a_caller_comes_from_the_callers_address
     ("path", "query", "names"),
     [
         ("/gradio_api/queue/data", b"session_hash=abc", ("abc", "f0")),
+        ("/a/path/gradio_api/queue/data", b"session_hash=abc", ("abc", "f0")),
         ("/gradio_api/call/measure/f0", b"", ("abc", "f0")),
         ("/gradio_api/call/v2/measure/f0", b"", ("abc", "f0")),
     ],

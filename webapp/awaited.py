@@ -110,8 +110,8 @@ def _listens_to(scope: Scope) -> str | None:
     """Session or event whose progress a request asks for."""
     if scope.get("method") != "GET":
         return None
-    if scope["path"] == TOLD:
+    if scope["path"].endswith(TOLD):  # before which a proxy may leave a path of its own
         return parse_qs(scope["query_string"].decode("latin-1")).get("session_hash", [None])[-1]
-    if scope["path"].startswith(TOLD_OF):
+    if TOLD_OF in scope["path"]:
         return scope["path"].rpartition("/")[2]
     return None
