@@ -430,24 +430,41 @@ def test_a_visit_that_does_not_come_back_is_forgotten(client, visits, recording,
         assert visits.known == 1
 
 
+OWN, HERE = "https://kdphys.example", "127.0.0.1:7860"
+
+
 @pytest.mark.parametrize(
-    ("headers", "is_welcome"),
+    ("headers", "root_path", "is_welcome"),
     [
-        ({"origin": "http://testserver"}, True),
-        ({"origin": "https://kdphys.example", "x-forwarded-host": "kdphys.example"}, True),
-        ({"origin": "https://elsewhere.example"}, False),
-        ({"origin": "null"}, False),
-        ({"origin": "http://["}, False),
+        ({"origin": "http://testserver"}, "", True),
+        ({"origin": "http://testserver:80"}, "", True),
+        ({"origin": "http://testserver:81"}, "", False),
+        ({"origin": OWN, "x-forwarded-host": "kdphys.example"}, "", True),
+        ({"origin": OWN, "x-forwarded-host": "kdphys.example, inner.lan"}, "", True),
+        ({"origin": OWN, "x-forwarded-host": "inner.lan, kdphys.example"}, "", False),
+        ({"origin": OWN, "host": "kdphys.example:443"}, "", True),
+        ({"origin": OWN, "host": HERE}, f"{OWN}/a/path", True),
+        ({"origin": OWN, "host": HERE}, "/a/path", False),
+        ({"origin": "http://kdphys.example", "host": HERE}, f"{OWN}/a/path", False),
+        ({"origin": "https://elsewhere.example", "host": HERE}, f"{OWN}/a/path", False),
+        ({"origin": "https://elsewhere.example"}, "", False),
+        ({"origin": "null"}, "", False),
+        ({"origin": "http://["}, "", False),
     ],
 )
-def test_only_the_server_s_own_page_opens_the_socket(client, headers, is_welcome):
-    if is_welcome:
-        with client.websocket_connect("/live", headers=headers) as socket:
+def test_only_the_server_s_own_page_opens_the_socket(visits, headers, root_path, is_welcome):
+    app = FastAPI()
+
+    @app.websocket("/live")
+    async def _(socket: WebSocket) -> None:
+        await serve_socket(socket, visits, root_path)
+
+    with TestClient(app) as client, client.websocket_connect("/live", headers=headers) as socket:
+        if is_welcome:
             assert greet(socket, "own-page-1")["welcome"]
-        return
-    with (
-        pytest.raises(WebSocketDisconnect) as closed,
-        client.websocket_connect("/live", headers=headers),
-    ):
-        pass
+            return
+        assert socket.receive_json()["closed"] == texts.LIVE_ORIGIN
+        with pytest.raises(WebSocketDisconnect) as closed:
+            socket.receive_json()
     assert closed.value.code == 1008
+    assert visits.known == 0

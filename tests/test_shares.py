@@ -1,6 +1,7 @@
-"""How much of the disk uploads of one address may take."""
+"""How much is kept of one address: uploads, videos in calls of tools, and sessions."""
 
 import asyncio
+import json
 import shutil
 from types import SimpleNamespace
 
@@ -9,8 +10,9 @@ from starlette.formparsers import MultiPartException
 
 from webapp import bounds, shares, texts
 from webapp.bounds import Bounds
+from webapp.doors import TOOL_CALLS
 from webapp.folder import SPARE_MB
-from webapp.shares import GONE_S
+from webapp.shares import GONE_S, Sessions
 
 MB = 2**20
 HEAD = (
@@ -99,3 +101,56 @@ def test_where_all_seem_to_come_from_one_address_the_disk_alone_bounds_them(
     upload = send(are_told_apart=are_told_apart)
     assert upload(7, address) == ""
     assert upload(9, address) == texts.NO_ROOM
+
+
+def test_a_video_in_a_call_of_a_tool_counts_as_an_upload(tmp_path, disk, clock):
+    """Ten calls a second filled the disk, and nobody else could upload."""
+    kept = []
+
+    async def keep(_scope, receive, _send):
+        kept.append(len((await receive())["body"]))
+        disk.free -= kept[-1]
+
+    served = Bounds(keep, tmp_path, 500, are_told_apart=True)
+
+    def call(address: str, size: int = 3 * MB) -> str:
+        said = []
+        words = json.dumps({"video": "x" * size}).encode()
+        scope = {
+            "type": "http", "method": "POST", "path": TOOL_CALLS[0], "client": (address, 1),
+            "headers": [],
+        }  # fmt: skip
+
+        async def receive():
+            return {"type": "http.request", "body": words, "more_body": False}
+
+        async def send(message):
+            said.append(message.get("body", b"").decode())
+
+        asyncio.run(served(scope, receive, send))
+        return "".join(said)
+
+    assert [call(ONE), call(ONE)] == ["", ""]
+    assert call(ONE) == texts.NO_ROOM_FOR_ONE  # it has 6 MB, and 4 are left
+    assert call(ONE, 100) == ""  # which brings no video
+    assert call(ANOTHER) == ""
+    assert len(kept) == 4
+    clock.s += GONE_S + 1
+    assert call(ONE) == ""
+
+
+def test_sessions_that_were_asked_in_long_ago_do_not_count(clock):
+    sessions = Sessions()
+    assert not sessions.is_too_many(ONE, "a", 2)
+    clock.s += GONE_S / 2
+    assert not sessions.is_too_many(ONE, "b", 2)
+    assert sessions.is_too_many(ONE, "c", 2)
+    clock.s += 0.4 * GONE_S
+    assert not sessions.is_too_many(ONE, "a", 2)  # and so is used until now
+    assert not sessions.is_too_many(ANOTHER, "c", 2)
+    clock.s += 0.7 * GONE_S
+    assert not sessions.is_too_many(ONE, "c", 2)  # in the place of b
+    assert sessions.is_too_many(ONE, "b", 2)
+    clock.s += GONE_S + 1
+    assert not sessions.is_too_many(ONE, "b", 2)
+    assert len(sessions._asked_s) == len(sessions._count) == 1

@@ -21,7 +21,8 @@ from kdphys.pipeline import MODELS, NOT_MEDICAL, Measurement, StageSeconds
 from kdphys.runtime import ModelFacts
 from kdphys.vitals import Reading, measure_vitals
 from webapp import cards, charts, costs, distillation, downloads, folder, handlers, texts, ui
-from webapp.awaited import CALLS, HEARD, Calls
+from webapp.awaited import HEARD, LISTENS_WITHIN_S, Calls
+from webapp.doors import TOOL_CALLS
 from webapp.picture import png_of
 
 FPS = 30.0
@@ -443,7 +444,7 @@ def test_what_the_server_asks_itself_for_a_caller_comes_from_the_callers_address
     seen = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"] in CALLS:
+        if scope["path"] in TOOL_CALLS:
             asked = {**scope, "path": "/gradio_api/queue/join", "client": ("127.0.0.1", 1)}
             await calls(asked, receive, send)
         seen.append((scope["path"], scope["client"]))
@@ -464,7 +465,6 @@ def test_what_the_server_asks_itself_for_a_caller_comes_from_the_callers_address
     ("path", "query", "names"),
     [
         ("/gradio_api/queue/data", b"session_hash=abc", ("abc", "f0")),
-        ("/a/path/gradio_api/queue/data", b"session_hash=abc", ("abc", "f0")),
         ("/gradio_api/call/measure/f0", b"", ("abc", "f0")),
         ("/gradio_api/call/v2/measure/f0", b"", ("abc", "f0")),
     ],
@@ -494,6 +494,10 @@ def test_a_session_is_heard_while_a_stream_of_it_or_of_its_event_is_open(path, q
     other = {**stream, "path": "/config"}
     asyncio.run(calls(other, never, nothing))
     assert heard[-1] == (False, False)
+
+
+def test_who_did_not_listen_is_told_within_what_time():
+    assert f"within {LISTENS_WITHIN_S:.0f} s" in texts.LEFT
 
 
 def test_the_page_asks_nothing_of_other_hosts(page):

@@ -19,13 +19,12 @@ from gradio.context import LocalContext
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from webapp.bounds import TOOLS
+from webapp.doors import CALL, TOOL_CALLS
 
-CALLS = tuple(f"{TOOLS}{end}" for end in ("", "/", "/http", "/http/"))
 NAME = "x-kdphys-call"  # header with the name of a call
 STAYS = "kdphys.stays"  # where a request has what tells whether its caller is still there
 HEARD = "kdphys.heard"  # where it has what tells whether anyone listens to a session or an event
-TOLD, TOLD_OF = "/gradio_api/queue/data", "/gradio_api/call/"
+TOLD = "/gradio_api/queue/data"
 LISTENS_WITHIN_S = 15.0  # after asking; a program does so at once, a person by hand soon
 ENDED = Event()
 """Whether the server has stopped: then nobody is told anything."""
@@ -71,7 +70,7 @@ class Calls:
             await self.app(scope, receive, send)
             return
         headers = MutableHeaders(scope=scope)
-        if scope["path"] not in CALLS:
+        if scope["path"] not in TOOL_CALLS:
             name = headers.get(NAME)
             if name is not None:
                 scope[STAYS] = lambda: name in self._open
@@ -110,8 +109,8 @@ def _listens_to(scope: Scope) -> str | None:
     """Session or event whose progress a request asks for."""
     if scope.get("method") != "GET":
         return None
-    if scope["path"].endswith(TOLD):  # before which a proxy may leave a path of its own
+    if scope["path"] == TOLD:
         return parse_qs(scope["query_string"].decode("latin-1")).get("session_hash", [None])[-1]
-    if TOLD_OF in scope["path"]:
+    if scope["path"].startswith(CALL):
         return scope["path"].rpartition("/")[2]
     return None

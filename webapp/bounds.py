@@ -6,13 +6,17 @@ calls of tools, which may hold a small video. What of these is no JSON, or neste
 library of their protocol would answer as a failure of its own, with a page in the log.
 
 Nor does an upload fill the disk: Gradio leaves there what it could write before the disk was full,
-and so keeps all others out; here it is broken off before, which Gradio cleans up.
+and so keeps all others out; here it is broken off before, which Gradio cleans up. A call's video
+counts as an upload.
+
+And Gradio keeps what a session has shown, by whatever name someone asks: of one address so many.
 """
 
 import json
 from pathlib import Path
+from secrets import token_hex
 
-from fastapi.responses import PlainTextResponse
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.datastructures import Headers
@@ -21,14 +25,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from webapp import texts
 from webapp.address import who_asks
+from webapp.doors import CALL, TOOL_CALLS
 from webapp.folder import room
-from webapp.shares import Shares, Upload
+from webapp.shares import Sessions, Shares, Upload
 
 UPLOAD = "/gradio_api/upload"
-TOOLS = "/gradio_api/mcp"
 BRING_NOTHING = ("GET", "HEAD", "OPTIONS")
 MOST_WORDS = 16 * 1024  # bytes; the page sends 1,000, most of which are the name of a file
 MOST_CALL = 4 * 2**20  # bytes; as much as the Model Context Protocol's own library takes
+MOST_SESSIONS = 100  # of one address, where visitors have addresses of their own
+ASKED = ("/gradio_api/run/", "/gradio_api/api/", "/gradio_api/queue/join", CALL)
 MOST_NESTED = 100  # lists and objects in a call of a tool, which has some ten
 
 
@@ -46,7 +52,7 @@ class Bounds:
         self.app, self.folder = app, folder
         self.most_mb = most_mb
         self.are_told_apart = are_told_apart
-        self._shares = Shares()
+        self._shares, self._sessions = Shares(), Sessions()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or say why not."""
@@ -67,7 +73,7 @@ class Bounds:
         except MultiPartException as error:
             await PlainTextResponse(error.message, 413)(scope, receive, send)
         else:
-            with self._shares.upload(who_asks(scope) if self.are_told_apart else "") as upload:
+            with self._shares.upload(self._who(scope)) as upload:
                 await self.app(scope, self._looked_at(form, upload, receive), send)
 
     def _looked_at(self, form: "Form", upload: Upload, receive: Receive) -> Receive:
@@ -95,8 +101,8 @@ class Bounds:
             said = texts.TOO_MANY_WORDS.format(most=most // 1024)
             await PlainTextResponse(said, 413)(scope, receive, send)
             return
-        if is_call and scope["method"] == "POST" and not _is_json(words):
-            await PlainTextResponse(texts.NO_CALL, 400)(scope, receive, send)
+        if refused := self._why_not(scope, words):
+            await refused(scope, receive, send)
             return
         heard: list[Message] = [{"type": "http.request", "body": words, "more_body": False}]
 
@@ -104,6 +110,27 @@ class Bounds:
             return heard.pop() if heard else await receive()
 
         await self.app(scope, once_more, send)
+
+    def _why_not(self, scope: Scope, words: bytes) -> Response | None:
+        """Why nobody is to answer a request that was heard."""
+        who = self._who(scope)
+        if scope["path"] in TOOL_CALLS and scope["method"] == "POST":
+            if not _is_json(words):
+                return PlainTextResponse(texts.NO_CALL, 400)
+            left = room(self.folder)  # where there is none, the tools say so
+            with self._shares.upload(who) as upload:
+                if len(words) > MOST_WORDS and left >= 0 and upload.is_too_much(left):
+                    return PlainTextResponse(texts.NO_ROOM_FOR_ONE, 413)
+                upload.take(len(words))
+            return None
+        asks = who and scope["path"].startswith(ASKED)
+        if asks and self._sessions.is_too_many(who, _session(words), MOST_SESSIONS):
+            return JSONResponse({"detail": texts.SESSIONS.format(most=MOST_SESSIONS)}, 503)
+        return None
+
+    def _who(self, scope: Scope) -> str:
+        """Whose request it is; "" where that can't be told."""
+        return who_asks(scope) if self.are_told_apart else ""
 
 
 class Form:
@@ -175,7 +202,7 @@ class Form:
 
 
 def _is_for_tools(scope: Scope) -> bool:
-    return scope["path"] == TOOLS or scope["path"].startswith(f"{TOOLS}/")
+    return scope["path"] in TOOL_CALLS
 
 
 async def _heard(receive: Receive, most: int) -> bytes | None:
@@ -188,6 +215,16 @@ async def _heard(receive: Receive, most: int) -> bytes | None:
         if len(words) > most:
             return None
     return bytes(words)
+
+
+def _session(words: bytes) -> str:
+    """Name of the session that someone asks in; a new one where none is given."""
+    try:
+        asked = json.loads(words)
+    except (ValueError, RecursionError):
+        asked = None
+    name = asked.get("session_hash") if isinstance(asked, dict) else None
+    return name if isinstance(name, str) else token_hex()
 
 
 def _is_json(words: bytes) -> bool:

@@ -2,7 +2,11 @@
 
 Gradio would fetch whatever public web address a request names, a file of any size, and would hand
 the web to whoever asks for it under the address of a file. It would also cut the recording of a
-screen for anyone.
+screen for anyone, start its queue anew for anyone, and show at any path that ends as that of its
+tools a page with that path in its script.
+
+Below the path at which a proxy shows the page it answers as without it, and so past all that looks
+at paths; here that path is taken off first.
 
 And what it does not understand it would answer as a failure of its own, with a page in the log.
 """
@@ -11,7 +15,7 @@ import re
 from errno import ENAMETOOLONG
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote, urlsplit
 
 import gradio as gr
 from fastapi import APIRouter, Request
@@ -31,7 +35,12 @@ UPLOADS = "/gradio_api/file="  # below it a server of Gradio shows what was uplo
 PIECE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 # Where something else stands in the place of a file, or the name of one that nobody uploaded.
 NO_FILE = (ValidationError, InvalidPathError, AttributeError, RecursionError)
+TOOLS = "/gradio_api/mcp"
+TOOL_CALLS = tuple(f"{TOOLS}{end}" for end in ("", "/", "/http", "/http/"))
+TOOLS_SCHEMA = f"{TOOLS}/schema"
+CALL = "/gradio_api/call/"
 router = APIRouter(prefix="/gradio_api", include_in_schema=False)
+site = APIRouter(include_in_schema=False)
 
 
 class Page(gr.Blocks):
@@ -47,8 +56,11 @@ class Page(gr.Blocks):
         """As Gradio does, after every file that a request names was seen to lie here.
 
         Raises:
-            gr.Error: A web address was given, or a file itself, or what is no file, or too little.
+            gr.Error: A web address was given, or a file itself, or what is no file, or too little;
+                or what the page does by itself was asked for.
         """
+        if block_fn.fn is None:
+            raise gr.Error(texts.NO_FUNCTION, duration=None, print_exception=False)
         if len(inputs) < len(block_fn.inputs):
             said = texts.TOO_FEW.format(needed=len(block_fn.inputs), given=len(inputs))
             raise gr.Error(said, duration=None, print_exception=False)
@@ -75,18 +87,52 @@ def no_function(_request: Request, _error: Exception) -> PlainTextResponse:
     return PlainTextResponse(texts.NO_FUNCTION, 404)
 
 
-class Pieces:
-    """Everything a server answers to; of a file it shows one piece at a time."""
+def no_call(request: Request, error: Exception) -> PlainTextResponse:
+    """Answer who asks for what the page can't be asked, or with other words than it takes.
 
-    def __init__(self, app: ASGIApp) -> None:
+    Raises:
+        Exception: The error itself, where it is another one.
+    """
+    if f"{CALL}v2/" not in request.url.path:
+        raise error
+    if isinstance(error, KeyError):
+        return PlainTextResponse(texts.NO_FUNCTION, 404)
+    return PlainTextResponse(texts.WRONG_WORDS.format(why=error), 422)
+
+
+class Doors:
+    """Everything a server answers to, by one path each; of a file it shows one piece at a time.
+
+    Args:
+        app: What answers.
+        root_path: Path below which a proxy shows the page, or its address there.
+    """
+
+    def __init__(self, app: ASGIApp, root_path: str) -> None:
         self.app = app
+        self._before = unquote(urlsplit(root_path).path)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or say why not."""
-        if scope["type"] == "http" and not _is_one_piece(Headers(scope=scope).get("range")):
+        if scope["type"] in ("http", "websocket"):
+            scope = self._below(scope)
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+        elif _is_beside_tools(scope["path"]):
+            await PlainTextResponse(texts.NO_TOOLS_HERE, 404)(scope, receive, send)
+        elif not _is_one_piece(Headers(scope=scope).get("range")):
             await PlainTextResponse(texts.ONE_PIECE, 416)(scope, receive, send)
         else:
             await self.app(scope, receive, send)
+
+    def _below(self, scope: Scope) -> Scope:
+        """A request without the path at which a proxy shows the page, however often it is there."""
+        path = scope["path"]
+        while self._before and f"{path}/".startswith(f"{self._before}/"):
+            path = path[len(self._before) :] or "/"
+        if path == scope["path"]:
+            return scope
+        return {**scope, "path": path, "raw_path": quote(path).encode()}
 
 
 @router.api_route("/file=http{rest:path}", methods=["GET", "HEAD"])
@@ -100,6 +146,21 @@ def fetch_nothing() -> PlainTextResponse:
 def cut_nothing() -> PlainTextResponse:
     """Refuse to cut a recording of a screen."""
     return PlainTextResponse(texts.NOT_CUT, 403)
+
+
+@router.get("/startup-events")
+@router.post("/component_server")
+@router.post("/component_server/")
+@site.get("/pwa_icon/{size}")
+@site.get("/monitoring/{rest:path}")
+def nothing_here() -> PlainTextResponse:
+    """Refuse what is Gradio's own: to start anew, to ask its parts, and to watch its visitors."""
+    return PlainTextResponse(texts.NOTHING_HERE, 404)
+
+
+def _is_beside_tools(path: str) -> bool:
+    """Whether a path is below that of the tools and none of theirs."""
+    return path.startswith(f"{TOOLS}/") and path not in (*TOOL_CALLS, TOOLS_SCHEMA)
 
 
 def _is_one_piece(asked: str | None) -> bool:

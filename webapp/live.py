@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import RLock
 from typing import TypeVar, TypeVarTuple
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import anyio
 import numpy as np
@@ -52,6 +52,7 @@ AHEAD_S = 4.0  # by which stamps may run ahead of the server's clock
 LEAST_STEP_S = 1e-3  # between two stamps; cameras leave ten times as much
 COMPARE_S, COMPARED_S = 3.0, 5.0  # between two comparisons; of crops that one needs
 AT_ONCE = 2  # batches that are worked on at the same time
+PORTS = {"http": 80, "https": 443}  # that an address need not name
 # Close codes of RFC 6455 and its registry.
 POLICY, TRY_LATER, WRONG, BROKEN = 1008, 1013, 1003, 1011
 
@@ -307,8 +308,10 @@ class Visits:
             RefusedError: It would.
         """
         waits = len(seated) > 0 and float(np.median(self._waits)) > MOST_WAIT_S
-        if len(seated) >= self.most or (waits and known is None):
+        if len(seated) >= self.most:
             raise RefusedError(texts.LIVE_BUSY.format(visitors=len(seated)))
+        if waits and known is None:
+            raise RefusedError(texts.LIVE_SLOW)
         alike = sum(visit.who == who for visit in seated)
         if who and self.most_of_one is not None and alike >= self.most_of_one:
             raise RefusedError(texts.LIVE_BUSY_OF_ONE.format(visitors=alike))
@@ -351,12 +354,26 @@ class Visits:
             return await to_thread.run_sync(task, *given)
 
 
-async def serve_socket(socket: WebSocket, visits: Visits) -> None:
-    """Serve one browser until it leaves, or says what it should not."""
+async def serve_socket(socket: WebSocket, visits: Visits, root_path: str = "") -> None:
+    """Serve one browser until it leaves, or says what it should not.
+
+    Args:
+        socket: Not accepted yet.
+        visits: Who is being measured.
+        root_path: Path below which a proxy shows the page, or its address there.
+    """
     who = who_asks(socket.scope)
-    if refused := _refusal(socket, visits, who):
-        await socket.close(*refused)
-        return
+    if visits.is_crowded(who):
+        await socket.close(TRY_LATER, texts.LIVE_CROWDED)
+    elif _is_own_page(socket, root_path):
+        await _serve_page(socket, visits, who)
+    else:
+        await socket.accept()  # or a browser would tell its page nothing
+        await _close(socket, POLICY, texts.LIVE_ORIGIN)
+
+
+async def _serve_page(socket: WebSocket, visits: Visits, who: str) -> None:
+    """Serve a page of this server, at an address, until it leaves."""
     visit: Visit | None = None
     turn = 0
     try:
@@ -381,13 +398,6 @@ async def serve_socket(socket: WebSocket, visits: Visits) -> None:
         if visit:
             visits.leave(visit, turn)
             asyncio.get_running_loop().call_later(KEPT_S + 1, visits.forget)
-
-
-def _refusal(socket: WebSocket, visits: Visits, who: str) -> tuple[int, str] | None:
-    """Why a socket is not even opened: close code and reason."""
-    if not _is_own_page(socket):
-        return POLICY, texts.LIVE_ORIGIN
-    return (TRY_LATER, texts.LIVE_CROWDED) if visits.is_crowded(who) else None
 
 
 async def _first_words(socket: WebSocket) -> Hello:
@@ -490,16 +500,29 @@ async def _close(socket: WebSocket, code: int, reason: str, *, again: bool = Fal
         logger.debug("a visitor left before hearing: %s", reason)
 
 
-def _is_own_page(socket: WebSocket) -> bool:
-    """Tell whether a page of this server opened the socket; programs name no page."""
+def _is_own_page(socket: WebSocket, root_path: str) -> bool:
+    """Tell whether a page of this server opened the socket; programs name no page.
+
+    It is the server's where its address is the one that was asked, as a proxy says, the first of
+    several, or that at which the server was told that it is shown.
+    """
     origin = socket.headers.get("origin")
     if origin is None:
         return True
-    asked = socket.headers.get("x-forwarded-host") or socket.headers.get("host", "")
+    through, direct = (socket.headers.get(name, "") for name in ("x-forwarded-host", "host"))
+    asked = through.partition(",")[0].strip() or direct
     try:
-        return urlsplit(origin).netloc == asked
+        page, shown = urlsplit(origin), urlsplit(root_path)
+        if page.scheme not in PORTS:
+            return False
+        own = [urlsplit(f"{page.scheme}://{asked}")] + [shown] * (shown.scheme == page.scheme)
+        return _host_and_port(page) in [_host_and_port(one) for one in own]
     except ValueError:  # it is no address
         return False
+
+
+def _host_and_port(address: SplitResult) -> tuple[str | None, int | None]:
+    return address.hostname, address.port or PORTS.get(address.scheme)
 
 
 def _place(view: View) -> list[float]:

@@ -1,7 +1,7 @@
-"""How much of the disk one address may fill with uploads: no more than it leaves to others."""
+"""How much is kept of one address: of the disk no more than it leaves to others, and sessions."""
 
 import time
-from collections import Counter, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -34,6 +34,36 @@ class Shares:
             yield upload
         finally:
             self._ended.append((time.monotonic(), who, upload.size))
+
+
+class Sessions:
+    """Which sessions the addresses have opened of late; Gradio keeps some 0.1 MB of each."""
+
+    def __init__(self) -> None:
+        self._asked_s: OrderedDict[tuple[str, str], float] = OrderedDict()  # when, the oldest first
+        self._count: Counter[str] = Counter()
+
+    def is_too_many(self, who: str, name: str, most: int) -> bool:
+        """Note that an address asks in a session, unless it has opened too many.
+
+        Args:
+            who: As for `Shares`.
+            name: Of the session, or any that is new where it has none.
+            most: Sessions of one address within the time that what they showed is kept.
+        """
+        now_s = time.monotonic()
+        while self._asked_s and next(iter(self._asked_s.values())) < now_s - GONE_S:
+            (one, _), _ = self._asked_s.popitem(last=False)
+            self._count[one] -= 1
+            if not self._count[one]:
+                del self._count[one]
+        is_new = (who, name) not in self._asked_s
+        if is_new and self._count[who] >= most:
+            return True
+        self._count[who] += is_new
+        self._asked_s[who, name] = now_s
+        self._asked_s.move_to_end((who, name))
+        return False
 
 
 class Upload:

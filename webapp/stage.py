@@ -57,7 +57,7 @@ def stage(ahead_s: float) -> str:
       <div class="kd-controls">
         <button class="kd-go" data-live="start" disabled>{texts.LIVE_START}</button>
         <button data-live="stop" disabled>{texts.LIVE_STOP}</button>
-        <button data-live="record" aria-pressed="false" disabled>{texts.LIVE_RECORD}</button>
+        <button data-live="record" data-on="no" disabled>{texts.LIVE_RECORD}</button>
         <select data-live="camera" aria-label="{texts.LIVE_CAMERA}" hidden></select>
       </div>
       <p class="kd-fine" data-live="recorded" role="status"></p>

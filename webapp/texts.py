@@ -186,7 +186,10 @@ RESULTS_GONE = "The results of this version are not at hand: docs/results is mis
 
 NO_VIDEO = "No video is chosen. Drop a video of a face here, or pick an example."
 FAILED = "The server failed to measure this video. Try another one; if it stays so, tell its owner."
-LEFT = "Nobody waits for this measurement any more, so it ended."
+LEFT = (
+    "Nobody listened for the answer within 15 s of asking, or who asked has left, so it ended. Ask "
+    "again, and listen at once."
+)
 NO_ROOM = "The server has no room for this video just now. Try again in 15 minutes."
 NO_ROOM_FOR_ONE = (
     "Most of what the server can keep came from your network's address, and the rest is for "
@@ -235,6 +238,13 @@ TOO_FEW = (
     "The request gives {given} inputs and {needed} are needed: see Use via API, at the page's foot."
 )
 NO_FUNCTION = "The page has no such function: see Use via API, at its foot."
+WRONG_WORDS = "The page can't be asked so ({why}): see Use via API, at its foot."
+NOTHING_HERE = "There is nothing here for visitors."
+NO_TOOLS_HERE = "Tools are asked at /gradio_api/mcp/, over the protocol's streamable HTTP."
+SESSIONS = (
+    "More than {most} pages or programs at your network's address asked this server within 15 "
+    "minutes, and what it keeps for each is for others too. Try again in 15 minutes."
+)
 ONE_PIECE = "Ask for one piece of a file at a time, from one byte to a later one."
 NOT_CUT = "This server measures videos of faces, and cuts no recordings."
 GONE = "This reading has expired from the server. Measure the video again."
@@ -280,6 +290,10 @@ LIVE_BUSY = (
     "KDPhys is busy: {visitors} people are being measured. Try again in a minute, or measure a "
     "video in the other tab."
 )
+LIVE_SLOW = (
+    "KDPhys is busy: answers come late just now. Try again in a minute, or measure a video in the "
+    "other tab."
+)
 LIVE_BUSY_OF_ONE = (
     "{visitors} people at your network's address are being measured, and some places are kept for "
     "others. Try again in a minute, or measure a video in the other tab."
@@ -291,7 +305,10 @@ LIVE_CROWDED = "Too many connections are being made at once. Try again in a minu
 LIVE_BROKEN = (
     "The server failed to read your pictures. Start again; if it stays so, tell its owner."
 )
-LIVE_ORIGIN = "Only this server's own page may open the live socket."
+LIVE_ORIGIN = (
+    "Only this server's own page may send pictures to it. If this is that page, a proxy before the "
+    "server does not pass its address on: its keeper can name it as GRADIO_ROOT_PATH."
+)
 
 TAB_LIVE = "Live"
 LIVE_LOADING = "Loading: the camera can be started in a moment."
@@ -310,8 +327,8 @@ LIVE_COMPARE = "Compare now"
 LIVE_CAMERA = "Camera"
 LIVE_SENT = (
     "Your browser sends small pictures of your face to this server, and of all that the camera "
-    "sees while it looks for one. The server forgets them when you stop. Recordings stay in your "
-    "browser."
+    "sees while it looks for one. The server forgets them when you stop, or 30 s after the line is "
+    "lost. Recordings stay in your browser."
 )
 LIVE_PRIVATE = "In this browser only"
 LIVE_PRIVATE_NOTE = (

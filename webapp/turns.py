@@ -9,9 +9,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from webapp import texts
 from webapp.address import who_asks
+from webapp.doors import CALL
 
 MOST_OF_ONE = 8  # answers, where visitors have addresses of their own
-JOIN, CALL = "/gradio_api/queue/join", "/gradio_api/call/"
+JOIN = "/gradio_api/queue/join"
 
 
 class Turns:

@@ -39,6 +39,7 @@ MAX_FILE_MB = 500
 # How often Gradio looks, and how old files that it knows may be: they go a look before all others.
 DELETED = int(LOOK_EVERY_S), int(KEPT_S - LOOK_EVERY_S)
 MEASURED_AT_ONCE = 2  # videos; one for each core of a small server, the others wait in a queue
+KEPT_SESSIONS = 500  # pages and programs
 WAITING = 20  # videos; one more is refused with a sentence
 SUFFIXES = ("video", ".mp4", ".mov", ".m4v", ".webm", ".avi", ".mkv")
 
@@ -132,18 +133,19 @@ def build_app(folder: Path, settings: Settings) -> FastAPI:
     app.mount("/live-files", StaticFiles(directory=HERE / "static"))
     app.include_router(private.router)
     app.include_router(doors.router)
+    app.include_router(doors.site)
     app.state.page = page = build_page()
     in_a_space = IN_A_SPACE in os.environ  # all come by the addresses of its proxy
     app.add_middleware(Turns, page=page, most_of_one=None if in_a_space else MOST_OF_ONE)
     app.add_middleware(Bounds, folder=folder, most_mb=MAX_FILE_MB, are_told_apart=not in_a_space)
-    app.add_middleware(doors.Pieces)
-    app.add_middleware(Calls)  # the last one is asked first
+    app.add_middleware(Calls)
+    app.add_middleware(doors.Doors, root_path=settings.root_path)  # the last one is asked first
     visits = Visits(most_of_one=None if in_a_space else MOST_OF_ONE_ADDRESS)
     app.state.visits = visits
 
     @app.websocket("/live")
     async def _(socket: WebSocket) -> None:
-        await serve_socket(socket, visits)
+        await serve_socket(socket, visits, settings.root_path)
 
     mounted = gr.mount_gradio_app(
         app,
@@ -162,9 +164,15 @@ def build_app(folder: Path, settings: Settings) -> FastAPI:
         max_file_size=f"{MAX_FILE_MB}mb",
         ssr_mode=False,
         show_error=False,
+        enable_monitoring=False,
         app_kwargs={
             "openapi_url": None,
-            "exception_handlers": {FnIndexInferError: doors.no_function},
+            "exception_handlers": {
+                FnIndexInferError: doors.no_function,
+                KeyError: doors.no_call,
+                TypeError: doors.no_call,
+                ValueError: doors.no_call,
+            },
         },
         i18n=gr.I18n(en=_upload_words()),
     )
@@ -209,6 +217,7 @@ def build_page() -> gr.Blocks:
             with gr.Tab(texts.TAB_ABOUT), gr.Column(elem_classes="kd-card"):
                 about = gr.Markdown(texts.ABOUT, elem_id="kd-about")
         page.load(None, about, about, js=NAME_THE_PAGE)
+    page.state_session_capacity = KEPT_SESSIONS  # 0.1 to 0.3 MB each; the oldest goes first
     # Without it Gradio takes this page for one that is still being written, and lets a request name
     # any file of the server as an upload.
     page.has_launched = True

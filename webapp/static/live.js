@@ -563,9 +563,15 @@ class Live {
 
   showRecording() {
     const on = Boolean(this.recording?.open);
-    this.part("record").setAttribute("aria-pressed", on);
-    const text = on ? `${this.texts.recording} (${this.recordedS.toFixed(0)} s)` : this.texts.record;
-    if (text !== this.part("record").textContent) this.part("record").textContent = text;
+    const button = this.part("record");
+    button.dataset.on = on ? "yes" : "no";
+    const text = on ? this.texts.recording : this.texts.record;
+    const since = on ? ` (${this.recordedS.toFixed(0)} s)` : "";
+    if (text + since === button.textContent) return;
+    const shown = document.createElement("span");
+    shown.ariaHidden = "true"; // or what is read aloud as its name would change each second
+    shown.textContent = since;
+    button.replaceChildren(text, shown);
   }
 
   get recordedS() {
