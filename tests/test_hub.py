@@ -18,6 +18,7 @@ from kdphys.vitals import DEFAULT
 from train.distill import read_teacher
 from train.export import read_model
 from train.loop import read_weights
+from train.script import JobError
 
 FITTED = dict.fromkeys(asdict(DEFAULT), 1.0)
 COMMIT = "0123456789" * 4
@@ -180,7 +181,7 @@ def test_weights_with_a_missing_tensor_are_refused(copied):
     del tensors["head.weight"]
     save_file(tensors, copied / "model.safetensors")
     sign_again(copied)
-    with pytest.raises(RuntimeError, match=r"head\.weight"):
+    with pytest.raises(JobError, match=r"head\.weight"):
         read_model(copied, "student")
 
 

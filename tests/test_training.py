@@ -47,6 +47,7 @@ from train.loop import LabelWeights, check, in_step, label_loss, without_folders
 from train.operators import OperatorsJob
 from train.realism import RealismJob
 from train.recordings import RecordingsJob
+from train.script import JobError
 from train.soup import SoupJob
 from train.soup import main as average
 from train.synthetic import SyntheticJob
@@ -521,7 +522,7 @@ def test_a_run_can_begin_with_the_weights_of_another(tmp_path):
     assert record["start_sha256"] == sha256(first)
     cut = {name: tensor for name, tensor in one.items() if name != "head.weight"}
     save_file(cut, first)
-    with pytest.raises(RuntimeError, match=r"head\.weight"):
+    with pytest.raises(JobError, match=r"head\.weight"):
         train_student(tmp_path / "third", start=tmp_path / "first")
 
 
