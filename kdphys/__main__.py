@@ -97,7 +97,7 @@ def main() -> None:
     try:
         command = _parse()
         status = BAD_INPUT if command is None else _run(command)
-        sys.stdout.flush()
+        print(end="", flush=True)  # unless it was closed before this began
     except BrokenPipeError:  # whoever read what is printed has heard enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 0

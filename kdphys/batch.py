@@ -8,9 +8,10 @@ import csv
 import logging
 import multiprocessing
 import os
+import shutil
 import threading
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Executor, as_completed
+from concurrent.futures import BrokenExecutor, Executor, Future, as_completed
 from contextlib import nullcontext, suppress
 from multiprocessing import connection
 from os.path import relpath
@@ -95,10 +96,17 @@ def measure_all(
     Raises:
         WorkerError: A worker died, perhaps for want of memory.
     """
-    asked = {  # what changes while it waits is of another state afterwards, and measured anew
-        executor.submit(measure_row, video, model, speed): (video, _state_of(video))
-        for video in videos
-    }
+    asked: dict[Future[Row], tuple[Path, tuple[str, ...]]] = {}
+    for video in videos:
+        try:
+            job = executor.submit(measure_row, video, model, speed)
+        except BrokenExecutor as error:
+            raise WorkerError(
+                f"A worker died before {video.name} could be asked for ({error}); use fewer of "
+                "them, or more memory."
+            ) from error
+        # what changes while it waits is of another state afterwards, and measured anew
+        asked[job] = video, _state_of(video)
     for done in as_completed(asked):
         video, state = asked[done]
         try:
@@ -209,6 +217,8 @@ def _rewrite(path: Path, rows: Iterable[dict[str, str]]) -> None:
             writer = csv.DictWriter(file, COLUMNS)
             writer.writeheader()
             writer.writerows(rows)
+        if path.exists():
+            shutil.copymode(path, unfinished)
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)

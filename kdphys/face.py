@@ -8,15 +8,16 @@ Matthews 2004, doi 10.1023/B:VISI.0000011205.11775.fd), which is exact to thousa
 Detections tell that the face is still there, and draw the box back where it has drifted.
 """
 
+import importlib
 import math
 import os
 import sys
 import warnings
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
-from threading import RLock
+from threading import RLock, Thread
 from typing import Any, NamedTuple
 
 import cv2
@@ -433,11 +434,28 @@ def _load_model(model: int) -> Any:  # MediaPipe has no types
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     with _silent_stderr(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        _import_mediapipe()
         from mediapipe.python.solutions.face_detection import FaceDetection
 
         detector = FaceDetection(min_detection_confidence=MIN_SCORE[model], model_selection=model)
         detector.process(np.zeros((64, 64, 3), np.uint8))  # it still talks when it first runs
     return detector
+
+
+def _import_mediapipe() -> None:
+    """Import MediaPipe from a thread of its own, and so with nobody's frames below it.
+
+    Where there is no PortAudio, it keeps the error of a failed import, whose traceback would hold
+    what all functions that were running then knew, such as the pictures of whoever came first.
+    """
+
+    def load() -> None:
+        with suppress(ImportError):  # told where its names are used
+            importlib.import_module("mediapipe.python.solutions")
+
+    thread = Thread(target=load, name="import MediaPipe")
+    thread.start()
+    thread.join()
 
 
 def _close(models: list[Any]) -> None:
@@ -451,6 +469,7 @@ def _load_mesh() -> Any:  # MediaPipe has no types
     """Load MediaPipe's face mesh for single pictures, without its chatter."""
     with _silent_stderr(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        _import_mediapipe()
         from mediapipe.python.solutions.face_mesh import FaceMesh
 
         mesh = FaceMesh(static_image_mode=True, max_num_faces=1, min_detection_confidence=0.3)
@@ -462,8 +481,14 @@ def _load_mesh() -> Any:  # MediaPipe has no types
 def _silent_stderr() -> Iterator[None]:
     """Send what C++ code writes to standard error nowhere; it is the whole process's."""
     with _stderr_turn:
-        sys.stderr.flush()
-        kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+        if sys.stderr is not None:
+            sys.stderr.flush()
+        try:
+            kept = os.dup(2)
+        except OSError:  # it is closed, and says nothing
+            yield
+            return
+        nowhere = os.open(os.devnull, os.O_WRONLY)
         try:
             os.dup2(nowhere, 2)
             yield

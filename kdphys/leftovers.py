@@ -31,11 +31,12 @@ def temporary_folder(place: Path, prefix: str) -> Iterator[Path]:
 def remove_left(place: Path, prefix: str) -> None:
     """Remove the folders in `place` that are ours and whose process is dead."""
     for lock in place.glob(f"{prefix}*/{LOCK}"):
-        if lock.parent.lstat().st_uid != os.getuid():
-            continue
-        with suppress(OSError), lock.open() as file:  # held, or removed by another just now
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(lock.parent)
+        with suppress(OSError):  # held, or removed by another just now
+            if lock.parent.lstat().st_uid != os.getuid():
+                continue
+            with lock.open() as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(lock.parent)
 
 
 @contextmanager

@@ -14,8 +14,7 @@ def peak_rss_mb() -> float:
     On Linux `getrusage` starts from the memory of the process that started this one; the kernel's
     own high-water mark does not.
     """
-    if STATUS.exists():
-        (kilobytes,) = re.findall(r"VmHWM:\s+(\d+) kB", STATUS.read_text())
-        return round(int(kilobytes) / 1024, 1)
+    if STATUS.exists() and (found := re.search(r"VmHWM:\s+(\d+) kB", STATUS.read_text())):
+        return round(int(found[1]) / 1024, 1)  # some sandboxes leave it out
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return round(peak / (1024 if sys.platform != "darwin" else 1024**2), 1)

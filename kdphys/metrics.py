@@ -48,8 +48,9 @@ def pearson(estimate: Array, truth: Array) -> float:
 
 def within(estimate: Array, truth: Array, tolerance: float) -> float:
     """Share of all true values that were met to `tolerance`; a missing one was not. Shapes (N,)."""
-    known = np.isfinite(truth)
-    close = np.abs(np.asarray(estimate, np.float64) - truth) <= tolerance  # NaN compares false
+    found, true = _alike(estimate, truth)
+    known = np.isfinite(true)
+    close = np.abs(found - true) <= tolerance  # NaN compares false
     return float(close[known].mean()) if known.any() else float("nan")
 
 
@@ -109,8 +110,14 @@ def wave_snr_db(wave: Array, fps: float, bpm: float) -> float:
 
 def _pairs(estimate: Array, truth: Array) -> tuple[Array, Array]:
     """Pairs in which both are finite. Shapes (N,) to (M,)."""
+    found, true = _alike(estimate, truth)
+    both = np.isfinite(found) & np.isfinite(true)
+    return found[both], true[both]
+
+
+def _alike(estimate: Array, truth: Array) -> tuple[Array, Array]:
+    """Both as arrays of one shape (N,), or a ValueError."""
     found, true = np.asarray(estimate, np.float64), np.asarray(truth, np.float64)
     if found.shape != true.shape or found.ndim != 1:
         raise ValueError(f"estimate {found.shape} and truth {true.shape} must be alike and (N,)")
-    both = np.isfinite(found) & np.isfinite(true)
-    return found[both], true[both]
+    return found, true

@@ -19,7 +19,7 @@ from kdphys.repeats import Repeats
 from kdphys.runtime import FPS, Model
 from kdphys.sparse import LEAST_FPS, SPARSE_FPS, PictureSteps
 from kdphys.stream import FaceCrops, FaceStream
-from kdphys.video import Frame
+from kdphys.video import READABLE, Frame
 from kdphys.vitals import LEAST_SECONDS as LEAST_STRETCH_S
 from kdphys.vitals import measure_vitals
 
@@ -147,6 +147,8 @@ class Noticed:
             TooShortError: The recording is too short.
         """
         name = self.name
+        if not self.frames:
+            raise VideoError(f"{name} holds no picture; give {READABLE}.")
         if self._brightness < DARK:
             raise VideoError(
                 f"The pictures in {name} are black or nearly so; record with light on the face."

@@ -8,7 +8,8 @@
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -151,7 +152,7 @@ def compare(
         progress: As for `measure`.
         limits: As for `measure`.
         frames: Frames of a recording that is no video file; `path` then only names it, and their
-            times are taken as they are.
+            times count from the first, whatever `speed`.
 
     Returns:
         One measurement for each model, in the order of `models`.
@@ -163,7 +164,7 @@ def compare(
     say("Opening the video", 0.0)
     watch = _Watch(path, speed, say, limits or Limits(), frames)
     waves = {name: _Wave(model) for name, model in opened.items()}
-    with one_thread():
+    with one_thread(), closing(watch):
         for piece in watch.pieces():
             for wave in waves.values():
                 wave.take(piece)
@@ -231,8 +232,15 @@ class _Watch:
         self._row: list[NDArray[np.uint8]] = []
         self._longest_row = self._row
         self._faces = FaceStream()
-        self._expected_s = 0.0 if frames else (probe(path, limits).duration_s or 0.0) / speed
-        self._source = ahead(frames or read_frames(path, speed, limits))
+        self._expected_s = (
+            0.0 if frames is not None else (probe(path, limits).duration_s or 0.0) / speed
+        )
+        source = read_frames(path, speed, limits) if frames is None else frames
+        self._source = ahead(source)
+
+    def close(self) -> None:
+        """End the thread that decodes, and close the recording, however the reading ended."""
+        self._source.close()
 
     def pieces(self) -> Iterator[_Piece]:
         """Decode the recording; yield its face in chunks of crops."""
@@ -280,13 +288,17 @@ class _Watch:
         return _on_grid(self._places, np.full((self.noticed.steps, 3), np.nan))
 
     def _timed_frames(self) -> Iterator[Frame]:
-        """Frames of the recording, noting how long decoding took."""
+        """Frames of the recording, noting how long decoding took; times begin at 0."""
+        first_s: float | None = None
         while True:
             began = time.perf_counter()
             frame = next(self._source, None)
             self.decode_s += time.perf_counter() - began
             if frame is None:
                 break
+            first_s = frame.time_s if first_s is None else first_s
+            if first_s:
+                frame = replace(frame, time_s=frame.time_s - first_s)
             self.limits.check_work(self.noticed.name)
             self.noticed.frame(frame)
             if self.noticed.frames % SAID_EVERY == 1:

@@ -5,11 +5,12 @@ methods wear the same interface. A `Session` holds all state of one recording: p
 come, and finish. Every crop gets exactly one sample of the wave, in order.
 """
 
+import hashlib
 import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Protocol, cast
 
@@ -30,6 +31,8 @@ SIZE = 36
 MOST_LAG, MOST_REACH, MOST_FRAMES = 60, 90, 3600  # that a network may have
 MOST_NUMBER = 1e15  # in a manifest
 STREAM_CHUNK = 64  # frames that the student takes at most in one call
+MANIFEST = "manifest.json"
+MOST_OPEN = 16  # models that stay open
 NOISE_FRAMES = 8  # that a network is tried with when it is opened
 CLASSICAL = {"pos": classical.pos, "chrom": classical.chrom, "green": classical.green}
 
@@ -88,9 +91,10 @@ class Model(Protocol):
         ...
 
 
-@cache
-def open_model(name: str, threads: int = 1) -> Model:
+def open_model(name: str | Path, threads: int = 1) -> Model:
     """Open a model by name; it is loaded once and holds no state of any recording.
+
+    A folder whose manifest has changed is loaded again.
 
     Args:
         name: "student", "teacher", "pos", "chrom" or "green", or a network on the Hub at a commit,
@@ -101,6 +105,25 @@ def open_model(name: str, threads: int = 1) -> Model:
         ValueError: There is no such model.
         WeightsError: Its weights are missing or damaged, or the Hub does not give them.
     """
+    name = str(name)
+    return _opened(name, _state_of(name), threads)
+
+
+def _state_of(name: str) -> str:
+    """Which folder a name means now, and what it holds; nothing for what has one meaning."""
+    if name in CLASSICAL or name in NETWORKS or not is_folder(name):
+        return ""
+    folder = Path(name).resolve()
+    try:
+        manifest = (folder / MANIFEST).read_bytes()
+    except OSError:  # told when it is opened
+        manifest = b""
+    return f"{folder} {hashlib.sha256(manifest).hexdigest()}"
+
+
+@lru_cache(maxsize=MOST_OPEN)
+def _opened(name: str, _state: str, threads: int) -> Model:
+    """Open a model; the state of its folder only tells it from others of the same name."""
     if name in CLASSICAL:
         return ClassicalModel(name)
     if name not in NETWORKS and "@" not in name and not is_folder(name):
@@ -136,7 +159,7 @@ def _check_wave(model: Model) -> None:
         raise WeightsError("its wave holds values that are no numbers")
 
 
-def model_facts(name: str) -> ModelFacts:
+def model_facts(name: str | Path) -> ModelFacts:
     """Say what a model costs."""
     return open_model(name).facts
 

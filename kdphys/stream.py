@@ -8,6 +8,7 @@ import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
@@ -128,9 +129,12 @@ class FaceStream:
         """
         if self._first_s is None:
             self._first_s = time_s
-        repeats = self._repeats(rgb, view)
+        every = max(1, min(rgb.shape[:2]) // COMPARED_PX)
+        seen = rgb[::every, ::every].copy()
+        repeats = view == self._view and self._seen is not None and np.array_equal(seen, self._seen)
         self._show(view)
         box = self._tracker.update(rgb, time_s)
+        self._seen = seen  # only now: a picture that is refused for its stamp was not seen
         self.box = view.in_camera(box) if box and view else box
         if box is None or self._tracker.changed:
             self._grid.restart()
@@ -171,15 +175,6 @@ class FaceStream:
         self._place = time_s, (*box.centre, box.width)
         ways = zip(before, self._place[1], strict=True)
         return np.stack([np.interp(steps_s, (before_s, time_s), ends) for ends in ways], 1)
-
-    def _repeats(self, rgb: NDArray[np.uint8], view: View | None) -> bool:
-        """Tell whether a picture is the one before again."""
-        seen_before = self._seen
-        every = max(1, min(rgb.shape[:2]) // COMPARED_PX)
-        self._seen = rgb[::every, ::every].copy()
-        if seen_before is None or view != self._view:
-            return False
-        return np.array_equal(self._seen, seen_before)
 
     def _show(self, view: View | None) -> None:
         """Carry what is known of the face over to another view."""
@@ -264,7 +259,7 @@ class LiveMeter:
 
     def __init__(
         self,
-        model: str = "student",
+        model: str | Path = "student",
         *,
         window_s: float = WINDOW_S,
         every_s: float = 1.0,
@@ -286,6 +281,7 @@ class LiveMeter:
         self._colours = np.full((len(self._wave), 3), np.nan)
         self._ways = np.full((len(self._wave), 3), np.nan)
         self._end_step = self._taken_step = 0
+        self._shown_step = 0  # end of colours and ways, of which the wave is a little short
         self._next_s: float | None = None
         self._longer: Vitals | None = None
         self._longer_step, self._longer_s = 0, 0.0
@@ -415,6 +411,7 @@ class LiveMeter:
         self._network_ms.append(1000 * (self._session.seconds - before_s) / len(pixels))
         self._colours = _last(self._colours, skin_mean(pixels))
         self._ways = _last(self._ways, crops.places)
+        self._shown_step += len(pixels)
         self._recent.extend(pixels)
 
     def _read(self) -> Vitals:
@@ -478,9 +475,10 @@ class LiveMeter:
         """Leave a gap up to a grid step."""
         missing = min(max(step - self._end_step, 0), len(self._wave))
         self._append(np.full(missing, np.nan, np.float32))
-        self._colours = _last(self._colours, np.full((missing, 3), np.nan))
-        self._ways = _last(self._ways, np.full((missing, 3), np.nan))
-        self._end_step = step
+        unseen = min(max(step - self._shown_step, 0), len(self._wave))
+        self._colours = _last(self._colours, np.full((unseen, 3), np.nan))
+        self._ways = _last(self._ways, np.full((unseen, 3), np.nan))
+        self._end_step, self._shown_step = step, max(step, self._shown_step)
 
     def _append(self, wave: NDArray[np.float32]) -> None:
         self._wave = _last(self._wave, wave)

@@ -246,12 +246,23 @@ def _read_video(path: Path, limits: Limits) -> Iterator[Frame]:
             latest_s = time_s
             if is_mirrored is None:
                 is_mirrored = _is_mirrored(picture)
-            rgb = _upright_rgb(picture, to_rgb, size, is_mirrored=is_mirrored)
+            with _pixels_of(path):
+                rgb = _upright_rgb(picture, to_rgb, size, is_mirrored=is_mirrored)
             yield Frame(rgb, latest_s - first_s, picture.key_frame)
     if left_out:
         logger.warning("%s: left out %d frames without a valid stamp", path.name, left_out)
     if math.isinf(latest_s):
         raise VideoError(_no_stamps(path) if left_out else _no_frames(path))
+
+
+@contextmanager
+def _pixels_of(path: Path) -> Iterator[None]:
+    """Say it as a `VideoError` where decoded pixels are of a kind that can't be turned to RGB."""
+    try:
+        yield
+    except (FFmpegError, OSError, ValueError) as error:
+        reason = "its kind of pixels can't be turned to red, green and blue"
+        raise VideoError(_unreadable(path, reason)) from error
 
 
 @contextmanager

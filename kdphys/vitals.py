@@ -284,7 +284,7 @@ def measure_vitals(  # noqa: PLR0913  (each is known to another stage)
     kept = bandpass_runs(wave, fps, WAVE_BAND_HZ, LEAST_SECONDS)
     rate, blame = read_rate(kept, fps, calibration, latest_s), None
     if cadence := find_cadence(key_times_s, len(wave) / fps):
-        kept, rate, blame = _beside_cadence(kept, fps, calibration, cadence, rate)
+        kept, rate, blame = _beside_cadence(kept, fps, calibration, cadence, rate, latest_s)
     if context:
         rate = _in_context(rate, context)
     if not distrust and rate.quality >= LEAST_QUALITY:
@@ -445,7 +445,12 @@ def _bends(bpm: Array) -> Array:
 
 
 def _beside_cadence(
-    wave: Array, fps: float, calibration: Calibration, cadence: Cadence, raw: Rate
+    wave: Array,
+    fps: float,
+    calibration: Calibration,
+    cadence: Cadence,
+    raw: Rate,
+    latest_s: float | None,
 ) -> tuple[Array, Rate, str | None]:
     """The wave and rate that are not the key frames' doing, and words to blame those if none."""
     how_often = (
@@ -459,7 +464,7 @@ def _beside_cadence(
     if strays is not None and strays > LEAST_WANDER and raw.quality >= LEAST_QUALITY:
         return wave, raw, None  # a heart at the rate of the key frames
     clean = remove_locked(wave, fps, cadence)
-    rate = read_rate(clean, fps, calibration)
+    rate = read_rate(clean, fps, calibration, latest_s)
     strays = wander(wave, fps, cadence, rate.bpm)
     left = float(np.nanvar(clean) / max(np.nanvar(wave), np.finfo(float).tiny))
     doubt = min(1.0, left / LEAST_LEFT)

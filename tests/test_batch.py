@@ -11,7 +11,7 @@ import sys
 import termios
 import time
 from collections.abc import Callable
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from shutil import copy
@@ -506,3 +506,24 @@ def test_an_address_of_no_cluster_is_one_sentence(
     assert command(monkeypatch, *words) == BAD_INPUT
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"--dask {address} leads to no scheduler ({error}): start one there")
+
+
+def test_a_private_table_stays_private(tmp_path):
+    path = tmp_path / "rates.csv"
+    with Table(path):
+        pass
+    path.chmod(0o600)
+    with Table(path):
+        pass
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_pool_that_broke_before_is_a_sentence_too():
+    broken = Mortal()
+    broken.submit = broken_pool  # type: ignore[method-assign]
+    with pytest.raises(WorkerError, match=r"before face.mp4 could be asked for"):
+        list(measure_all([Path("face.mp4")], broken))
+
+
+def broken_pool(*_: object) -> Future:
+    raise BrokenExecutor("a child died")

@@ -598,3 +598,15 @@ def test_a_name_with_a_line_break_gives_one_line(kdphys, npz, tmp_path):
     video.write_bytes(npz.read_bytes())
     line, _ = kdphys("measure", video, "--model", "pos").out.splitlines()
     assert line.startswith("two lines.npz: ")
+
+
+@pytest.mark.parametrize("closed", [1, 2])
+def test_a_closed_stream_changes_nothing_but_what_it_would_have_said(npz, closed):
+    """It ended with a traceback."""
+    command = [sys.executable, "-m", "kdphys", "measure", str(npz), "--json", "--model", "green"]
+    done = subprocess.run(
+        ["bash", "-c", f'"$@" {closed}>&-', "bash", *command],
+        capture_output=True, text=True, check=False, cwd=ROOT,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert bool(done.stdout) == (closed != 1)

@@ -8,12 +8,13 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
+from kdphys.leftovers import temporary_folder
 from tests._page import ROOT, changed_app, served
 from tests.test_tools import EXAMPLE, ask, data_address
 from webapp import texts
@@ -149,3 +150,26 @@ def test_whatever_came_is_deleted_when_its_time_is_over(tmp_path):
         assert files_in(folder) == {LOCK}
         assert not list((tmp_path / "tmp").rglob("*.mp4"))
     assert not folder.exists()
+
+
+def test_programs_that_start_at_once_share_the_cleaning(tmp_path):
+    """One that found another's folder and then not its lock ended with a traceback."""
+    failed = []
+
+    def start() -> None:
+        try:
+            with temporary_folder(tmp_path, "kdphys-"):
+                pass
+        except OSError as error:
+            failed.append(error)
+
+    for _ in range(40):
+        for left in range(6):
+            (tmp_path / f"kdphys-{left}").mkdir(exist_ok=True)
+            (tmp_path / f"kdphys-{left}" / LOCK).touch()
+        starts = [Thread(target=start) for _ in range(4)]
+        for one in starts:
+            one.start()
+        for one in starts:
+            one.join()
+    assert not failed

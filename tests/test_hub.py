@@ -13,7 +13,7 @@ from safetensors.numpy import load_file, save_file
 
 from kdphys.errors import HubUnreachableError, WeightsError
 from kdphys.hub import SHIPPED, check_against_manifest, load_named, load_weights, sha256
-from kdphys.runtime import StudentModel, open_model
+from kdphys.runtime import StudentModel, _opened, open_model
 from kdphys.vitals import DEFAULT
 from train.distill import read_teacher
 from train.export import read_model
@@ -276,7 +276,7 @@ def test_weights_that_say_what_can_t_be_are_refused_in_a_sentence(
     (folder / "manifest.json").write_text(json.dumps(told))
     sign_again(folder)
     monkeypatch.setattr("kdphys.hub.SHIPPED", tmp_path)
-    open_model.cache_clear()
+    _opened.cache_clear()
     with pytest.raises(WeightsError, match=f"^{model} is no {model} that can be run"):
         open_model(model)
 
@@ -300,7 +300,7 @@ def test_another_file_is_no_student(tmp_path, monkeypatch, network):
     (folder / "model.onnx").write_bytes(other)
     sign_again(folder)
     monkeypatch.setattr("kdphys.hub.SHIPPED", tmp_path)
-    open_model.cache_clear()
+    _opened.cache_clear()
     with pytest.raises(WeightsError, match="is no student that can be run"):
         open_model("student")
 

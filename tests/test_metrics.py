@@ -70,3 +70,8 @@ def test_the_snr_of_a_wave_is_that_it_was_made_with(snr_db):
     expected = 10 * math.log10((1 + loudness**2 * beside) / (loudness**2 * heard))
     # 12 independent windows: the noise power in each is known to about 10 %.
     assert metrics.wave_snr_db(tone + loudness * white, fps, 72.0) == pytest.approx(expected, abs=1)
+
+
+def test_a_share_is_of_pairs():
+    with pytest.raises(ValueError, match="must be alike"):
+        metrics.within(np.array([70.0]), np.array([70.0, 71.0, 90.0]), 3)

@@ -1,6 +1,9 @@
 import itertools
 import json
+import subprocess
+import sys
 import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -704,3 +707,91 @@ def test_a_hard_cut_to_another_person_begins_anew_and_is_told(recording, tmp_pat
         lengths.append(np.isfinite(meter.wave).sum())
     assert lengths[half - 1] > 100
     assert lengths[half] == 0  # nothing of the one before
+
+
+def shown(pictures: list, time_s: np.ndarray) -> Iterator[Frame]:
+    for picture, stamp in zip(pictures, time_s, strict=True):
+        yield Frame(picture, float(stamp), key_frame=None)
+
+
+def test_frames_count_their_times_from_the_first(recording):
+    """With stamps of a clock they were taken for a gap of half a century, and memory ran out."""
+    pictures, time_s = part(recording, 7.0)
+    read = [
+        compare("a camera", ["green"], frames=shown(pictures, offset + time_s))["green"]
+        for offset in (0.0, 1.7e9)
+    ]
+    assert read[1].duration_s == pytest.approx(read[0].duration_s, abs=1e-5)
+    assert np.isclose(len(read[1].wave), len(read[0].wave), atol=1)
+    assert read[1].notes == read[0].notes == ()
+
+
+def test_no_frames_at_all_are_no_picture():
+    with pytest.raises(VideoError, match="a camera holds no picture"):
+        compare("a camera", ["green"], frames=iter([]))
+
+
+def test_a_reading_that_ended_with_an_error_keeps_neither_thread_nor_file(npz):
+    def stop(_stage: str, share: float) -> None:
+        if share > 0:
+            raise RuntimeError("enough")
+
+    kept = []
+    for _ in range(3):
+        with pytest.raises(RuntimeError, match="enough") as caught:
+            measure(npz, "green", progress=stop)
+        kept.append(caught.value)  # with all its frames
+    assert not [one for one in threading.enumerate() if one.name.startswith("ahead")]
+
+
+FIRST_VISITOR = """
+import gc, sys, weakref
+from pathlib import Path
+from kdphys import LiveMeter
+from kdphys.video import read_frames
+def visit():
+    meter = LiveMeter()
+    for frame in read_frames(Path(sys.argv[1])):
+        meter.push(frame.rgb, frame.time_s)
+    return weakref.ref(meter)
+left = visit()
+gc.collect()
+assert "mediapipe" in sys.modules
+sys.exit("the first visitor's pictures are kept" if left() is not None else 0)
+"""
+
+
+def test_nothing_of_the_first_visitor_stays_with_the_face_detector(npz):
+    """Where PortAudio is missing, MediaPipe keeps the traceback of an import, with its frames."""
+    done = subprocess.run(
+        [sys.executable, "-c", FIRST_VISITOR, str(npz)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_colours_lie_beside_the_wave_after_gaps_as_before(recording):
+    """They fell back by what the network looks ahead, with each gap once more."""
+    pictures, _ = part(recording, 8.0)
+    time_s = np.arange(len(pictures)) / FPS + 0.7 * np.searchsorted(
+        (60, 120, 180), np.arange(len(pictures)), side="right"
+    )
+    meter = LiveMeter()
+    for picture, stamp in zip(pictures, time_s, strict=True):
+        meter.push(picture, stamp)
+    begins = [
+        np.flatnonzero(np.diff(np.isfinite(values).astype(int), prepend=0) == 1)
+        for values in (meter._wave, meter._colours[:, 0])
+    ]
+    assert len(begins[0]) == 4
+    assert len(set(begins[0] - begins[1])) == 1
+
+
+def test_a_picture_refused_for_its_stamp_was_not_seen(recording):
+    pictures, time_s = part(recording, 2.0)
+    meter = LiveMeter()
+    for picture, stamp in zip(pictures[:-1], time_s[:-1], strict=True):
+        meter.push(picture, stamp)
+    with pytest.raises(ValueError, match="time"):
+        meter.push(pictures[-1], time_s[-2])
+    meter.push(pictures[-1], time_s[-1])
+    assert meter._held_s == 0.0

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import tracemalloc
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -27,6 +28,7 @@ from tests._media import write_video as write_avi
 from tests._tiny_run import SHORT
 from train.benchmark import (
     BenchmarkJob,
+    _sensor_bpm,
     chosen_recordings,
     draw_bland_altman,
     interval_by_people,
@@ -826,9 +828,93 @@ def test_people_of_a_folder_of_one_s_own_are_not_named_and_so_must_be(drawn, tmp
     clips = tmp_path / "clips"
     clips.mkdir()
     (clips / "manifest.json").write_text(json.dumps({"people": ["folder/ben"]}))
-    assert len(chosen_recordings(replace(job, people=clips))) == 1
+    with pytest.raises(ValueError, match="weights learned from a folder of one's own"):
+        chosen_recordings(replace(job, people=clips))  # who was trained on is not known by that
     with pytest.raises(ValueError, match="on both sides"):
         chosen_recordings(replace(job, trained_on=(clips,)))
+
+
+def test_a_split_of_another_time_does_not_say_whom_a_network_learned_from(drawn, tmp_path):
+    """With more people everybody may change sides, and --people alone was believed."""
+    copytree(SHIPPED / "student", tmp_path / "weights")
+    manifest = json.loads((tmp_path / "weights" / "manifest.json").read_text())
+    manifest["run"]["data"].append({"config": {"dataset": "folder"}, "people": 2})
+    (tmp_path / "weights" / "manifest.json").write_text(json.dumps(manifest))
+    for side, people in (("train", ["folder/carl", "folder/dora"]), ("test", ["folder/ben"])):
+        (tmp_path / side).mkdir()
+        (tmp_path / side / "manifest.json").write_text(json.dumps({"people": people}))
+    job = BenchmarkJob("folder", drawn, tmp_path, (str(tmp_path / "weights"),), tmp_path / "test")
+    assert len(chosen_recordings(job)) == 1
+    (tmp_path / "train" / "manifest.json").write_text(json.dumps({"people": ["folder/carl"]}))
+    with pytest.raises(ValueError, match="beside the training folder that it learned from"):
+        chosen_recordings(job)
+    (tmp_path / "train" / "manifest.json").write_text(
+        json.dumps({"people": ["folder/ben", "folder/dora"]})
+    )
+    with pytest.raises(ValueError, match="on both sides"):
+        chosen_recordings(job)
+
+
+def test_clips_of_people_who_have_changed_sides_are_not_kept(drawn, tmp_path):
+    job = RecordingsJob("folder", drawn, tmp_path, seconds=10.0, test_share=0.5)
+    write_clips(job)
+    shutil.rmtree(tmp_path / "train")
+    with pytest.raises(ValueError, match="test holds clips of another command; remove"):
+        write_clips(replace(job, test_share=0.0))
+    assert not (tmp_path / "train").exists()
+
+
+def test_a_rate_before_the_pictures_does_not_count():
+    time_s = np.arange(-60.0, 31.0)
+    rate = Trace.of(time_s, np.where(time_s < 0, 120.0, 60.0))
+    recording = Recording("x", "x", lambda: iter(()), None, rate)
+    assert _sensor_bpm(recording, 30.0) == 60.0
+
+
+def test_a_stamp_of_another_clock_does_not_fill_the_memory():
+    time_s = np.append(np.arange(900) / 30, 1.764e9)
+    wave = Trace.of(time_s, np.sin(2 * np.pi * 1.2 * time_s))
+    label = label_on_grid(wave, 900, 30.0)
+    assert np.isfinite(label).sum() > 850
+
+
+@pytest.mark.parametrize("length", [0, 100, 1000, 3000, 6000, 7200])
+def test_a_damaged_file_of_mmpd_is_named(tmp_path, length):
+    folder = tmp_path / "subject1"
+    folder.mkdir()
+    path = folder / "p1_0.mat"
+    video = np.random.default_rng(0).random((90, 8, 8, 3))
+    held = {"GT_ppg": np.ones((1, 900)), "light": "LED-low", "motion": "Stationary"}
+    io.savemat(path, held | {"skin_color": 3, "video": video}, do_compression=True)
+    path.write_bytes(path.read_bytes()[:length])
+
+    def read() -> None:
+        for recording in read_mmpd(tmp_path):
+            list(recording.frames())
+
+    with pytest.raises((JobError, ValueError), match=r"p1_0\.mat"):
+        read()
+
+
+@pytest.mark.parametrize("damage", ["cut", "unlike"])
+def test_a_damaged_file_of_cohface_is_named(tmp_path, damage):
+    folder = tmp_path / "1" / "0"
+    folder.mkdir(parents=True)
+    (folder / "data.avi").touch()
+    path = folder / "data.hdf5"
+    with h5py.File(path, "w") as file:
+        file["pulse"], file["time"] = np.zeros(20_001), np.arange(20_000 + (damage == "cut")) / 256
+    if damage == "cut":
+        path.write_bytes(path.read_bytes()[:100_000])
+    with pytest.raises(JobError, match=r"data\.hdf5 can't be used"):
+        read_cohface(tmp_path)
+
+
+def test_a_table_in_another_coding_is_named(tmp_path):
+    (tmp_path / "anna_sitting.mp4").touch()
+    (tmp_path / "anna_sitting.csv").write_bytes("time_s,wave,größe\n0,1,2\n".encode("latin-1"))
+    with pytest.raises(JobError, match="save it as CSV in UTF-8"):
+        read_folder(tmp_path)
 
 
 def test_a_run_and_a_mean_of_runs_name_what_their_teachers_learned_from(tmp_path):

@@ -2,6 +2,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
@@ -188,3 +189,15 @@ def test_a_look_is_a_map_of_the_face(name, frames):
 def test_a_classical_method_looks_nowhere():
     with pytest.raises(ValueError, match="'pos' must be a network"):
         look_of("pos", CROPS[:10])
+
+
+def test_a_relative_folder_is_what_it_means_here_and_now(tmp_path, monkeypatch):
+    """In another working directory, or exported anew, it was the network of before."""
+    for place, kind in (("a", "student"), ("b", "teacher")):
+        shutil.copytree(SHIPPED / kind, tmp_path / place / "net")
+        monkeypatch.chdir(tmp_path / place)
+        assert open_model("net").facts.name == kind
+        assert open_model(Path("net")) is open_model("net")
+    shutil.rmtree(tmp_path / "b" / "net")
+    shutil.copytree(SHIPPED / "student", tmp_path / "b" / "net")
+    assert open_model("net").facts.name == "student"

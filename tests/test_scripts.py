@@ -186,7 +186,7 @@ def test_a_network_is_not_exported_where_torch_and_onnx_do_not_agree(worst):
     ("words", "sentence"),
     [
         (("distill", "--schedule.frames", 61), "schedule.frames=61 must be a multiple of 4"),
-        (("teacher", "--schedule.steps", 0), "steps=0 and batch=8 must be at least 1"),
+        (("teacher", "--schedule.steps", 0), "schedule.steps=0 must be at least 1"),
         (("synthetic", "--clips", 0), "clips=0 and workers=2 must be at least 1"),
         (("synthetic", "--clips", -1), "clips=-1 and workers=2 must be at least 1"),
         (("evaluate", "--clips", 0), "clips=0 and negatives=60 must be at least 1"),

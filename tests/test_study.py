@@ -1,6 +1,8 @@
 """Rows of a study that takes several commands."""
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -101,3 +103,16 @@ def test_gains_are_taken_seed_by_seed(tmp_path):
         low, high = mean_interval(rng.normal(0.3, 2.0, 5))
         inside += low < 0.3 < high
     assert 0.92 < inside / 400 < 0.98
+
+
+def test_two_commands_at_once_lose_no_row(tmp_path):
+    path = tmp_path / "study.json"
+    keep = (
+        "import sys\nfrom pathlib import Path\nfrom train.study import open_study\n"
+        "study = open_study(Path(sys.argv[1]), {})\n"
+        "for seed in range(20):\n    study.keep(sys.argv[2], seed, {'MAE': 1.0})\n"
+    )
+    both = [subprocess.Popen([sys.executable, "-c", keep, str(path), arm]) for arm in "AB"]
+    assert [one.wait() for one in both] == [0, 0]
+    found = open_study(path, {})
+    assert {arm: len(rows) for arm, rows in found.arms.items()} == {"A": 20, "B": 20}

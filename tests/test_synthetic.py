@@ -20,8 +20,10 @@ from train.synthetic import (
     NETWORK_FPS,
     SyntheticConfig,
     SyntheticJob,
+    _claim,
     _find_boxes,
     _frame_times,
+    _write_shard,
     make_clip,
     make_film,
     save_film,
@@ -388,3 +390,18 @@ def test_clips_do_not_go_on_with_other_people(tmp_path: Path):
     (faces / "a.png").touch()
     with pytest.raises(ValueError, match="another configuration"):
         write_dataset(job)
+
+
+def test_a_shard_that_a_smaller_request_left_short_is_drawn_whole(tmp_path, monkeypatch):
+    """It was taken for whole, for ever."""
+    monkeypatch.setattr("train.synthetic.SHARD", 4)
+    config = SyntheticConfig(seconds=2.0)
+    job = SyntheticJob(out=tmp_path, clips=8, workers=1, config=config)
+    _claim(job)
+    _write_shard(job, 0)  # and stopped
+    for start in (0, 4):
+        _write_shard(replace(job, clips=6), start)
+    assert len(read_store(tmp_path)) == 6
+    for start in (0, 4):
+        _write_shard(job, start)
+    assert len(read_store(tmp_path)) == 8

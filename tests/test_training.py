@@ -29,7 +29,7 @@ from train.aside import aside
 from train.bench import BenchJob
 from train.card import model_card
 from train.confidence import ConfidenceJob
-from train.datasets import Batch, Cut, mistimed, write_shard
+from train.datasets import Batch, Cut, mistimed, read_stores, write_shard
 from train.distill import (
     Distillation,
     DistillRun,
@@ -43,10 +43,11 @@ from train.distill import main as distill
 from train.evaluate import EvaluateJob
 from train.export import ExportJob, fitted, move_over, read_model, untrained_run
 from train.hints import read_hints, work_out
-from train.loop import LabelWeights, check, in_step, label_loss, without_folders
+from train.loop import WEIGHTS, LabelWeights, check, in_step, label_loss, without_folders
 from train.operators import OperatorsJob
 from train.realism import RealismJob
 from train.recordings import RecordingsJob
+from train.room import held
 from train.script import JobError
 from train.soup import SoupJob
 from train.soup import main as average
@@ -752,3 +753,30 @@ def test_the_card_tells_what_the_clips_took_from_others():
 def test_a_missing_teacher_says_how_to_train_one(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"train a teacher first.*train/teacher\.py"):
         read_teacher(tmp_path)
+
+
+def test_a_folder_is_trained_in_by_one_command_at_a_time(tmp_path):
+    """Two of them removed each other's checkpoints."""
+    with held(tmp_path, wait=False), pytest.raises(JobError, match="Another command is training"):
+        train_student(tmp_path)
+    train_student(tmp_path)
+    assert (tmp_path / WEIGHTS).exists()
+
+
+@pytest.mark.parametrize("name", ["save_every", "check_every", "log_every", "average_every"])
+def test_what_is_done_now_and_then_is_done_at_least_every_step(name):
+    with pytest.raises(ValueError, match=f"schedule.{name}=0 must be at least 1"):
+        replace(SHORT, **{name: 0})
+
+
+def test_clips_too_short_to_learn_from_are_refused(tmp_path):
+    """Their loss was no number, and the run ended with finished weights."""
+    store = small_data(tmp_path / "data")
+    job = DistillRun((store,), store, None, tmp_path / "run", schedule=replace(SHORT, frames=40))
+    with pytest.raises(JobError, match=r"schedule.frames=40 must be at least \d+"):
+        distill(job)
+
+
+def test_no_clips_can_not_be_asked_for(tmp_path):
+    with pytest.raises(JobError, match="most=0 must be at least 1"):
+        read_stores((tmp_path,), most=0)

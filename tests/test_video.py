@@ -512,3 +512,18 @@ def test_pictures_that_were_read_are_kept_by_nobody(tmp_path):
     finally:
         gc.enable()
     assert kept < 10
+
+
+def test_pixels_of_a_kind_that_can_t_be_shown_are_a_sentence(tmp_path):
+    path = tmp_path / "raw.nut"
+    with av.open(str(path), "w") as file:
+        stream = file.add_stream("rawvideo", rate=30)
+        stream.width = stream.height = 64
+        stream.pix_fmt = "bgr4"
+        for at in range(10):
+            picture = av.VideoFrame(64, 64, "bgr4")
+            picture.pts, picture.time_base = at, Fraction(1, 30)
+            file.mux(stream.encode(picture))
+    named = path.rename(tmp_path / "raw.avi")
+    with pytest.raises(VideoError, match="its kind of pixels can't be turned"):
+        list(read_frames(named))

@@ -445,3 +445,16 @@ def test_finger_waves_of_real_people_read_as_their_chest_straps():
     assert np.abs(rate_errors).mean() < 1.0  # measured 0.65; phone and strap start unlike
     # Measured 11.5 of 47, nearly all too high: no reading is refused here, and noise adds.
     assert np.abs(variability_errors).mean() < 15
+
+
+def test_the_latest_rate_is_the_latest_with_key_frames_too():
+    """It was the mean of the whole wave, with 98 %."""
+    fps, rates = 30.0, np.concatenate([np.full(1200, 60.0), np.linspace(60, 95, 600)])
+    turns = np.cumsum(rates) / 60 / fps
+    wave = np.cos(2 * np.pi * turns) + 0.3 * np.cos(4 * np.pi * turns + 1)
+    keys = np.arange(0.0, 60.0, 1.63)
+    found = measure_vitals(wave, fps, key_times_s=keys, latest_s=6.0).heart_rate
+    alone = measure_vitals(wave, fps, latest_s=6.0).heart_rate
+    assert alone.value is not None
+    assert alone.value > 85
+    assert found.value == pytest.approx(alone.value, abs=2)

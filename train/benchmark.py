@@ -187,14 +187,10 @@ def chosen_recordings(job: BenchmarkJob) -> list[Recording]:
                 f"{job.people} holds nobody of {job.root}; give the test folder that "
                 f"train/recordings.py wrote for {job.dataset}"
             )
-    unnamed = [model for model in job.models if _learned_from_people_of_its_own(model)]
-    if job.dataset == "folder" and unnamed and not (job.people or job.trained_on):
-        raise JobError(
-            f"{', '.join(unnamed)} learned from a folder of one's own, and whose faces it holds is "
-            "not kept with the weights: name the clips with --trained-on, or who may be tested "
-            "with --people"
-        )
-    seen = {person for folder in job.trained_on for person in people_of(folder)}
+    trained_on = job.trained_on
+    if job.dataset == "folder" and not trained_on:
+        trained_on = _other_side(job)
+    seen = {person for folder in trained_on for person in people_of(folder)}
     seen |= {person for model in job.models for person in _taught_by(model)}
     check_split(seen, {one.subject for one in recordings})
     return recordings[: job.most]
@@ -218,11 +214,36 @@ def _taught_by(model: str) -> set[str]:
     return {str(one) for people in named if isinstance(people, list) for one in people}
 
 
-def _learned_from_people_of_its_own(model: str) -> bool:
-    """Tell whether a network learned from a folder of someone's own, whose people are not named."""
-    return any(
-        recipe.get("config", {}).get("dataset") == "folder" for recipe in _recipes_behind(model)
+def _other_side(job: BenchmarkJob) -> tuple[Path, ...]:
+    """Find the clips that networks learned from which name nobody: beside those of --people.
+
+    Raises:
+        JobError: A network learned from other people than those, or there are none.
+    """
+    learned = {model: _counts_of_its_own(model) for model in job.models}
+    unnamed = [model for model, counts in learned.items() if counts]
+    if not unnamed:
+        return ()
+    train = job.people.parent / "train" if job.people else None
+    if train and (train / "manifest.json").exists():
+        count = len(people_of(train))
+        if all(known == count for model in unnamed for known in learned[model]):
+            return (train,)
+    raise JobError(
+        f"{', '.join(unnamed)} learned from a folder of one's own, and whose faces it holds is "
+        "not kept with the weights: name the clips with --trained-on, or who may be tested with "
+        "--people, the test folder beside the training folder that it learned from"
     )
+
+
+def _counts_of_its_own(model: str) -> list[int]:
+    """How many people were in each folder of someone's own that a network learned from."""
+    counts = [
+        cast(object, recipe.get("people"))
+        for recipe in _recipes_behind(model)
+        if recipe.get("config", {}).get("dataset") == "folder"
+    ]
+    return [count if isinstance(count, int) else len(cast(list[str], count)) for count in counts]
 
 
 def digests_of(models: Sequence[str]) -> dict[str, str]:
@@ -309,7 +330,8 @@ def _sensor_bpm(recording: Recording, seconds: float) -> float:
     """Mean rate of the first seconds as the set gives it; NaN where it gives none."""
     if recording.rate is None:
         return math.nan
-    rates = recording.rate.values[recording.rate.time_s <= seconds]
+    time_s = recording.rate.time_s
+    rates = recording.rate.values[(time_s >= 0) & (time_s <= seconds)]
     rates = rates[rates > 0]  # an oximeter says 0 where it has no reading
     return float(rates.mean()) if len(rates) else math.nan
 
@@ -329,7 +351,7 @@ def toolbox_bpm(wave: Array, fps: float) -> float:
     heard = _longest(wave, fps)
     if heard is None:
         return math.nan
-    sos = signal.butter(2, TOOLBOX_BAND_HZ, btype="bandpass", fs=fps, output="sos")
+    sos = signal.butter(1, TOOLBOX_BAND_HZ, btype="bandpass", fs=fps, output="sos")
     kept = signal.sosfiltfilt(sos, heard - _trend(heard))
     points = 1 << (len(kept) - 1).bit_length()
     hz, power = np.fft.rfftfreq(points, 1 / fps), np.abs(np.fft.rfft(kept, points))

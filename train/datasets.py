@@ -158,6 +158,15 @@ def read_store(folder: Path, most: int | None = None) -> ClipStore:
     return ClipStore(tuple(pixels), wave, bpm, tuple(truths), digest.hexdigest(), (recipe,))
 
 
+def clips_in(name: Path) -> int:
+    """Number of clips in a shard.
+
+    Raises:
+        JobError: It is damaged.
+    """
+    return len(_read_shard(name)[1])
+
+
 def _read_shard(name: Path) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.str_]]:
     """Pixels, waves and truths of a shard, as they were written."""
     try:
@@ -181,11 +190,13 @@ def read_stores(folders: Sequence[Path], most: int | None = None) -> ClipStore:
         The clips, folder by folder.
 
     Raises:
-        JobError: There is no folder, or clips differ in length or size.
+        JobError: There is no folder, clips differ in length or size, or none are to be read.
         FileNotFoundError: There is no shard in one of them.
     """
     if not folders:
         raise JobError("data names no folder of clips; name at least one")
+    if most is not None and most < 1:
+        raise JobError(f"most={most} must be at least 1 clip of each folder")
     stores = [read_store(folder, most) for folder in folders]
     if len(stores) == 1:
         return stores[0]

@@ -272,6 +272,7 @@ def main(config: DistillRun) -> None:
             start=config.start,
             teacher=config.teacher,
             lag=config.model.lag,
+            warm_up=WARM_UP,
         )
     )
     if process.is_main_process:

@@ -279,7 +279,10 @@ def describe(
 def fitted(out: Path, made: Path) -> dict[str, object]:
     """What train/confidence.py has fitted to the same weights when they were exported before."""
     path = out / "manifest.json"
-    before = json.loads(path.read_text()) if path.exists() else {}
+    try:
+        before = json.loads(path.read_text()) if path.exists() else {}
+    except ValueError:  # it is damaged, and this export is to mend that
+        return {}
     if before.get("sha256", {}).get("model.safetensors") != sha256(made / "model.safetensors"):
         return {}
     return {name: before[name] for name in ("calibration", "reliability") if name in before}

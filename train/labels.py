@@ -14,6 +14,7 @@ from kdphys.pulse import STEP_S, WAVE_BAND_HZ, WINDOW_S, bandpass_runs, longest_
 from kdphys.vitals import AGREE_BPM, LEAST_QUALITY, LEAST_SECONDS, Rate, read_rate
 
 LABEL_BAND_HZ = (0.6, 6.0)  # no breathing, and room for the shape of a beat
+BESIDE_S = 60.0  # of a sensor's recording before and after the pictures, for the filter
 FINE_HZ = 240.0  # any sensor is joined by straight lines to this before it is filtered
 LEAST_SNR_DB = -2.0  # 12 s of noise within a pulse gave -2.7 and less in 15 draws
 FLAT = 1e-9
@@ -67,6 +68,8 @@ def label_on_grid(wave: Trace, steps: int, fps: float) -> Array:
         The wave in `LABEL_BAND_HZ`, NaN where the sensor said nothing. Shape (T,).
     """
     grid = np.arange(steps) / fps
+    near = np.abs(wave.time_s - steps / fps / 2) <= steps / fps / 2 + BESIDE_S
+    wave = Trace(wave.time_s[near], wave.values[near])  # whatever a sensor's clock did elsewhere
     if len(wave.time_s) < 2 or np.diff(wave.time_s).min() > MAX_GAP_S:  # as of milliseconds
         return np.full(steps, np.nan)
     fine = np.arange(wave.time_s[0], wave.time_s[-1], 1 / FINE_HZ)

@@ -2,10 +2,12 @@
 
 import json
 import logging
+import math
 import os
 import shutil
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -27,7 +29,7 @@ from train.card import all_recipes
 from train.datasets import FPS, Batch, ClipStore, draw_batch, unplaced, whole_batch
 from train.origin import origin
 from train.processes import mean_over_processes, share_batch_norms
-from train.room import NoRoomError, room_for, written
+from train.room import NoRoomError, held, room_for, written
 from train.script import JobError
 
 logger = logging.getLogger(__name__)
@@ -57,6 +59,12 @@ class LabelWeights:
     slack_s: float = 0.0
     """By how much labels may be early or late, as where camera and contact sensor have clocks of
     their own: each counts at the shift, up to this, at which it fits best."""
+
+
+LEAST_HEARD = 15  # frames of a clip that a loss must hear
+AT_LEAST_ONE = (
+    "steps", "batch", "average_every", "save_every", "check_every", "log_every", "threads",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -97,8 +105,9 @@ class Schedule:
         """Check the ranges."""
         if self.frames < 4 or self.frames % 4:
             raise ValueError(f"schedule.frames={self.frames} must be a multiple of 4")
-        if min(self.steps, self.batch) < 1:
-            raise ValueError(f"steps={self.steps} and batch={self.batch} must be at least 1")
+        for name in AT_LEAST_ONE:
+            if getattr(self, name) < 1:
+                raise ValueError(f"schedule.{name}={getattr(self, name)} must be at least 1")
 
 
 @dataclass(frozen=True)
@@ -115,6 +124,8 @@ class Run:
     """The command's whole configuration, a dataclass, kept in run.json."""
     lag: int = 0
     """Frames by which the model's wave comes late."""
+    warm_up: int = 0
+    """First frames of a clip that the loss leaves out."""
     start: Path | None = None
     """Folder whose model.safetensors the model begins with; none begins with random weights."""
     teacher: Path | None = None
@@ -192,7 +203,7 @@ def train(run: Run) -> None:
         NoRoomError: The disk has no room for what is to be kept; nothing half written is.
     """
     plan = run.schedule
-    _check_length(run.store, plan)
+    _check_length(run)
     torch.set_num_threads(plan.threads)
     set_seed(plan.seed)
     accelerator = _accelerator(plan)
@@ -207,7 +218,42 @@ def train(run: Run) -> None:
     averaged = AveragedModel(run.model, accelerator.device, avg_fn=_mean, use_buffers=True)
     accelerator.register_for_checkpointing(averaged)
     learner, optimizer, cycle = accelerator.prepare(learner, optimizer, cycle)
-    start = _open(run, accelerator)
+    with ExitStack() as until_done:
+        if accelerator.is_main_process:
+            _hold(run.out, until_done)
+        _train_from(
+            _open(run, accelerator), run, _Learner(learner, optimizer, cycle, averaged), accelerator
+        )
+
+
+@dataclass(frozen=True)
+class _Learner:
+    """What learns, on the device."""
+
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    cycle: torch.optim.lr_scheduler.LRScheduler
+    averaged: AveragedModel
+
+
+def _hold(out: Path, until_done: ExitStack) -> None:
+    """Hold the folder of a run until its command ends, so that no other one works in it.
+
+    Raises:
+        JobError: Another command does.
+    """
+    try:
+        until_done.enter_context(held(out, wait=False))
+    except BlockingIOError as error:
+        raise JobError(
+            f"Another command is training in {out}: wait for its end, or give another as --out"
+        ) from error
+
+
+def _train_from(start: int, run: Run, learning: _Learner, accelerator: Accelerator) -> None:
+    """Train from a step to the end of the schedule."""
+    plan, averaged = run.schedule, learning.averaged
+    learner, optimizer, cycle = learning.model, learning.optimizer, learning.cycle
     store = run.store.near(accelerator.device)
     began = time.monotonic()
     for step in range(start, plan.steps):
@@ -237,11 +283,18 @@ def train(run: Run) -> None:
         write_weights(averaged.module.state_dict(), run.out)
 
 
-def _check_length(store: ClipStore, plan: Schedule) -> None:
+def _check_length(run: Run) -> None:
+    store, plan = run.store, run.schedule
     frames = store.waves.shape[1]
     if frames < plan.frames:
         raise JobError(
             f"schedule.frames={plan.frames} must be at most the {frames} frames of the clips"
+        )
+    least = run.lag + run.warm_up + LEAST_HEARD
+    if plan.frames < least:
+        raise JobError(
+            f"schedule.frames={plan.frames} must be at least {least}: {run.lag} are looked ahead, "
+            f"{run.warm_up} at the start do not count, and {LEAST_HEARD} are to be learned from"
         )
 
 
@@ -592,10 +645,11 @@ def _log(out: Path, facts: dict[str, float], accelerator: Accelerator) -> None:
     if not accelerator.is_main_process:
         return
     path = out / "log.jsonl"
+    known = {name: value if math.isfinite(value) else None for name, value in facts.items()}
     length = path.stat().st_size if path.exists() else 0
     try:
         with room_for(path), path.open("a") as log:
-            log.write(json.dumps(facts) + "\n")
+            log.write(json.dumps(known) + "\n")
     except NoRoomError:
         if path.exists():
             os.truncate(path, length)  # no half of a line is left

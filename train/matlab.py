@@ -78,6 +78,13 @@ def read_v5_video(path: Path, name: str) -> Pictures:
     Raises:
         ValueError: There is no such video in the file.
     """
+    try:
+        return _find_v5_video(path, name)
+    except (struct.error, zlib.error, EOFError) as error:
+        raise ValueError(f"{path} was cut off or is damaged; download it again") from error
+
+
+def _find_v5_video(path: Path, name: str) -> Pictures:
     with path.open("rb") as file:
         if file.read(HEADER_BYTES)[126:] != b"IM":
             raise ValueError(f"{path} is no MATLAB file of version 5; download it again")

@@ -187,7 +187,7 @@ def main(job: OperatorsJob) -> None:
         job = aside(job, "runs", "out")
         folder = smoke_data(job.runs)
         job = replace(job, data=folder, check=folder, seeds=(0,), schedule=SMOKE_SCHEDULE)
-    found = open_study(job.out / "operators.json", common_settings(job.data, job.schedule))
+    found = open_study(job.out / "operators.json", _settings(job))
     for name in job.arms:
         for seed in job.seeds:
             if found.row(name, seed) is None:
@@ -195,6 +195,12 @@ def main(job: OperatorsJob) -> None:
             logger.info("%s, seed %d: %s", name, seed, found.row(name, seed))
     costs = {name: _cost(_build(name, 0)) for name in ARMS if name in found.arms}
     (job.out / "operators.md").write_text(_page(found, costs, job))
+
+
+def _settings(job: OperatorsJob) -> dict[str, object]:
+    """What all rows of the table have in common."""
+    judged = {"check": read_store(job.check).sha256}
+    return common_settings(job.data, job.schedule) | judged
 
 
 def _build(name: str, seed: int) -> Student:
@@ -205,7 +211,7 @@ def _build(name: str, seed: int) -> Student:
 
 def _score(job: OperatorsJob, name: str, seed: int) -> dict[str, float]:
     """Train one arm with one seed, unless that is done, and score it."""
-    learned = common_settings(job.data, job.schedule)
+    learned = _settings(job)
     run = job.runs / f"{name.replace(', ', '-').replace(' ', '')}-{seed}-{short_digest(learned)}"
     done = run / "score.json"
     if not done.exists():
@@ -217,7 +223,8 @@ def _score(job: OperatorsJob, name: str, seed: int) -> dict[str, float]:
             return label_loss(model(batch.clip), batch, lag, WARM_UP, LabelWeights())
 
         schedule = replace(job.schedule, seed=seed)
-        train(Run(student, loss, store, judge, schedule, run, replace(job), lag=lag))
+        what = Run(student, loss, store, judge, schedule, run, replace(job), lag, warm_up=WARM_UP)
+        train(what)
         student.load_state_dict(load_file(run / WEIGHTS), strict=True)  # the mean, not the last
         done.write_text(json.dumps(check(student, judge, lag)))
     return json.loads(done.read_text())

@@ -31,6 +31,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 from scipy import io
+from scipy.io.matlab import MatReadError
 
 from kdphys.clip import MAX_GAP_S
 from kdphys.errors import KDPhysError, VideoError
@@ -161,19 +162,31 @@ def read_cohface(root: Path) -> list[Recording]:
     recordings = []
     for path in sorted(root.rglob("data.hdf5")):
         subject, session = path.parts[-3:-1]
-        with h5py.File(path) as file:
-            pulse, time_s = (_dataset(file, name, path) for name in ("pulse", "time"))
+        try:
+            with h5py.File(path) as file:
+                pulse, time_s = (_dataset(file, name, path) for name in ("pulse", "time"))
+            wave = Trace.of(time_s, pulse)
+        except JobError:
+            raise
+        except (OSError, ValueError) as error:
+            raise JobError(f"{path} can't be used ({error}): copy it again") from error
         recordings.append(
             Recording(
                 name=f"{subject}-{session}",
                 subject=f"cohface/{subject}",
                 frames=partial(read_frames, _there(path.with_name("data.avi"))),
-                wave=Trace.of(time_s, pulse),
+                wave=wave,
                 activity="still",
                 light=COHFACE_LIGHT.get(session),
             )
         )
     return _found(recordings, root, "N/M/data.hdf5 and data.avi")
+
+
+UNREAD = (
+    LookupError, NotImplementedError, ValueError, OSError, TypeError, zlib.error, MatReadError,
+)  # fmt: skip
+"""What reading a damaged MATLAB file of version 5 may end with."""
 
 
 def read_mmpd(root: Path) -> list[Recording]:
@@ -184,7 +197,7 @@ def read_mmpd(root: Path) -> list[Recording]:
         try:
             held = io.loadmat(path, variable_names=labels)
             wave, light, motion, skin = (np.asarray(held[name]).ravel() for name in labels)
-        except (KeyError, NotImplementedError, ValueError, OSError) as error:
+        except UNREAD as error:
             raise JobError(
                 f"{path} can't be used ({error}); it must be a MATLAB file of version 5 with "
                 f"video, {', '.join(labels)}: download it again"
@@ -291,8 +304,13 @@ def _read_numbers(path: Path, delimiter: str) -> Array:
 
 def _read_columns(path: Path) -> dict[str, list[float]]:
     """Read the named columns of a CSV file."""
-    with path.open(newline="", encoding="utf-8-sig") as file:  # spreadsheets put a mark before it
-        rows = list(csv.DictReader(file))
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:  # spreadsheets put a mark there
+            rows = list(csv.DictReader(file))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise JobError(
+            f"{path} can't be read as text ({error}): save it as CSV in UTF-8"
+        ) from error
     names = set(rows[0]) if rows else set()
     if "time_s" not in names or not names & {"wave", "bpm"}:
         raise JobError(
@@ -593,9 +611,12 @@ def write_clips(job: RecordingsJob) -> None:
     """
     recordings = read_recordings(job.dataset, job.root)
     parts = split_people(recordings, job.test_share, job.seed)
-    for name, part in zip(("train", "test"), parts, strict=True):
+    sides = {job.out / name: part for name, part in zip(("train", "test"), parts, strict=True)}
+    for folder, part in sides.items():  # both before any is written: people may change sides
+        _check_side(job, folder, part)
+    for folder, part in sides.items():
         if part:
-            _write_side(job, job.out / name, part)
+            _write_side(job, folder, part)
     if not (_holds_clips(job.out / "train") or _holds_clips(job.out / "test")):
         raise JobError(
             f"{job.out} holds no clip: none of {len(recordings)} recordings gave one, and the "
@@ -633,20 +654,34 @@ def _write_side(job: RecordingsJob, folder: Path, recordings: list[Recording]) -
     logger.info("%s: %d new clips", folder, written)
 
 
+def _check_side(job: RecordingsJob, folder: Path, recordings: list[Recording]) -> None:
+    """Refuse a folder with clips of another command, such as of people who are on the other side.
+
+    Raises:
+        JobError: It holds such.
+    """
+    path = folder / "manifest.json"
+    if not _holds_clips(folder) or not path.exists():
+        return
+    if not recordings or json.loads(path.read_text()) != _manifest_of(job, recordings):
+        raise JobError(
+            f"{folder} holds clips of another command; remove {job.out} with both sides, or write "
+            "to another folder"
+        )
+
+
 def _claim(job: RecordingsJob, folder: Path, recordings: list[Recording]) -> None:
     """Write the manifest first, so that clips of two commands never mix in one folder."""
-    manifest = {
+    with written(folder / "manifest.json") as file:
+        file.write_text(json.dumps(_manifest_of(job, recordings), indent=1) + "\n")
+
+
+def _manifest_of(job: RecordingsJob, recordings: list[Recording]) -> dict[str, object]:
+    return {
         "config": {"dataset": job.dataset, "seconds": job.seconds},
         "people": sorted({recording.subject for recording in recordings}),
         "recordings": [recording.name for recording in recordings],
     }
-    path = folder / "manifest.json"
-    if _holds_clips(folder) and path.exists() and json.loads(path.read_text()) != manifest:
-        raise JobError(
-            f"{folder} holds clips of another command; remove it or write to another folder"
-        )
-    with written(path) as file:
-        file.write_text(json.dumps(manifest, indent=1) + "\n")
 
 
 def draw_folder(folder: Path, people: Sequence[str], seconds: float) -> None:

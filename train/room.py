@@ -1,6 +1,8 @@
 """Where a disk has no room: what was begun is removed, and a sentence says what to do."""
 
 import errno
+import fcntl
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +22,32 @@ SIGNS = ("inline_container", "iostream error", *(f"(os error {number})" for numb
 
 class NoRoomError(KDPhysError):
     """The disk has no room for what was to be written."""
+
+
+@contextmanager
+def held(folder: Path, *, wait: bool) -> Iterator[None]:
+    """Hold a folder against other commands that ask for it; it is free again when this one ends.
+
+    On a file system that can't lock, nothing is held.
+
+    Args:
+        folder: It is made if it is not there.
+        wait: Wait until it is free.
+
+    Raises:
+        BlockingIOError: Another command holds it, and this one is not to wait.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    place = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(place, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except OSError as error:
+            if isinstance(error, BlockingIOError):
+                raise
+        yield
+    finally:
+        os.close(place)
 
 
 @contextmanager

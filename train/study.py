@@ -16,7 +16,7 @@ from scipy import stats
 
 from train.loop import Schedule, without_folders
 from train.origin import origin
-from train.room import written
+from train.room import held, written
 
 Row = dict[str, float]
 
@@ -40,15 +40,15 @@ class Study:
 
     def keep(self, arm: str, seed: int, row: Row) -> None:
         """Add a row and write the file, with what another command added meanwhile."""
-        there = open_study(self.path, self.settings)
-        there.arms.setdefault(arm, {})[str(seed)] = row
-        there.origins.setdefault(arm, {})[str(seed)] = str(origin())
-        self.arms, self.origins = there.arms, there.origins
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        kept = {"settings": self.settings, "arms": self.arms, "origins": self.origins}
-        text = json.dumps(kept, indent=1)
-        with written(self.path) as file:
-            file.write_text(text + "\n")
+        with held(self.path.parent, wait=True):
+            there = open_study(self.path, self.settings)
+            there.arms.setdefault(arm, {})[str(seed)] = row
+            there.origins.setdefault(arm, {})[str(seed)] = str(origin())
+            self.arms, self.origins = there.arms, there.origins
+            kept = {"settings": self.settings, "arms": self.arms, "origins": self.origins}
+            text = json.dumps(kept, indent=1)
+            with written(self.path) as file:
+                file.write_text(text + "\n")
 
     def lines(self, arm: str) -> tuple[int, dict[str, str]]:
         """How many seeds an arm has, and mean ± standard deviation of each figure over them."""

@@ -27,7 +27,7 @@ from kdphys.crop import FaceBox, crop_face
 from kdphys.face import FaceFinder, FaceTracker
 from train import faces, portraits, pulses, world
 from train.aside import aside
-from train.datasets import unplaced, write_shard
+from train.datasets import clips_in, unplaced, write_shard
 from train.portraits import People
 from train.recorded_pulses import check_pulses, draw_recorded_pulse, read_pulses
 from train.room import written
@@ -484,9 +484,11 @@ def _write_shard(job: SyntheticJob, start: int) -> int:
     """Write clips start to start + SHARD, if they are not there yet."""
     cv2.setNumThreads(1)
     name = job.out / f"{start // SHARD:04d}.npz"
-    if name.exists():
-        return start
     seeds = range(job.seed + start, job.seed + min(start + SHARD, job.clips))
+    if name.exists() and clips_in(name) >= len(
+        seeds
+    ):  # fewer, where a smaller request came between
+        return start
     made = [make_clip(seed, job.config) for seed in seeds]
     write_shard(
         name,

@@ -79,6 +79,7 @@ def main(config: TeacherRun) -> None:
             out=config.out,
             config=config,
             start=config.start,
+            warm_up=WARM_UP,
         )
     )
     if process.is_main_process:
