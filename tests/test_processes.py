@@ -1,6 +1,7 @@
 """Several processes learn what one does."""
 
 import json
+import math
 import subprocess
 import sys
 from dataclasses import asdict
@@ -41,7 +42,10 @@ def start(command: tuple[str, ...], *words: object) -> subprocess.CompletedProce
 
 def read_log(out: Path) -> list[dict[str, float]]:
     lines = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
-    return [{name: value for name, value in line.items() if name != "s"} for line in lines]
+    return [
+        {name: math.nan if value is None else value for name, value in line.items() if name != "s"}
+        for line in lines
+    ]
 
 
 def weights(out: Path) -> dict[str, Tensor]:

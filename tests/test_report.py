@@ -3,6 +3,8 @@
 import re
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ import torch
 from train.datasets import ClipStore
 from train.evaluate import EvaluateJob
 from train.origin import origin
-from train.report import Evidence, write_report
+from train.report import Evidence, _networks, write_report
 from train.scores import Scores
 
 CLIPS, FRAMES = 4, 330
@@ -118,3 +120,9 @@ def test_without_real_clips_there_is_no_section_about_them(evidence: Evidence, t
 def test_a_report_of_a_data_set_is_refused():
     with pytest.raises(ValueError, match="leave it out with a dataset"):
         EvaluateJob(dataset="ubfc", root=Path("ubfc"), report=Path("report.html"))
+
+
+def test_a_network_of_one_s_own_is_drawn_beside_ours():
+    scores = dict.fromkeys(("build/mine/student", "student", "pos"))
+    evidence = SimpleNamespace(scores=scores)
+    assert _networks(cast(Evidence, evidence)) == ["build/mine/student", "student"]

@@ -97,3 +97,8 @@ def test_a_space_measures_by_itself(tmp_path):
             handle_file(example), "student", api_name="/measure"
         )
     assert found["heart_rate_bpm"] == pytest.approx(72, abs=3)  # as the project promises
+
+
+def test_a_space_is_not_laid_out_inside_of_what_it_copies():
+    with pytest.raises(PushError, match="copied into itself"):
+        lay_out(ROOT / "docs" / "space")

@@ -780,3 +780,14 @@ def test_clips_too_short_to_learn_from_are_refused(tmp_path):
 def test_no_clips_can_not_be_asked_for(tmp_path):
     with pytest.raises(JobError, match="most=0 must be at least 1"):
         read_stores((tmp_path,), most=0)
+
+
+def test_the_log_of_a_run_that_went_on_tells_each_step_once(tmp_path):
+    with pytest.raises(PlugPulledError):
+        train_student(tmp_path, stop_at=3)  # after the checkpoint at 2
+    with (tmp_path / "log.jsonl").open("a") as log:
+        log.write('{"step": 3, "lo')
+    train_student(tmp_path)
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines if "s" in line] == [0, 1, 2, 3]
+    assert [line["step"] for line in lines if "within_3" in line] == [4]

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from pickle import UnpicklingError
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -142,7 +143,7 @@ def read_store(folder: Path, most: int | None = None) -> ClipStore:
     pixels, waves, truths = [], [], []
     digest = hashlib.sha256()
     for name in names:
-        drawn, wave, told = _read_shard(name)
+        drawn, wave, told = _read_shard(name, "pixels", "wave", "truth")
         pixels.append(torch.from_numpy(drawn))
         waves.append(wave)
         truths += [json.loads(str(text)) for text in told]
@@ -164,14 +165,14 @@ def clips_in(name: Path) -> int:
     Raises:
         JobError: It is damaged.
     """
-    return len(_read_shard(name)[1])
+    return len(_read_shard(name, "wave")[0])
 
 
-def _read_shard(name: Path) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.str_]]:
-    """Pixels, waves and truths of a shard, as they were written."""
+def _read_shard(name: Path, *parts: str) -> tuple[NDArray[Any], ...]:
+    """Parts of a shard, as they were written: pixels, wave, truth."""
     try:
         with name.open("rb") as file, np.load(file) as shard:
-            return shard["pixels"], shard["wave"], shard["truth"]
+            return tuple(shard[part] for part in parts)
     except (BadZipFile, zlib.error, EOFError, KeyError, ValueError, UnpicklingError) as error:
         raise JobError(
             f"{name} was cut off or is damaged ({error}): delete it, and run the command again "

@@ -7,7 +7,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -61,6 +61,7 @@ class LabelWeights:
     their own: each counts at the shift, up to this, at which it fits best."""
 
 
+CHECKED = "within_3"  # stands in lines of the log that tell of a check, which ends a step
 LEAST_HEARD = 15  # frames of a clip that a loss must hear
 AT_LEAST_ONE = (
     "steps", "batch", "average_every", "save_every", "check_every", "log_every", "threads",
@@ -328,6 +329,7 @@ def _open(run: Run, accelerator: Accelerator) -> int:
         step = _claim(run, accelerator) if accelerator.is_main_process else _progress(run.out)
         if accelerator.is_main_process:
             _remove_left(run.out, step)
+            _cut_log(run.out / "log.jsonl", step)
     if mean_over_processes(torch.tensor(float(step), device=accelerator.device)) != step:
         raise JobError(f"out={run.out} must be one folder that all machines share")
     if step:
@@ -415,6 +417,20 @@ def _remove_left(out: Path, step: int) -> None:
     for left in out.glob("checkpoint-[0-9]*"):
         if left != _checkpoint(out, step):
             shutil.rmtree(left)
+
+
+def _cut_log(path: Path, step: int) -> None:
+    """Take the lines off a log that a run which goes on from a step will write again."""
+    if not path.exists():
+        return
+    kept = []
+    for line in path.read_text().splitlines():
+        with suppress(ValueError):  # half of a line, as of a killed run
+            told = json.loads(line)
+            if told["step"] < step or (told["step"] == step and CHECKED in told):
+                kept.append(line + "\n")
+    with written(path) as file:
+        file.write_text("".join(kept))
 
 
 def _checkpoint(out: Path, step: int) -> Path:

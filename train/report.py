@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
 from kdphys.colours import COLOURS
-from kdphys.runtime import FPS, Model, open_model
+from kdphys.runtime import CLASSICAL, FPS, Model, open_model
 from train.datasets import ClipStore
 from train.origin import Origin
 from train.scores import Array, Scores, wave_of
@@ -119,7 +119,7 @@ def _agreement(evidence: Evidence) -> list[str]:
                     hovertext=[f"clip {at}: {text}" for at, text in enumerate(given)],
                 ), 1, column,
             )  # fmt: skip
-        middle, spread = float(np.nanmean(difference)), float(np.nanstd(difference))
+        middle, spread = float(np.nanmean(difference)), float(np.nanstd(difference, ddof=1))
         for height in (middle - 1.96 * spread, middle, middle + 1.96 * spread):
             line = {"color": _colour(name), "dash": "dot", "width": 1}
             ends = {"x0": 0, "x1": 1, "y0": height, "y1": height}
@@ -325,9 +325,7 @@ def _colour(name: str) -> str:
 
 def _networks(evidence: Evidence) -> list[str]:
     """The networks among the models; all of them where there is none."""
-    return [name for name in evidence.scores if name in ("student", "teacher")] or list(
-        evidence.scores
-    )
+    return [name for name in evidence.scores if name not in CLASSICAL] or list(evidence.scores)
 
 
 def _unrest(pixels: NDArray[np.uint8]) -> float:

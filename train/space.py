@@ -64,6 +64,8 @@ def lay_out(out: Path) -> list[Path]:
     Raises:
         PushError: The folder holds something else, or README.md is no Space's.
     """
+    if any(out.resolve().is_relative_to(ROOT / name) for name in WANTED):
+        raise PushError(f"{out} would be copied into itself: give a folder beside those it copies.")
     if out.exists() and any(out.iterdir()):
         if not (out / MARK).exists() or ROOT.is_relative_to(out.resolve()):
             raise PushError(f"{out} holds other files: give a folder that is empty or new.")
