@@ -29,6 +29,7 @@ from tests._tiny_run import SHORT
 from train.benchmark import (
     BenchmarkJob,
     _sensor_bpm,
+    _whole_truth,
     chosen_recordings,
     draw_bland_altman,
     interval_by_people,
@@ -876,6 +877,8 @@ def test_a_stamp_of_another_clock_does_not_fill_the_memory():
     wave = Trace.of(time_s, np.sin(2 * np.pi * 1.2 * time_s))
     label = label_on_grid(wave, 900, 30.0)
     assert np.isfinite(label).sum() > 850
+    recording = Recording("x", "x", lambda: iter(()), wave)
+    assert _whole_truth(recording) == pytest.approx(72, abs=0.5)
 
 
 @pytest.mark.parametrize("length", [0, 100, 1000, 3000, 6000, 7200])

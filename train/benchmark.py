@@ -45,6 +45,7 @@ logger = logging.getLogger(__name__)
 
 TOOLBOX_BAND_HZ = (0.75, 2.5)
 TOOLBOX_SMOOTHNESS = 100.0
+LONGEST_S = 4 * 3600.0  # of a recording; a later stamp is a fault of the sensor's clock
 DRAWS, LEVEL = 2000, 0.95
 
 Measure = Callable[[Array, Array], float]
@@ -316,7 +317,8 @@ def _whole_truth(recording: Recording) -> float:
     """Rate of the contact sensor from its beginning to its end; NaN without a steady pulse."""
     if recording.wave is None:
         return _sensor_bpm(recording, math.inf)
-    steps = math.ceil(recording.wave.time_s.max(initial=0.0) * FPS)
+    ends_s = min(recording.wave.time_s.max(initial=0.0), LONGEST_S)
+    steps = math.ceil(ends_s * FPS)
     return _steady_bpm(label_on_grid(recording.wave, steps, FPS))
 
 
