@@ -64,7 +64,8 @@ def lay_out(out: Path) -> list[Path]:
     Raises:
         PushError: The folder holds something else, or README.md is no Space's.
     """
-    if any(out.resolve().is_relative_to(ROOT / name) for name in WANTED):
+    copied = [ROOT / name for name in WANTED if (ROOT / name).is_dir()]
+    if any(out.resolve().is_relative_to(folder) for folder in copied):
         raise PushError(f"{out} would be copied into itself: give a folder beside those it copies.")
     if out.exists() and any(out.iterdir()):
         if not (out / MARK).exists() or ROOT.is_relative_to(out.resolve()):
