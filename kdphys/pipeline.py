@@ -232,11 +232,11 @@ class _Watch:
         self._row: list[NDArray[np.uint8]] = []
         self._longest_row = self._row
         self._faces = FaceStream()
-        self._expected_s = (
-            0.0 if frames is not None else (probe(path, limits).duration_s or 0.0) / speed
-        )
-        source = read_frames(path, speed, limits) if frames is None else frames
-        self._source = ahead(source)
+        self._expected_s = 0.0
+        if frames is None:
+            self._expected_s = (probe(path, limits).duration_s or 0.0) / speed
+            frames = read_frames(path, speed, limits)
+        self._source = ahead(frames)
 
     def close(self) -> None:
         """End the thread that decodes, and close the recording, however the reading ended."""

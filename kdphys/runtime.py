@@ -5,7 +5,6 @@ methods wear the same interface. A `Session` holds all state of one recording: p
 come, and finish. Every crop gets exactly one sample of the wave, in order.
 """
 
-import hashlib
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 
 from kdphys import classical
 from kdphys.errors import WeightsError
-from kdphys.hub import Weights, is_folder, load_named
+from kdphys.hub import Weights, is_folder, load_named, sha256
 from kdphys.ort import onnxruntime
 from kdphys.vitals import DEFAULT, Calibration
 
@@ -31,7 +30,6 @@ SIZE = 36
 MOST_LAG, MOST_REACH, MOST_FRAMES = 60, 90, 3600  # that a network may have
 MOST_NUMBER = 1e15  # in a manifest
 STREAM_CHUNK = 64  # frames that the student takes at most in one call
-MANIFEST = "manifest.json"
 MOST_OPEN = 16  # models that stay open
 NOISE_FRAMES = 8  # that a network is tried with when it is opened
 CLASSICAL = {"pos": classical.pos, "chrom": classical.chrom, "green": classical.green}
@@ -115,10 +113,9 @@ def _state_of(name: str) -> str:
         return ""
     folder = Path(name).resolve()
     try:
-        manifest = (folder / MANIFEST).read_bytes()
+        return f"{folder} {sha256(folder / 'manifest.json')}"
     except OSError:  # told when it is opened
-        manifest = b""
-    return f"{folder} {hashlib.sha256(manifest).hexdigest()}"
+        return str(folder)
 
 
 @lru_cache(maxsize=MOST_OPEN)

@@ -757,7 +757,7 @@ def test_a_missing_teacher_says_how_to_train_one(tmp_path):
 
 def test_a_folder_is_trained_in_by_one_command_at_a_time(tmp_path):
     """Two of them removed each other's checkpoints."""
-    with held(tmp_path, wait=False), pytest.raises(JobError, match="Another command is training"):
+    with held(tmp_path), pytest.raises(JobError, match="Another command is training"):
         train_student(tmp_path)
     train_student(tmp_path)
     assert (tmp_path / WEIGHTS).exists()

@@ -7,7 +7,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack, suppress
+from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -208,53 +208,26 @@ def train(run: Run) -> None:
     torch.set_num_threads(plan.threads)
     set_seed(plan.seed)
     accelerator = _accelerator(plan)
+    if run.start:
+        fill(run.model, run.start)
+    busy = f"Another command is training in {run.out}: wait for its end, or give another as --out"
+    with held(run.out, busy) if accelerator.is_main_process else nullcontext():
+        _train(run, accelerator)
+
+
+def _train(run: Run, accelerator: Accelerator) -> None:
+    """Train in a folder that no other command works in."""
+    plan = run.schedule
     learner = run.learner or run.model
     optimizer = torch.optim.AdamW(learner.parameters(), lr=plan.rate, weight_decay=0.01)
     cycle = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, plan.rate, total_steps=plan.steps + 1, pct_start=0.15
     )
-    if run.start:
-        fill(run.model, run.start)
     share_batch_norms(learner)
     averaged = AveragedModel(run.model, accelerator.device, avg_fn=_mean, use_buffers=True)
     accelerator.register_for_checkpointing(averaged)
     learner, optimizer, cycle = accelerator.prepare(learner, optimizer, cycle)
-    with ExitStack() as until_done:
-        if accelerator.is_main_process:
-            _hold(run.out, until_done)
-        _train_from(
-            _open(run, accelerator), run, _Learner(learner, optimizer, cycle, averaged), accelerator
-        )
-
-
-@dataclass(frozen=True)
-class _Learner:
-    """What learns, on the device."""
-
-    model: nn.Module
-    optimizer: torch.optim.Optimizer
-    cycle: torch.optim.lr_scheduler.LRScheduler
-    averaged: AveragedModel
-
-
-def _hold(out: Path, until_done: ExitStack) -> None:
-    """Hold the folder of a run until its command ends, so that no other one works in it.
-
-    Raises:
-        JobError: Another command does.
-    """
-    try:
-        until_done.enter_context(held(out, wait=False))
-    except BlockingIOError as error:
-        raise JobError(
-            f"Another command is training in {out}: wait for its end, or give another as --out"
-        ) from error
-
-
-def _train_from(start: int, run: Run, learning: _Learner, accelerator: Accelerator) -> None:
-    """Train from a step to the end of the schedule."""
-    plan, averaged = run.schedule, learning.averaged
-    learner, optimizer, cycle = learning.model, learning.optimizer, learning.cycle
+    start = _open(run, accelerator)
     store = run.store.near(accelerator.device)
     began = time.monotonic()
     for step in range(start, plan.steps):

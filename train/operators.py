@@ -191,7 +191,7 @@ def main(job: OperatorsJob) -> None:
     for name in job.arms:
         for seed in job.seeds:
             if found.row(name, seed) is None:
-                found.keep(name, seed, _score(job, name, seed))
+                found.keep(name, seed, _score(job, name, seed, found.settings))
             logger.info("%s, seed %d: %s", name, seed, found.row(name, seed))
     costs = {name: _cost(_build(name, 0)) for name in ARMS if name in found.arms}
     (job.out / "operators.md").write_text(_page(found, costs, job))
@@ -209,10 +209,11 @@ def _build(name: str, seed: int) -> Student:
     return build(size)
 
 
-def _score(job: OperatorsJob, name: str, seed: int) -> dict[str, float]:
+def _score(
+    job: OperatorsJob, name: str, seed: int, settings: Mapping[str, object]
+) -> dict[str, float]:
     """Train one arm with one seed, unless that is done, and score it."""
-    learned = _settings(job)
-    run = job.runs / f"{name.replace(', ', '-').replace(' ', '')}-{seed}-{short_digest(learned)}"
+    run = job.runs / f"{name.replace(', ', '-').replace(' ', '')}-{seed}-{short_digest(settings)}"
     done = run / "score.json"
     if not done.exists():
         store, judge = read_store(job.data), read_store(job.check)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 
 from kdphys.errors import KDPhysError
+from train.script import JobError
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # What torch and safetensors say where others raise an OSError.
@@ -25,26 +26,26 @@ class NoRoomError(KDPhysError):
 
 
 @contextmanager
-def held(folder: Path, *, wait: bool) -> Iterator[None]:
+def held(folder: Path, busy: str | None = None) -> Iterator[None]:
     """Hold a folder against other commands that ask for it; it is free again when this one ends.
 
     On a file system that can't lock, nothing is held.
 
     Args:
         folder: It is made if it is not there.
-        wait: Wait until it is free.
+        busy: What to say where another command holds it; None waits until it is free.
 
     Raises:
-        BlockingIOError: Another command holds it, and this one is not to wait.
+        JobError: Another command holds it, and this one is not to wait.
     """
     folder.mkdir(parents=True, exist_ok=True)
     place = os.open(folder, os.O_RDONLY)
     try:
         try:
-            fcntl.flock(place, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            fcntl.flock(place, fcntl.LOCK_EX | (fcntl.LOCK_NB if busy else 0))
         except OSError as error:
-            if isinstance(error, BlockingIOError):
-                raise
+            if busy and isinstance(error, BlockingIOError):
+                raise JobError(busy) from error
         yield
     finally:
         os.close(place)

@@ -40,7 +40,7 @@ class Study:
 
     def keep(self, arm: str, seed: int, row: Row) -> None:
         """Add a row and write the file, with what another command added meanwhile."""
-        with held(self.path.parent, wait=True):
+        with held(self.path.parent):
             there = open_study(self.path, self.settings)
             there.arms.setdefault(arm, {})[str(seed)] = row
             there.origins.setdefault(arm, {})[str(seed)] = str(origin())
