@@ -9,6 +9,7 @@ import hashlib
 import json
 import logging
 import math
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from fractions import Fraction
@@ -417,11 +418,19 @@ def write_dataset(job: SyntheticJob) -> None:
     check_lent(job.config)
     job.out.mkdir(parents=True, exist_ok=True)
     _claim(job)
-    starts = range(0, job.clips, SHARD)
+    missing = [start for start in range(0, job.clips, SHARD) if not _is_whole(job, start)]
+    if len(missing) <= 1:  # not worth the start of a process
+        _log_shards(map(partial(_write_shard, job), missing), len(missing))
+        return
     # A forked child of a process with threads can hang for ever, so each starts afresh.
     with ProcessPoolExecutor(job.workers, get_context("spawn")) as pool:
-        for done, start in enumerate(pool.map(partial(_write_shard, job), starts), 1):
-            logger.info("shard %04d (%d of %d)", start // SHARD, done, len(starts))
+        _log_shards(pool.map(partial(_write_shard, job), missing), len(missing))
+
+
+def _log_shards(drawn: Iterator[int], count: int) -> None:
+    """Say of each shard that it is there, as soon as it is."""
+    for done, start in enumerate(drawn, 1):
+        logger.info("shard %04d (%d of %d)", start // SHARD, done, count)
 
 
 def _claim(job: SyntheticJob) -> None:
@@ -480,16 +489,27 @@ def _lent_digest(config: SyntheticConfig) -> str:
     return hashlib.sha256(json.dumps([sorted(some) for some in names]).encode()).hexdigest()
 
 
-def _write_shard(job: SyntheticJob, start: int) -> int:
-    """Write clips start to start + SHARD, if they are not there yet."""
-    cv2.setNumThreads(1)
+def _shard(job: SyntheticJob, start: int) -> tuple[Path, range]:
+    """File and seeds of the shard that begins with clip `start`."""
     name = job.out / f"{start // SHARD:04d}.npz"
-    seeds = range(job.seed + start, job.seed + min(start + SHARD, job.clips))
-    if name.exists() and clips_in(name) >= len(
-        seeds
-    ):  # fewer, where a smaller request came between
-        return start
-    made = [make_clip(seed, job.config) for seed in seeds]
+    return name, range(job.seed + start, job.seed + min(start + SHARD, job.clips))
+
+
+def _is_whole(job: SyntheticJob, start: int) -> bool:
+    """Whether a shard has all its clips; fewer, where a smaller request came between."""
+    name, seeds = _shard(job, start)
+    return name.exists() and clips_in(name) >= len(seeds)
+
+
+def _write_shard(job: SyntheticJob, start: int) -> int:
+    """Write clips start to start + SHARD, on one core."""
+    name, seeds = _shard(job, start)
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        made = [make_clip(seed, job.config) for seed in seeds]
+    finally:
+        cv2.setNumThreads(threads)
     write_shard(
         name,
         [clip.pixels for clip in made],
