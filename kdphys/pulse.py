@@ -91,6 +91,12 @@ class RateTrack:
     """Power at the rate and its harmonics over the rest. Shape (N,)."""
     is_doubled: bool
     """Lines beside it say that the rate is twice one that is too slow to be read."""
+    overtone: float
+    """Power at twice the rate over that at the rate, over all windows; 0 where twice the rate is
+    too fast for a heart."""
+    locked: float
+    """How steady the phase at twice the rate is to that at the rate, up to 1; 1 too where there is
+    no such overtone, or too little to tell."""
 
 
 def bandpass(wave: Array, fps: float, band_hz: tuple[float, float] = HEART_BAND_HZ) -> Array:
@@ -231,6 +237,8 @@ def track_rate(spectra: WindowSpectra) -> RateTrack:
     others = np.where(far, evidence, -MOST_EVIDENCE)
     windows = np.arange(len(path))
     bpm = _refine(spectra.power, floor, path)
+    has_overtone = bool(2 * np.median(path) <= last)
+    holds = not has_overtone or LOOKS * len(path) <= FEW_LOOKS
     return RateTrack(
         spectra.time_s,
         bpm,
@@ -240,7 +248,16 @@ def track_rate(spectra: WindowSpectra) -> RateTrack:
         _refine(spectra.power, floor, states[evidence.argmax(1)]),
         snr_db(spectra, path * GRID_BPM),
         is_doubled,
+        _overtone(spectra.power, path) if has_overtone else 0.0,
+        1.0 if holds else _locked(spectra.phasor, path),
     )
+
+
+def _overtone(power: Array, path: NDArray[np.intp]) -> float:
+    """Power at twice a path over that along it."""
+    windows = np.arange(len(path))
+    twice = np.minimum(2 * path, power.shape[1] - 1)
+    return float(power[windows, twice].mean() / max(power[windows, path].mean(), TINY))
 
 
 def _right_octave(

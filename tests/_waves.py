@@ -26,6 +26,16 @@ def pulse_wave(bpm, fps, seconds, *, overtone=0.3, sway=0.0, ramp=0.0):
     return wave / wave.std(), 60 * (turns[-1] - turns[0]) / (time_s[-1] - time_s[0])
 
 
+def beside_movement(seed, bpm, fps, seconds, loud):
+    """Pulse of unit spread, one of spread `loud` that wanders about half its rate, and noise."""
+    rng = np.random.default_rng(seed)
+    pulse, _ = pulse_wave(bpm, fps, seconds, overtone=0.1)
+    hz = np.fft.rfftfreq(len(pulse), 1 / fps)
+    about = np.exp(-0.5 * ((60 * hz - bpm / 2) / 2) ** 2)
+    moved = np.fft.irfft(about * np.fft.rfft(rng.standard_normal(len(pulse))), len(pulse))
+    return pulse + loud * moved / moved.std() + 0.5 * noise(rng, len(pulse))
+
+
 def still_photo(rng, fps, seconds, period_s, *, decay_s=0.2):
     """What an encoder makes of a still (jumps at key frames that die away), and their times."""
     time_s = np.arange(int(seconds * fps)) / fps

@@ -35,7 +35,7 @@ from kdphys.vitals import (
     read_rate,
 )
 from tests._private import Scripts, scripts
-from tests._waves import noise, pulse_wave
+from tests._waves import beside_movement, noise, pulse_wave
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.xdist_group("private")]
 
@@ -72,14 +72,6 @@ def without(wave: np.ndarray, *gaps: tuple[float, float]) -> np.ndarray:
     return wave
 
 
-def beside_movement() -> np.ndarray:
-    """A pulse with a strong movement at half its rate, which is taken for it."""
-    time_s = np.arange(round(30 * FPS)) / FPS
-    rng = np.random.default_rng(0)
-    moved = np.sin(2 * np.pi * np.cumsum(70 / 60 * (1 + 0.05 * noise(rng, len(time_s)))) / FPS)
-    return pulse(140, 30, overtone=0.1) + 0.7 * moved + 0.3 * noise(rng, len(time_s))
-
-
 def bursting() -> np.ndarray:
     """A faint slow rhythm, and a few loud seconds at about twice its rate, which win."""
     time_s = np.arange(round(60 * FPS)) / FPS
@@ -110,7 +102,8 @@ WAVES = {
     "120 bpm": pulse(120, 20, loud=0.3, sway=0.01),
     "170 bpm": pulse(170, 12, loud=0.3),
     "slow with a loud overtone": pulse(46, 30, overtone=5, loud=0.2),
-    "halved": beside_movement(),
+    "beside a movement": beside_movement(1, 130, FPS, 30.0, 0.8),
+    "either of two": beside_movement(2, 130, FPS, 12.0, 0.8),
     "doubled": noise(np.random.default_rng(4), 900),
     "adrift": bursting(),
     "jumping": np.concatenate([pulse(60, 30, loud=0.05), pulse(130, 30, loud=0.05)]),
@@ -278,6 +271,8 @@ def test_the_path_through_the_spectra_is_the_same(private: Scripts, name):
     np.testing.assert_allclose(found["rival"], track.rival, atol=SAME)
     np.testing.assert_allclose(found["aloneBpm"], track.alone_bpm, atol=SAME)
     np.testing.assert_allclose(found["snrDb"], track.snr_db, atol=SAME)
+    np.testing.assert_allclose(found["overtone"], track.overtone, rtol=SAME)
+    np.testing.assert_allclose(found["locked"], track.locked, atol=SAME)
 
 
 @pytest.mark.parametrize("name", ["72 bpm", "a minute", "gaps", "6.7 s", "lost often"])

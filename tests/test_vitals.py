@@ -12,6 +12,7 @@ from kdphys.pulse import WAVE_BAND_HZ, bandpass, bandpass_runs
 from kdphys.vitals import (
     LEAST_QUALITY,
     LEAST_SECONDS,
+    STEADY,
     Calibration,
     Context,
     QualityFeatures,
@@ -19,7 +20,7 @@ from kdphys.vitals import (
     measure_vitals,
     read_rate,
 )
-from tests._waves import noise, pulse_wave, still_photo
+from tests._waves import beside_movement, noise, pulse_wave, still_photo
 from train.references import clearest, rates_of
 
 PPG = Path(__file__).parents[1] / "../shared/data/ppg"
@@ -69,6 +70,43 @@ def test_a_heart_too_slow_to_be_read_is_not_shown_at_twice_its_rate(bpm, overton
     found = measure_vitals(wave + 0.1 * noise(rng, len(wave)), FPS).heart_rate
     assert found.value is None
     assert "slower than 40 bpm" in (found.reason or "")
+
+
+def test_a_rate_beside_its_double_as_loud_is_read_only_where_it_is_sure():
+    """In 12 s nothing tells a fast heart beside a movement from a slow one with an overtone."""
+    found = [
+        measure_vitals(beside_movement(seed, 130, FPS, 12.0, 0.8), FPS).heart_rate
+        for seed in range(60)
+    ]
+    halved = [heart for heart in found if heart.value and heart.value < 70]
+    unsure = [heart for heart in found if "beats a minute stand out alike" in (heart.reason or "")]
+    assert all(heart.quality >= STEADY for heart in halved)
+    assert len(unsure) >= 15  # read as 65 otherwise
+    assert all(0 < heart.quality < LEAST_QUALITY for heart in unsure)
+    assert unsure[0].reason == (
+        "No steady pulse was found: 65 and 130 beats a minute stand out alike. Hold still, in even "
+        "light, for longer."
+    )
+
+
+def test_a_movement_as_loud_as_the_pulse_about_half_its_rate_is_seldom_read_for_it():
+    """Of 30 s, the phases tell one from the other, where 51 of 60 were read at half."""
+    found = [
+        measure_vitals(beside_movement(seed, 130, FPS, 30.0, 0.8), FPS).heart_rate.value
+        for seed in range(60)
+    ]
+    assert sum(bpm is not None and bpm < 70 for bpm in found) <= 10
+
+
+@pytest.mark.parametrize("overtone", [0.6, 1.0, 2.0])
+def test_a_slow_pulse_with_a_loud_overtone_is_read(overtone):
+    right = 0
+    for seed in range(30):
+        wave, true = pulse_wave(48 + seed, FPS, 30.0, overtone=overtone, sway=0.02)
+        wave += 0.3 * noise(np.random.default_rng(seed), len(wave))
+        bpm = measure_vitals(wave, FPS).heart_rate.value
+        right += bpm is not None and abs(bpm - true) < 3
+    assert right >= 29
 
 
 def test_beats_that_come_at_odd_times_give_neither_variability_nor_breathing():

@@ -78,7 +78,7 @@ function fourier(window, bins, { cos, sin }) {
 }
 
 // The most credible path of heart rates: { timeS, bpm, middleBpm, evidence, rival, aloneBpm, snrDb },
-// all of one value for each window.
+// all of one value for each window; { isDoubled, overtone, locked } of all of it.
 export function trackRate(spectra) {
   const { HEART_BAND_HZ, GRID_BPM, FAR_BPM, MOST_EVIDENCE } = K.pulse;
   const { power } = spectra;
@@ -103,6 +103,8 @@ export function trackRate(spectra) {
   const rival = best(kept(likely, isFar));
   const others = kept(evidence, isFar);
   const bpm = refine(power, floor, path);
+  const hasOvertone = 2 * median(path) <= last;
+  const holds = !hasOvertone || K.pulse.LOOKS * path.length <= K.pulse.FEW_LOOKS;
   return {
     timeS: spectra.timeS,
     bpm,
@@ -116,7 +118,16 @@ export function trackRate(spectra) {
     ),
     snrDb: snrDb(spectra, path),
     isDoubled,
+    overtone: hasOvertone ? overtoneOf(power, path) : 0,
+    locked: holds ? 1 : locked(spectra, path),
   };
+}
+
+// Power at twice a path over that along it, over all windows.
+function overtoneOf(power, path) {
+  const twice = power.map((row, window) => row[Math.min(2 * path[window], row.length - 1)]);
+  const once = power.map((row, window) => row[path[window]]);
+  return mean(twice) / Math.max(mean(once), K.pulse.TINY);
 }
 
 // Halve or double a path where its lines, averaged over all windows, say so; else the very same. And

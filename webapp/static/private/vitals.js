@@ -44,10 +44,14 @@ function whyNoHeart(rate, wave, fps, colours, places) {
   if (rate.isDoubled) return fill(K.vitals.TOO_SLOW, { slowest: 60 * K.pulse.HEART_BAND_HZ[0] });
   const sway = places && swayOf(places, fps, rate.bpm);
   if (sway) return fill(K.sway.SWAYS, { bpm: sway });
+  const { EITHER, LOUD_OVERTONE, NO_PULSE, STEADY } = K.vitals;
+  const isUnsure = rate.quality < STEADY || rate.locked < K.pulse.ADRIFT;
+  if (isUnsure && rate.overtone > LOUD_OVERTONE)
+    return fill(NO_PULSE, { why: fill(EITHER, { bpm: rate.bpm, twice: 2 * rate.bpm }) });
   const isLit = (order) => isLight(colours, fps, order * rate.bpm);
   if (!colours) return null;
   if (K.vitals.LIGHT_ORDERS.some(isLit)) return K.flicker.ANY_LIGHT;
-  const wanders = rate.quality < K.vitals.STEADY && followsLight(wave, colours, fps, rate.bpm);
+  const wanders = rate.quality < STEADY && followsLight(wave, colours, fps, rate.bpm);
   return wanders ? K.flicker.WANDERING_LIGHT : null;
 }
 
@@ -141,6 +145,8 @@ export function readRate(wave, fps, calibration, latestS = null) {
     quality: quality(calibration, features),
     rates: track.bpm,
     isDoubled: track.isDoubled,
+    overtone: track.overtone,
+    locked: track.locked,
   };
 }
 
