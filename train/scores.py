@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from kdphys.classical import skin_mean
 from kdphys.metrics import pearson
 from kdphys.runtime import FPS, Model
 from kdphys.vitals import measure_vitals
@@ -48,9 +49,14 @@ def score(model: Model, store: ClipStore, seconds: float | None = None) -> Score
     rows = []
     frames = None if seconds is None else round(seconds * FPS)
     for index in range(len(store)):
-        wave = wave_of(model, store.clip(index)[:frames])
+        pixels = store.clip(index)[:frames]
+        wave = wave_of(model, pixels)
         vitals = measure_vitals(
-            wave, FPS, calibration=model.calibration, key_times_s=key_times(store, index)
+            wave,
+            FPS,
+            calibration=model.calibration,
+            key_times_s=key_times(store, index),
+            colours=skin_mean(pixels),
         )
         heart = vitals.heart_rate
         given = np.nan if heart.value is None else heart.value
