@@ -481,7 +481,7 @@ def _load_mesh() -> Any:  # MediaPipe has no types
 def _silent_stderr() -> Iterator[None]:
     """Send what C++ code writes to standard error nowhere; it is the whole process's."""
     with _stderr_turn:
-        if sys.stderr is not None:
+        with suppress(AttributeError, ValueError, OSError):  # there is none, or it is closed
             sys.stderr.flush()
         try:
             kept = os.dup(2)

@@ -127,6 +127,7 @@ def test_weights_that_were_exported_meanwhile_keep_their_own_manifest(tmp_path):
     assert (folder / "manifest.json").read_bytes() == before
 
 
-def test_an_export_mends_a_damaged_manifest(tmp_path):
-    (tmp_path / "manifest.json").write_text('{"sha256": {')
+@pytest.mark.parametrize("text", ['{"sha256": {', "[]", "null", '{"sha256": null}'])
+def test_an_export_mends_a_damaged_manifest(tmp_path, text):
+    (tmp_path / "manifest.json").write_text(text)
     assert fitted(tmp_path, SHIPPED / "student") == {}

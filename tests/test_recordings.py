@@ -44,6 +44,7 @@ from train.distill import DistillRun
 from train.evaluate import EvaluateJob
 from train.evaluate import main as evaluate
 from train.labels import Trace, label_on_grid, rate_between, rate_of
+from train.loop import without_folders
 from train.matlab import frames_of, read_v5_video, read_v73_frames
 from train.recordings import (
     LOADERS,
@@ -836,24 +837,25 @@ def test_people_of_a_folder_of_one_s_own_are_not_named_and_so_must_be(drawn, tmp
 
 
 def test_a_split_of_another_time_does_not_say_whom_a_network_learned_from(drawn, tmp_path):
-    """With more people everybody may change sides, and --people alone was believed."""
-    copytree(SHIPPED / "student", tmp_path / "weights")
-    manifest = json.loads((tmp_path / "weights" / "manifest.json").read_text())
-    manifest["run"]["data"].append({"config": {"dataset": "folder"}, "people": 2})
-    (tmp_path / "weights" / "manifest.json").write_text(json.dumps(manifest))
-    for side, people in (("train", ["folder/carl", "folder/dora"]), ("test", ["folder/ben"])):
-        (tmp_path / side).mkdir()
-        (tmp_path / side / "manifest.json").write_text(json.dumps({"people": people}))
-    job = BenchmarkJob("folder", drawn, tmp_path, (str(tmp_path / "weights"),), tmp_path / "test")
+    """Another split of as many people was believed, though it tests who was learned from."""
+    split = RecordingsJob("folder", drawn, tmp_path / "clips", seconds=10.0, test_share=0.5)
+    write_clips(split)
+    recipe = without_folders(read_store(split.out / "train").recipes[0])
+    assert recipe["people"] == 1, "names are kept to oneself"
+    weights = tmp_path / "weights"
+    copytree(SHIPPED / "student", weights)
+    manifest = json.loads((weights / "manifest.json").read_text())
+    manifest["run"]["data"].append(recipe)
+    (weights / "manifest.json").write_text(json.dumps(manifest))
+    job = BenchmarkJob("folder", drawn, tmp_path, (str(weights),), split.out / "test")
     assert len(chosen_recordings(job)) == 1
-    (tmp_path / "train" / "manifest.json").write_text(json.dumps({"people": ["folder/carl"]}))
+    swapped = tmp_path / "swapped"
+    copytree(split.out / "train", swapped / "test")
+    copytree(split.out / "test", swapped / "train")
     with pytest.raises(ValueError, match="beside the training folder that it learned from"):
-        chosen_recordings(job)
-    (tmp_path / "train" / "manifest.json").write_text(
-        json.dumps({"people": ["folder/ben", "folder/dora"]})
-    )
+        chosen_recordings(replace(job, people=swapped / "test"))
     with pytest.raises(ValueError, match="on both sides"):
-        chosen_recordings(job)
+        chosen_recordings(replace(job, people=None, trained_on=(split.out / "train",)))
 
 
 def test_clips_of_people_who_have_changed_sides_are_not_kept(drawn, tmp_path):
@@ -897,6 +899,62 @@ def test_a_damaged_file_of_mmpd_is_named(tmp_path, length):
 
     with pytest.raises((JobError, ValueError), match=r"p1_0\.mat"):
         read()
+
+
+@pytest.mark.parametrize("label", ["motion", "light", "skin_color", "GT_ppg"])
+def test_a_label_of_mmpd_that_says_nothing_is_named(tmp_path, label):
+    held = {"GT_ppg": np.ones((1, 900)), "light": "LED-low", "motion": "Stationary"}
+    odd = "abc" if label == "GT_ppg" else ""
+    io.savemat(tmp_path / "p1_0.mat", held | {"skin_color": 3, label: odd})
+    with pytest.raises(JobError, match=r"p1_0\.mat can't be used"):
+        read_mmpd(tmp_path)
+
+
+@pytest.mark.parametrize("read", [read_cohface, read_scamps])
+def test_bytes_of_hdf5_that_were_changed_end_in_a_sentence(tmp_path, read):
+    """h5py tells of them in five kinds of errors; an empty value is the fourth of these."""
+    folder = tmp_path / "1" / "0"
+    folder.mkdir(parents=True)
+    (folder / "data.avi").touch()
+    path = folder / ("data.hdf5" if read is read_cohface else "P000001.mat")
+    with h5py.File(path, "w") as file:
+        for name in ("pulse", "time", "d_ppg", "RawFrames"):
+            file[name] = np.arange(300) / 256
+    whole, rng = path.read_bytes(), np.random.default_rng(0)
+    refused: list[str] = []
+    for _ in range(300):
+        spoiled = bytearray(whole)
+        for at in rng.integers(0, len(whole), 4):
+            spoiled[at] = rng.integers(256)
+        path.write_bytes(spoiled)
+        try:
+            read(tmp_path)
+        except JobError as error:
+            refused.append(str(error))
+    assert len(refused) > 20
+    assert all(path.name in words for words in refused)
+    with h5py.File(path, "w") as file:
+        file["pulse"] = file["d_ppg"] = h5py.Empty("f")
+    with pytest.raises(JobError, match=path.name):
+        read(tmp_path)
+
+
+def test_pictures_of_pure_that_lie_in_both_places_are_read_once(tmp_path, film):
+    write_pure(tmp_path, film)
+    for picture in (tmp_path / "07-02" / "07-02").iterdir():
+        shutil.copy(picture, tmp_path / "07-02")
+    (recording,) = read_pure(tmp_path)
+    assert len(list(recording.frames())) == len(film.pictures)
+
+
+def test_a_picture_with_the_stamp_of_the_one_before_does_not_end_a_benchmark(film):
+    def frames() -> Iterator[Frame]:
+        for time_s, picture in zip(film.time_s, film.pictures, strict=True):
+            yield from [Frame(picture, float(time_s), None)] * 2
+
+    (found,) = measure_recording(Recording("twice", "x", frames, None), ("green",))
+    assert found.refused is None
+    assert found.bpm == pytest.approx(BPM, abs=2)
 
 
 @pytest.mark.parametrize("damage", ["cut", "unlike"])

@@ -49,6 +49,10 @@ def test_rows_that_were_found_otherwise_are_not_mixed_in(tmp_path):
     assert other.row("all", 0) is None
     other.keep("all", 1, {"MAE": 2.0})
     assert list(json.loads(path.read_text())["arms"]["all"]) == ["1"]
+    (aside,) = set(tmp_path.glob("*.json")) - {path}
+    before = json.loads(aside.read_text())
+    assert list(before["arms"]["all"]) == ["0"], "what was found before was lost"
+    assert open_study(aside, SETTINGS).row("all", 0) == {"MAE": 1.0}
 
 
 def test_an_arm_is_trained_again_for_other_settings(tmp_path, monkeypatch):

@@ -775,6 +775,9 @@ def test_clips_too_short_to_learn_from_are_refused(tmp_path):
     job = DistillRun((store,), store, None, tmp_path / "run", schedule=replace(SHORT, frames=40))
     with pytest.raises(JobError, match=r"schedule.frames=40 must be at least \d+"):
         distill(job)
+    late = replace(job, schedule=replace(SHORT, frames=72), label=LabelWeights(slack_s=0.5))
+    with pytest.raises(JobError, match="30 are for a label that is early or late, and 15 are to"):
+        distill(late)
 
 
 def test_no_clips_can_not_be_asked_for(tmp_path):

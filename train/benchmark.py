@@ -36,6 +36,7 @@ from kdphys.runtime import CLASSICAL, FPS
 from kdphys.video import Frame
 from kdphys.vitals import LEAST_QUALITY, LEAST_SECONDS
 from train.card import all_recipes
+from train.datasets import read_store
 from train.labels import Array, label_on_grid, rate_of
 from train.origin import Origin, origin
 from train.recordings import Dataset, Recording, check_split, people_of, read_recordings
@@ -219,16 +220,16 @@ def _other_side(job: BenchmarkJob) -> tuple[Path, ...]:
     """Find the clips that networks learned from which name nobody: beside those of --people.
 
     Raises:
-        JobError: A network learned from other people than those, or there are none.
+        JobError: A network learned from other clips than those, or there are none.
     """
-    learned = {model: _counts_of_its_own(model) for model in job.models}
-    unnamed = [model for model, counts in learned.items() if counts]
+    learned = {model: _digests_of_its_own(model) for model in job.models}
+    unnamed = [model for model, digests in learned.items() if digests]
     if not unnamed:
         return ()
     train = job.people.parent / "train" if job.people else None
     if train and (train / "manifest.json").exists():
-        count = len(people_of(train))
-        if all(known == count for model in unnamed for known in learned[model]):
+        there = read_store(train).sha256
+        if all(known == there for model in unnamed for known in learned[model]):
             return (train,)
     raise JobError(
         f"{', '.join(unnamed)} learned from a folder of one's own, and whose faces it holds is "
@@ -237,14 +238,13 @@ def _other_side(job: BenchmarkJob) -> tuple[Path, ...]:
     )
 
 
-def _counts_of_its_own(model: str) -> list[int]:
-    """How many people were in each folder of someone's own that a network learned from."""
-    counts = [
-        cast(object, recipe.get("people"))
+def _digests_of_its_own(model: str) -> list[object]:
+    """What is known of the clips of each folder of someone's own that a network learned from."""
+    return [
+        recipe.get("sha256")  # none where it learned before that was kept
         for recipe in _recipes_behind(model)
         if recipe.get("config", {}).get("dataset") == "folder"
     ]
-    return [count if isinstance(count, int) else len(cast(list[str], count)) for count in counts]
 
 
 def digests_of(models: Sequence[str]) -> dict[str, str]:
@@ -280,9 +280,13 @@ def _frames(recording: Recording) -> Iterator[Frame]:
     Raises:
         VideoError: They can't be read.
     """
+    last_s = -math.inf
     try:
-        yield from recording.frames()
-    except (OSError, ValueError, zlib.error) as error:
+        for frame in recording.frames():
+            if frame.time_s > last_s:  # else it can't have been seen after the one before
+                yield frame
+                last_s = frame.time_s
+    except (OSError, ValueError, LookupError, RuntimeError, zlib.error) as error:
         raise VideoError(f"{recording.name} can't be read: {error}") from error
 
 

@@ -156,6 +156,8 @@ def read_store(folder: Path, most: int | None = None) -> ClipStore:
     wave = np.concatenate(waves)[:most]
     manifest = folder / "manifest.json"
     recipe = json.loads(manifest.read_text()) if manifest.exists() else {}
+    if recipe.get("config", {}).get("dataset"):  # by which it is known again, where names are not
+        recipe |= {"sha256": digest.hexdigest()}
     return ClipStore(tuple(pixels), wave, bpm, tuple(truths), digest.hexdigest(), (recipe,))
 
 

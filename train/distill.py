@@ -273,6 +273,7 @@ def main(config: DistillRun) -> None:
             teacher=config.teacher,
             lag=config.model.lag,
             warm_up=WARM_UP,
+            slack_s=config.label.slack_s,
         )
     )
     if process.is_main_process:

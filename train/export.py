@@ -283,7 +283,9 @@ def fitted(out: Path, made: Path) -> dict[str, object]:
         before = json.loads(path.read_text()) if path.exists() else {}
     except ValueError:  # it is damaged, and this export is to mend that
         return {}
-    if before.get("sha256", {}).get("model.safetensors") != sha256(made / "model.safetensors"):
+    digests = before.get("sha256") if isinstance(before, dict) else None
+    known = digests.get("model.safetensors") if isinstance(digests, dict) else None
+    if known != sha256(made / "model.safetensors"):
         return {}
     return {name: before[name] for name in ("calibration", "reliability") if name in before}
 

@@ -127,6 +127,8 @@ class Run:
     """Frames by which the model's wave comes late."""
     warm_up: int = 0
     """First frames of a clip that the loss leaves out."""
+    slack_s: float = 0.0
+    """By how much a label may be early or late; so much at each end is left out too."""
     start: Path | None = None
     """Folder whose model.safetensors the model begins with; none begins with random weights."""
     teacher: Path | None = None
@@ -210,7 +212,7 @@ def train(run: Run) -> None:
     accelerator = _accelerator(plan)
     if run.start:
         fill(run.model, run.start)
-    busy = f"Another command is training in {run.out}: wait for its end, or give another as --out"
+    busy = f"Another command is training in {run.out}: wait for its end, or give another folder"
     with held(run.out, busy) if accelerator.is_main_process else nullcontext():
         _train(run, accelerator)
 
@@ -264,11 +266,14 @@ def _check_length(run: Run) -> None:
         raise JobError(
             f"schedule.frames={plan.frames} must be at most the {frames} frames of the clips"
         )
-    least = run.lag + run.warm_up + LEAST_HEARD
+    slack = 2 * round(run.slack_s * FPS)
+    least = run.lag + run.warm_up + slack + LEAST_HEARD
     if plan.frames < least:
+        uses = [f"{run.lag} are looked ahead", f"{run.warm_up} at the start do not count"]
+        uses += [f"{slack} are for a label that is early or late"] if slack else []
         raise JobError(
-            f"schedule.frames={plan.frames} must be at least {least}: {run.lag} are looked ahead, "
-            f"{run.warm_up} at the start do not count, and {LEAST_HEARD} are to be learned from"
+            f"schedule.frames={plan.frames} must be at least {least}: {', '.join(uses)}, and "
+            f"{LEAST_HEARD} are to be learned from"
         )
 
 

@@ -157,6 +157,10 @@ def read_pure(root: Path) -> list[Recording]:
     return _found(recordings, root, "NN-MM/NN-MM.json and NN-MM/NN-MM/Image*.png")
 
 
+UNREAD_HDF5 = (OSError, ValueError, RuntimeError, TypeError, LookupError)
+"""What reading a damaged HDF5 file may end with."""
+
+
 def read_cohface(root: Path) -> list[Recording]:
     """Recordings of COHFACE: N/M/data.avi and data.hdf5 with pulse and time."""
     recordings = []
@@ -168,7 +172,7 @@ def read_cohface(root: Path) -> list[Recording]:
             wave = Trace.of(time_s, pulse)
         except JobError:
             raise
-        except (OSError, ValueError) as error:
+        except UNREAD_HDF5 as error:
             raise JobError(f"{path} can't be used ({error}): copy it again") from error
         recordings.append(
             Recording(
@@ -196,22 +200,24 @@ def read_mmpd(root: Path) -> list[Recording]:
     for path in sorted(root.rglob("p*_*.mat")):
         try:
             held = io.loadmat(path, variable_names=labels)
-            wave, light, motion, skin = (np.asarray(held[name]).ravel() for name in labels)
+            wave, *others = (np.asarray(held[name]).ravel() for name in labels)
+            light, motion, skin = (one[0] for one in others)
+            tone, trace = int(skin), Trace.of(np.arange(len(wave)) / MMPD_FPS, wave)
         except UNREAD as error:
             raise JobError(
                 f"{path} can't be used ({error}); it must be a MATLAB file of version 5 with "
                 f"video, {', '.join(labels)}: download it again"
             ) from error
-        activity = "Walking" if motion[0] == "Watching Videos" else str(motion[0])
+        activity = "Walking" if motion == "Watching Videos" else str(motion)
         recordings.append(
             Recording(
                 name=path.stem,
                 subject=f"mmpd/{path.stem.split('_')[0]}",
                 frames=partial(_read_mmpd_frames, path),
-                wave=Trace.of(np.arange(len(wave)) / MMPD_FPS, wave),
+                wave=trace,
                 activity=activity.strip().lower(),
-                skin_tone=f"Fitzpatrick {int(skin[0])}",
-                light=str(light[0]).strip(),
+                skin_tone=f"Fitzpatrick {tone}",
+                light=str(light).strip(),
             )
         )
     return _found(recordings, root, "subjectN/pN_M.mat")
@@ -225,7 +231,9 @@ def read_scamps(root: Path) -> list[Recording]:
             with h5py.File(path) as file:
                 wave = _dataset(file, "d_ppg", path)
                 video = next((name for name in ("RawFrames", "Xsub") if name in file), None)
-        except OSError as error:
+        except JobError:
+            raise
+        except UNREAD_HDF5 as error:
             raise JobError(f"{path} is no MATLAB file of version 7.3; download it again") from error
         if video is None:
             raise JobError(f"{path} holds neither RawFrames nor Xsub; download it again")
@@ -343,16 +351,19 @@ def _trace(columns: dict[str, list[float]], name: str, path: Path) -> Trace | No
 def _dataset(file: h5py.File, name: str, path: Path) -> Array:
     """Read a wave of an HDF5 file. Shape (N,)."""
     held = file.get(name)
-    if not isinstance(held, h5py.Dataset):
+    if not isinstance(held, h5py.Dataset) or held.shape is None:  # or it holds nothing
         raise JobError(f"{path} holds {sorted(file)} and no {name}; copy it again")
     return np.asarray(held, np.float64).ravel()
 
 
 def _pure_pictures(path: Path) -> tuple[Path, ...]:
     """Pictures that belong to a JSON file of PURE, in the order of their stamps."""
-    named = [*path.with_suffix("").glob("Image*.png"), *path.parent.glob("Image*.png")]
-    stamped = [picture for picture in named if picture.stem.removeprefix("Image").isdigit()]
-    if not stamped:
+    for folder in (path.with_suffix(""), path.parent):
+        named = folder.glob("Image*.png")
+        stamped = [picture for picture in named if picture.stem.removeprefix("Image").isdigit()]
+        if stamped:
+            break
+    else:
         raise FileNotFoundError(
             f"{path.with_suffix('')} holds no pictures Image<nanoseconds>.png; unpack them there"
         )

@@ -119,6 +119,8 @@ def _agreement(evidence: Evidence) -> list[str]:
                     hovertext=[f"clip {at}: {text}" for at, text in enumerate(given)],
                 ), 1, column,
             )  # fmt: skip
+        if shown.sum() < 2:
+            continue
         middle, spread = float(np.nanmean(difference)), float(np.nanstd(difference, ddof=1))
         for height in (middle - 1.96 * spread, middle, middle + 1.96 * spread):
             line = {"color": _colour(name), "dash": "dot", "width": 1}

@@ -6,6 +6,7 @@ later command adds those that are missing; rows that were found otherwise are ne
 
 import hashlib
 import json
+import logging
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,6 +20,8 @@ from train.origin import origin
 from train.room import held, written
 
 Row = dict[str, float]
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -41,6 +44,7 @@ class Study:
     def keep(self, arm: str, seed: int, row: Row) -> None:
         """Add a row and write the file, with what another command added meanwhile."""
         with held(self.path.parent):
+            _set_aside(self.path, self.settings)
             there = open_study(self.path, self.settings)
             there.arms.setdefault(arm, {})[str(seed)] = row
             there.origins.setdefault(arm, {})[str(seed)] = str(origin())
@@ -100,6 +104,16 @@ def open_study(path: Path, settings: Mapping[str, object]) -> Study:
     found = json.loads(path.read_text()) if path.exists() else {}
     same = isinstance(found, dict) and found.get("settings") == settings
     return Study(path, settings, *((found["arms"], found.get("origins", {})) if same else ()))
+
+
+def _set_aside(path: Path, settings: Mapping[str, object]) -> None:
+    """Keep rows that were found with other settings under a name of their own."""
+    found = json.loads(path.read_text()) if path.exists() else {}
+    other = found.get("settings", settings) if isinstance(found, dict) else None
+    if other != settings:
+        aside = path.with_stem(f"{path.stem}-{short_digest(other)}")
+        path.replace(aside)
+        logger.info("%s was found with other settings: it is %s now", path, aside)
 
 
 def short_digest(settings: object) -> str:

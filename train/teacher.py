@@ -80,6 +80,7 @@ def main(config: TeacherRun) -> None:
             config=config,
             start=config.start,
             warm_up=WARM_UP,
+            slack_s=config.label.slack_s,
         )
     )
     if process.is_main_process:
