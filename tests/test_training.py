@@ -92,7 +92,7 @@ def test_studies_run_to_their_end(tmp_path):
         assert machine_name() in (tmp_path / f"{name}.json").read_text()
         assert machine_name() in (tmp_path / f"{name}.md").read_text()
     assert "| labels alone |" in (tmp_path / "ablation.md").read_text()
-    assert "| recurrent, 36 x 36 |" in (tmp_path / "operators.md").read_text()
+    assert "| dilated, 18 x 18 |" in (tmp_path / "operators.md").read_text()
     assert "| MMPD, published | | | | 12.4 | 13.7 | |" in (tmp_path / "realism.md").read_text()
 
 
