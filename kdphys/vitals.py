@@ -293,9 +293,9 @@ def measure_vitals(  # noqa: PLR0913  (each is known to another stage)
         rate = _in_context(rate, context)
     if not distrust and rate.quality >= LEAST_QUALITY:
         distrust = _no_heart(rate, wave, fps, colours, places)
-    if distrust:
+    if doubt := distrust or _either(rate):
         rate = replace(rate, quality=rate.quality / DISTRUST, qualities=rate.qualities / DISTRUST)
-        blame = distrust
+        blame = doubt
     sure = rate.quality >= LEAST_QUALITY
     beats = rate.beats
     found = intervals(beats)
@@ -328,9 +328,6 @@ def _no_heart(
         return TOO_SLOW.format(slowest=60 * HEART_BAND_HZ[0])
     if places is not None and (sway := sway_of(places, fps, rate.bpm)):
         return SWAYS.format(bpm=sway)
-    is_loud = rate.track.overtone > LOUD_OVERTONE
-    if is_loud and (rate.quality < STEADY or rate.track.locked < ADRIFT):
-        return NO_PULSE.format(why=EITHER.format(bpm=rate.bpm, twice=2 * rate.bpm))
     if colours is None:
         return None
     if any(is_light(colours, fps, order * rate.bpm) for order in LIGHT_ORDERS):
@@ -338,6 +335,14 @@ def _no_heart(
     if rate.quality < STEADY and follows_light(wave, colours, fps, rate.bpm):
         return WANDERING_LIGHT
     return None
+
+
+def _either(rate: "Rate") -> str | None:
+    """Why the heart may as well beat twice as fast, or None."""
+    is_sure = rate.quality >= STEADY and rate.track.locked >= ADRIFT
+    if rate.quality < LEAST_QUALITY or rate.track.overtone <= LOUD_OVERTONE or is_sure:
+        return None
+    return NO_PULSE.format(why=EITHER.format(bpm=rate.bpm, twice=2 * rate.bpm))
 
 
 @dataclass(frozen=True)

@@ -98,6 +98,18 @@ def test_a_movement_as_loud_as_the_pulse_about_half_its_rate_is_seldom_read_for_
     assert sum(bpm is not None and bpm < 70 for bpm in found) <= 10
 
 
+def test_what_a_longer_wave_is_unsure_of_is_not_sure_at_its_end():
+    """The phases tell in 30 s what nothing tells in 12."""
+    wave = beside_movement(1, 130, FPS, 30.0, 0.8)
+    longer, end = measure_vitals(wave, FPS), wave[-round(12 * FPS) :]
+    assert longer.context is not None
+    assert longer.context.quality < LEAST_QUALITY
+    assert measure_vitals(end, FPS).heart_rate.value == pytest.approx(65, abs=2)
+    told = measure_vitals(end, FPS, context=longer.context).heart_rate
+    assert told.value is None
+    assert "stand out alike" in str(told.reason)
+
+
 @pytest.mark.parametrize("overtone", [0.6, 1.0, 2.0])
 def test_a_slow_pulse_with_a_loud_overtone_is_read(overtone):
     right = 0

@@ -32,10 +32,11 @@ export function measureVitals(
   if (context) rate.quality = qualityInContext(rate, context);
   const noHeart =
     !distrust && rate.quality >= LEAST_QUALITY ? whyNoHeart(rate, heard, fps, colours, places) : null;
-  const own = { bpm: mean(rate.rates.slice(-K.vitals.CONTEXT_WINDOWS)), quality: rate.quality };
   const blame = distrust ?? noHeart;
-  if (blame) rate.quality /= DISTRUST;
-  const found = readAll(rate, calibration, blame);
+  const doubted = blame ?? whyEither(rate);
+  if (doubted) rate.quality /= DISTRUST;
+  const own = { bpm: mean(rate.rates.slice(-K.vitals.CONTEXT_WINDOWS)), quality: rate.quality };
+  const found = readAll(rate, calibration, doubted);
   return { ...found, context: blame ? null : own };
 }
 
@@ -44,15 +45,19 @@ function whyNoHeart(rate, wave, fps, colours, places) {
   if (rate.isDoubled) return fill(K.vitals.TOO_SLOW, { slowest: 60 * K.pulse.HEART_BAND_HZ[0] });
   const sway = places && swayOf(places, fps, rate.bpm);
   if (sway) return fill(K.sway.SWAYS, { bpm: sway });
-  const { EITHER, LOUD_OVERTONE, NO_PULSE, STEADY } = K.vitals;
-  const isUnsure = rate.quality < STEADY || rate.locked < K.pulse.ADRIFT;
-  if (isUnsure && rate.overtone > LOUD_OVERTONE)
-    return fill(NO_PULSE, { why: fill(EITHER, { bpm: rate.bpm, twice: 2 * rate.bpm }) });
   const isLit = (order) => isLight(colours, fps, order * rate.bpm);
   if (!colours) return null;
   if (K.vitals.LIGHT_ORDERS.some(isLit)) return K.flicker.ANY_LIGHT;
-  const wanders = rate.quality < STEADY && followsLight(wave, colours, fps, rate.bpm);
+  const wanders = rate.quality < K.vitals.STEADY && followsLight(wave, colours, fps, rate.bpm);
   return wanders ? K.flicker.WANDERING_LIGHT : null;
+}
+
+// Why the heart may as well beat twice as fast, or null.
+function whyEither({ bpm, quality, overtone, locked }) {
+  const { EITHER, LEAST_QUALITY, LOUD_OVERTONE, NO_PULSE, STEADY } = K.vitals;
+  const isSure = quality >= STEADY && locked >= K.pulse.ADRIFT;
+  if (quality < LEAST_QUALITY || overtone <= LOUD_OVERTONE || isSure) return null;
+  return fill(NO_PULSE, { why: fill(EITHER, { bpm, twice: 2 * bpm }) });
 }
 
 // All numbers of a wave whose rate is known; `blame` is what makes that doubtful, or null.
