@@ -256,8 +256,8 @@ def track_rate(spectra: WindowSpectra) -> RateTrack:
 def _overtone(power: Array, path: NDArray[np.intp]) -> float:
     """Power at twice a path over that along it."""
     windows = np.arange(len(path))
-    twice = np.minimum(2 * path, power.shape[1] - 1)
-    return float(power[windows, twice].mean() / max(power[windows, path].mean(), TINY))
+    once, twice = (power[windows, m * path].mean() for m in (1, 2))
+    return float(twice / max(once, TINY))
 
 
 def _right_octave(

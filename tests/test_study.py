@@ -53,6 +53,12 @@ def test_rows_that_were_found_otherwise_are_not_mixed_in(tmp_path):
     before = json.loads(aside.read_text())
     assert list(before["arms"]["all"]) == ["0"], "what was found before was lost"
     assert open_study(aside, SETTINGS).row("all", 0) == {"MAE": 1.0}
+    again = open_study(path, SETTINGS)
+    assert again.row("all", 0) == {"MAE": 1.0}
+    again.keep("all", 2, {"MAE": 3.0})
+    other.keep("all", 3, {"MAE": 4.0})
+    assert set(open_study(path, SETTINGS).arms["all"]) == {"0", "2"}
+    assert set(open_study(path, other.settings).arms["all"]) == {"1", "3"}
 
 
 def test_an_arm_is_trained_again_for_other_settings(tmp_path, monkeypatch):

@@ -92,6 +92,7 @@ def test_studies_run_to_their_end(tmp_path):
         assert machine_name() in (tmp_path / f"{name}.json").read_text()
         assert machine_name() in (tmp_path / f"{name}.md").read_text()
     assert "| labels alone |" in (tmp_path / "ablation.md").read_text()
+    assert "| recurrent, 36 x 36 |" in (tmp_path / "operators.md").read_text()
     assert "| dilated, 18 x 18 |" in (tmp_path / "operators.md").read_text()
     assert "| MMPD, published | | | | 12.4 | 13.7 | |" in (tmp_path / "realism.md").read_text()
 
@@ -104,7 +105,7 @@ def test_bench_runs_to_its_end(tmp_path):
         "KDPhys student, live", "KDPhys student", "KDPhys teacher", "3D like FactorizePhys",
     ]  # fmt: skip
     assert set(found["videos"]) == {"640x480, 8 s", "1280x720, 8 s"}
-    assert set(found["batch"]) == {"2"}
+    assert set(found["batch"]) == {"1", "2"}
     assert len(found["waits"]) == 4
     assert found["start"]["import_s"] > found["start"]["open_s"] > 0
     page = (tmp_path / "speed.md").read_text()

@@ -177,7 +177,7 @@ class OperatorsJob:
     schedule: Schedule = field(default_factory=lambda: Schedule(steps=1000, rate=3e-3))
     """How long each learns; its seed is replaced."""
     smoke: bool = False
-    """A few steps of the last one, to see that it runs to its end."""
+    """A few steps of the last two, to see that it runs to its end."""
 
 
 def main(job: OperatorsJob) -> None:
@@ -187,7 +187,7 @@ def main(job: OperatorsJob) -> None:
         job = aside(job, "runs", "out")
         folder = smoke_data(job.runs)
         job = replace(
-            job, data=folder, check=folder, seeds=(0,), arms=job.arms[-1:], schedule=SMOKE_SCHEDULE
+            job, data=folder, check=folder, seeds=(0,), arms=job.arms[-2:], schedule=SMOKE_SCHEDULE
         )
     found = open_study(job.out / "operators.json", _settings(job))
     for name in job.arms:

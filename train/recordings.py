@@ -157,8 +157,10 @@ def read_pure(root: Path) -> list[Recording]:
     return _found(recordings, root, "NN-MM/NN-MM.json and NN-MM/NN-MM/Image*.png")
 
 
-UNREAD_HDF5 = (OSError, ValueError, RuntimeError, TypeError, LookupError)
-"""What reading a damaged HDF5 file may end with."""
+UNREAD = (
+    LookupError, RuntimeError, ValueError, OSError, TypeError, zlib.error, MatReadError,
+)  # fmt: skip
+"""What reading a damaged file of HDF5 or of MATLAB may end with."""
 
 
 def read_cohface(root: Path) -> list[Recording]:
@@ -172,7 +174,7 @@ def read_cohface(root: Path) -> list[Recording]:
             wave = Trace.of(time_s, pulse)
         except JobError:
             raise
-        except UNREAD_HDF5 as error:
+        except UNREAD as error:
             raise JobError(f"{path} can't be used ({error}): copy it again") from error
         recordings.append(
             Recording(
@@ -185,12 +187,6 @@ def read_cohface(root: Path) -> list[Recording]:
             )
         )
     return _found(recordings, root, "N/M/data.hdf5 and data.avi")
-
-
-UNREAD = (
-    LookupError, NotImplementedError, ValueError, OSError, TypeError, zlib.error, MatReadError,
-)  # fmt: skip
-"""What reading a damaged MATLAB file of version 5 may end with."""
 
 
 def read_mmpd(root: Path) -> list[Recording]:
@@ -233,7 +229,7 @@ def read_scamps(root: Path) -> list[Recording]:
                 video = next((name for name in ("RawFrames", "Xsub") if name in file), None)
         except JobError:
             raise
-        except UNREAD_HDF5 as error:
+        except UNREAD as error:
             raise JobError(f"{path} is no MATLAB file of version 7.3; download it again") from error
         if video is None:
             raise JobError(f"{path} holds neither RawFrames nor Xsub; download it again")

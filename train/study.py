@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -44,7 +45,7 @@ class Study:
     def keep(self, arm: str, seed: int, row: Row) -> None:
         """Add a row and write the file, with what another command added meanwhile."""
         with held(self.path.parent):
-            _set_aside(self.path, self.settings)
+            _set_others_aside(self.path, self.settings)
             there = open_study(self.path, self.settings)
             there.arms.setdefault(arm, {})[str(seed)] = row
             there.origins.setdefault(arm, {})[str(seed)] = str(origin())
@@ -99,21 +100,32 @@ def mean_interval(values: np.ndarray) -> tuple[float, float]:
 
 
 def open_study(path: Path, settings: Mapping[str, object]) -> Study:
-    """Read a study; it is empty where the file is not there or was made with other settings."""
+    """Read a study, from its file or where it was set aside; it is empty where neither holds it."""
     settings = json.loads(json.dumps(settings, default=str))
+    for file in (path, _aside(path, settings)):
+        found = _read(file)
+        if found.get("settings") == settings:
+            return Study(path, settings, found["arms"], found.get("origins", {}))
+    return Study(path, settings)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """What a file holds; nothing where there is none, or it is no study."""
     found = json.loads(path.read_text()) if path.exists() else {}
-    same = isinstance(found, dict) and found.get("settings") == settings
-    return Study(path, settings, *((found["arms"], found.get("origins", {})) if same else ()))
+    return found if isinstance(found, dict) else {}
 
 
-def _set_aside(path: Path, settings: Mapping[str, object]) -> None:
+def _aside(path: Path, settings: object) -> Path:
+    """Where rows that were found with some settings make room for those of others."""
+    return path.with_stem(f"{path.stem}-{short_digest(settings)}")
+
+
+def _set_others_aside(path: Path, settings: Mapping[str, object]) -> None:
     """Keep rows that were found with other settings under a name of their own."""
-    found = json.loads(path.read_text()) if path.exists() else {}
-    other = found.get("settings", settings) if isinstance(found, dict) else None
-    if other != settings:
-        aside = path.with_stem(f"{path.stem}-{short_digest(other)}")
-        path.replace(aside)
-        logger.info("%s was found with other settings: it is %s now", path, aside)
+    others = _read(path).get("settings")
+    if path.exists() and others != settings:
+        path.replace(_aside(path, others))
+        logger.info("%s was found with other settings: it is %s now", path, _aside(path, others))
 
 
 def short_digest(settings: object) -> str:

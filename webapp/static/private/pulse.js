@@ -125,9 +125,8 @@ export function trackRate(spectra) {
 
 // Power at twice a path over that along it, over all windows.
 function overtoneOf(power, path) {
-  const twice = power.map((row, window) => row[Math.min(2 * path[window], row.length - 1)]);
-  const once = power.map((row, window) => row[path[window]]);
-  return mean(twice) / Math.max(mean(once), K.pulse.TINY);
+  const [once, twice] = [1, 2].map((m) => mean(power.map((row, window) => row[m * path[window]])));
+  return twice / Math.max(once, K.pulse.TINY);
 }
 
 // Halve or double a path where its lines, averaged over all windows, say so; else the very same. And
