@@ -94,6 +94,38 @@ def confidence_interval(
     return float(low), float(high)
 
 
+def worst_over_best(
+    errors: Array, group: NDArray[np.int64], rng: np.random.Generator, *, draws: int = 2000
+) -> tuple[float, float]:
+    """How unlike groups are: the largest mean error of a group over the smallest.
+
+    Where a few large errors decide, groups differ by chance; so the same is worked out with errors
+    dealt out to the groups anew (a permutation test, Fisher 1935, The Design of Experiments).
+
+    Args:
+        errors: Absolute errors, all finite. Shape (N,).
+        group: Which group each belongs to. Shape (N,).
+        rng: Source of randomness.
+        draws: How often errors are dealt out.
+
+    Returns:
+        The ratio, at least 1, and the share of draws in which it is at least as large; NaN for
+        fewer than two groups, or where the errors of one are all 0.
+    """
+    errors = np.asarray(errors, np.float64)
+    _, group, sizes = np.unique(group, return_inverse=True, return_counts=True)
+
+    def ratio(dealt: NDArray[np.int64]) -> float:
+        means = np.bincount(dealt, errors) / sizes
+        return float(means.max() / means.min()) if means.min() > 0 else float("inf")
+
+    found = ratio(group) if len(sizes) > 1 else float("nan")
+    if not np.isfinite(found):
+        return float("nan"), float("nan")
+    dealt = [ratio(rng.permutation(group)) for _ in range(draws)]
+    return found, float(np.mean(np.array(dealt) >= found * (1 - 1e-12)))
+
+
 def wave_snr_db(wave: Array, fps: float, bpm: float) -> float:
     """Power at a known rate and its harmonics over the rest, in dB, mean over 10 s windows.
 

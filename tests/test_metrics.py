@@ -75,3 +75,15 @@ def test_the_snr_of_a_wave_is_that_it_was_made_with(snr_db):
 def test_a_share_is_of_pairs():
     with pytest.raises(ValueError, match="must be alike"):
         metrics.within(np.array([70.0]), np.array([70.0, 71.0, 90.0]), 3)
+
+
+def test_how_unlike_groups_are_is_told_beside_what_chance_makes_of_it():
+    rng = np.random.default_rng(3)
+    errors, group = np.array([1.0, 2.0, 3.0, 6.0]), np.array([7, 7, 9, 9])
+    ratio, share = metrics.worst_over_best(errors, group, rng)
+    assert ratio == 3.0
+    assert share == pytest.approx(1 / 3, abs=0.04)  # two of the six ways to deal out four errors
+    wide = np.concatenate([np.full(50, 1.0), np.full(50, 2.0)])
+    assert metrics.worst_over_best(wide, np.repeat([0, 1], 50), rng) == (2.0, 0.0)
+    for unlike, one in ((errors, np.zeros(4, int)), (np.array([0.0, 0.0, 3.0, 6.0]), group)):
+        assert np.isnan(metrics.worst_over_best(unlike, one, rng)).all()

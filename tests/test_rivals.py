@@ -65,6 +65,7 @@ def test_rivals_read_the_very_same_clips(job, tmp_path):
     assert found["said"]["vitallens CHROM"]["bpm"] == [None, None]
     assert found["said"]["vitallens G"]["quality"] == [None, None]
     assert "| silent |" in (tmp_path / "out" / "rivals.md").read_text()
+    assert all(line["times the student"] > 0 for line in found["models"].values())
 
 
 def test_an_environment_without_a_package_says_so(job, tmp_path):

@@ -1,8 +1,8 @@
 """What networks cost: ours and public architectures, side by side in one run.
 
 Each runs in ONNX Runtime in a process of its own that imports nothing else (train/alone.py): the
-public ones on a whole clip at their usual size, ours on a whole clip and, the student, frame by
-frame as well. They take turns, so that what else the machine does falls on all alike.
+public ones on a whole clip at their usual size, the teacher on one of ten seconds, and the student
+frame by frame and in pieces, its state carried on, as the program calls it. They take turns, so that what else the machine does falls on all alike.
 """
 
 import json
@@ -23,7 +23,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from kdphys.bench import CLIP_FRAMES
 from kdphys.colours import COLOURS
 from kdphys.hub import load_weights
-from kdphys.runtime import SIZE, open_model
+from kdphys.runtime import SIZE, STREAM_CHUNK, open_model
 from train.benchmark import markdown_table
 from train.peers import PEERS, Peer
 
@@ -178,11 +178,11 @@ def chart(costs: Sequence[Cost], path: Path) -> None:
 
 
 def _ours() -> list[Network]:
-    """Ours, with the student twice: frame by frame, and a whole clip at a time."""
+    """Ours, with the student twice: frame by frame, and as many at a time as for a file."""
     networks = []
     for name, model, frames in (
         (LIVE, "student", 1),
-        (STUDENT, "student", CLIP_FRAMES),
+        (STUDENT, "student", STREAM_CHUNK),
         (TEACHER, "teacher", CLIP_FRAMES),
     ):
         facts, path = open_model(model).facts, load_weights(model).onnx

@@ -12,12 +12,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kdphys.errors import KDPhysError
-from kdphys.metrics import confidence_interval, mae, pearson, rmse, within
+from kdphys.metrics import confidence_interval, mae, pearson, rmse, within, worst_over_best
 from kdphys.pipeline import MODELS, compare
 from kdphys.runtime import Model, open_model
 from train.aside import aside
@@ -250,6 +251,7 @@ def _summary(
         table[name] = _line(scores, true, (true >= low) & (true < high))
     for name, (low, high) in SKINS.items():
         table[name] = _line(scores, true, (melanin >= low) & (melanin < high))
+    table["skin"] = _unlike(scores, true, np.digitize(melanin, [low for low, _ in SKINS.values()]))
     slow = true < 60
     doubled = np.abs(scores.bpm - 2 * true) <= 6
     table["by the highest peak"] = _by_peak(scores, true)
@@ -257,6 +259,14 @@ def _summary(
     table["doubled below 60"] = f"{int((doubled & slow).sum())} of {int(slow.sum())}"
     table["no reading without a pulse"] = round(float(np.isnan(silent.given).mean()), 3)
     return table
+
+
+def _unlike(scores: Scores, true: Array, group: NDArray[np.int64]) -> dict[str, float | None]:
+    """How unlike the readings of several groups are."""
+    given = np.isfinite(scores.given)
+    errors = np.abs(scores.given - true)[given]
+    found = worst_over_best(errors, group[given], np.random.default_rng(0))
+    return {name: _round(value) for name, value in zip(UNLIKE, found, strict=True)}
 
 
 def _by_peak(scores: Scores, true: Array) -> dict[str, float | None]:
@@ -302,6 +312,7 @@ def _line(scores: Scores, true: Array, chosen: NDArray[np.bool_]) -> dict[str, o
         "number of readings": int(np.isfinite(given).sum()),
         "median error of readings": _median(np.abs(given - true)),
         "MAE of readings": _round(mae(given, true)),
+        "MAE of readings 95 %": [_round(end) for end in confidence_interval(mae, given, true, rng)],
     }
 
 
@@ -336,6 +347,7 @@ CUT_OUT = {
     ],
     "found": ["Faces are found, followed and cut out by the program itself, as from a file."],
 }
+UNLIKE = ("worst over best", "as much by chance")
 COLUMNS = ("n", "median error", "MAE", "RMSE", "r", "within 3", "readings", "MAE of readings")
 
 
@@ -371,10 +383,22 @@ def _page(report: dict[str, object], job: EvaluateJob, made: Origin) -> str:
             for name, rows in synthetic.items()
         ],
     )
-    lines += ["", "Readings given, and their median error.", ""]
+    lines += ["", "Readings given, and their median and mean error (95 %).", ""]
     lines += markdown_table(
         ["model", *groups],
         [[name, *(_given(rows[group]) for group in groups)] for name, rows in synthetic.items()],
+    )
+    lines += [
+        "",
+        "Mean error of the readings of the skin that goes worst over that of the one that",
+    ]
+    lines += ["goes best, and how often it is as much where readings are dealt out at random.", ""]
+    lines += markdown_table(
+        ["model", *UNLIKE],
+        [
+            [name, *(_shown(rows["skin"][what]) for what in UNLIKE)]
+            for name, rows in synthetic.items()
+        ],
     )
     low, high = (f"{rate:g}" for rate in TOOLBOX_RATES)
     lines += ["", "### Read by the highest peak of a spectrum", ""]
@@ -428,8 +452,12 @@ def _real_table(rows: list[dict[str, object]], models: Sequence[str]) -> list[st
 def _given(row: dict[str, object]) -> str:
     if not row["n"]:
         return "none of 0"
-    error = row["median error of readings"]
-    return f"{row['number of readings']} of {row['n']}" + ("" if error is None else f", {error}")
+    told = f"{row['number of readings']} of {row['n']}"
+    if row["MAE of readings"] is None:
+        return told
+    low, high = cast(list[float], row["MAE of readings 95 %"])
+    median, mean = row["median error of readings"], row["MAE of readings"]
+    return f"{told}, {median}, {mean} ({low} to {high})"
 
 
 def _told(wrong: list[dict[str, float]]) -> str:
@@ -438,7 +466,11 @@ def _told(wrong: list[dict[str, float]]) -> str:
 
 
 def _cells(row: dict[str, object]) -> list[str]:
-    return ["" if row.get(column) is None else str(row[column]) for column in COLUMNS]
+    return [_shown(row.get(column)) for column in COLUMNS]
+
+
+def _shown(value: object) -> str:
+    return "" if value is None else str(value)
 
 
 if __name__ == "__main__":
