@@ -37,6 +37,7 @@ SWING = 0.35  # of the rate, to both sides, over which the line of a swinging he
 SWING_ABOVE = 3.0  # of the noise floor, as far as it is looked at
 MOST_EVIDENCE = 8.0  # nats a single line can give in one window: noise has heavy tails
 TINY = 1e-12
+SMALLEST = np.finfo(float).tiny  # keeps a division from 0 by 0, of waves of any unit
 LOWEST_BPM = 36.0  # noise is looked at from here on
 LOOKS = 1.5 * STEP_S / WINDOW_S  # independent looks at the noise that one more window adds
 FLOOR_REACH_BPM = 70.0
@@ -257,7 +258,7 @@ def _overtone(power: Array, path: NDArray[np.intp]) -> float:
     """Power at twice a path over that along it."""
     windows = np.arange(len(path))
     once, twice = (power[windows, m * path].mean() for m in (1, 2))
-    return float(twice / max(once, TINY))
+    return float(twice / max(once, SMALLEST))
 
 
 def _right_octave(
@@ -314,7 +315,7 @@ def _locked(phasor: NDArray[np.complex128], rate: NDArray[np.intp]) -> float:
     """
     windows = np.arange(len(rate))
     both = phasor[windows, rate] ** 2 * phasor[windows, 2 * rate].conj()
-    return float(np.abs(np.mean(both / np.maximum(np.abs(both), TINY))))
+    return float(np.abs(np.mean(both / np.maximum(np.abs(both), SMALLEST))))
 
 
 def _excess(power: Array, floor: Array, rate: NDArray[np.intp]) -> tuple[float, float]:

@@ -60,7 +60,7 @@ LEAST_LEFT = 0.15  # of a wave's power, when the key frames' part is out, to be 
 LIGHT_ORDERS = (1, 2)  # of a rate, at which light may be that a network reads as it
 STEADY = 0.9  # quality that light which wanders without a rhythm does not reach
 LOUD_OVERTONE = 0.5  # of a rate's power, beyond which the heart may beat twice as fast: below
-# STEADY 10 of 16 such readings of 2,100 drawn faces were half the rate
+# STEADY 10 of 16 such readings of 2,100 drawn faces were wrong
 DISTRUST = 4.0  # what a quality is divided by where something speaks against any reading
 SWINGING_BPM = 2.0  # between where a rate dwells and its mean, from which the mean is given
 COUNTED, ALIKE = 0.98, 0.25  # share of clean intervals, and spread of the beats' slopes over their
@@ -165,6 +165,8 @@ class Context:
     """Mean of its last windows."""
     quality: float
     """Confidence in the whole of it, in [0, 1]."""
+    either: bool = False
+    """Whether it is low as the heart may as well beat twice as fast."""
 
 
 @dataclass(frozen=True)
@@ -274,7 +276,8 @@ def measure_vitals(  # noqa: PLR0913  (each is known to another stage)
         latest_s: Count beats of so many seconds at the end only, for a rate as it is now; the mean
             of the whole wave unless given.
         context: Of the vitals of a longer wave with this one at its end; it makes the same rate as
-            sure as that is, and another one less sure, unless it has just changed.
+            sure as that is, and another one less sure, unless it has just changed or is one of the
+            two between which the longer wave could not choose.
 
     Returns:
         The vitals; each number has a reason where it is missing.
@@ -293,7 +296,8 @@ def measure_vitals(  # noqa: PLR0913  (each is known to another stage)
         rate = _in_context(rate, context)
     if not distrust and rate.quality >= LEAST_QUALITY:
         distrust = _no_heart(rate, wave, fps, colours, places)
-    if doubt := distrust or _either(rate):
+    either = None if distrust else _either(rate)
+    if doubt := distrust or either:
         rate = replace(rate, quality=rate.quality / DISTRUST, qualities=rate.qualities / DISTRUST)
         blame = doubt
     sure = rate.quality >= LEAST_QUALITY
@@ -316,7 +320,7 @@ def measure_vitals(  # noqa: PLR0913  (each is known to another stage)
         ),
         beats.peak_s if sure else np.empty(0),
         _spectrum(kept, fps),
-        None if distrust else _context_of(rate),
+        None if distrust else _context_of(rate, either=either is not None),
     )
 
 
@@ -411,13 +415,15 @@ def read_rate(
     return Rate(bpm, beats, features, calibration.quality(features), track, qualities)
 
 
-def _context_of(rate: Rate) -> Context:
+def _context_of(rate: Rate, *, either: bool) -> Context:
     """What a reading of the end of a wave is to know of the whole."""
-    return Context(float(rate.track.bpm[-CONTEXT_WINDOWS:].mean()), rate.quality)
+    return Context(float(rate.track.bpm[-CONTEXT_WINDOWS:].mean()), rate.quality, either)
 
 
 def _in_context(rate: Rate, context: Context) -> Rate:
     """The rate with the confidence that it has in a longer wave."""
+    if context.either and abs(rate.bpm - 2 * context.bpm) <= 2 * AGREE_BPM:
+        return rate  # it tells which of the two it is
     if context.quality < LEAST_QUALITY:
         own, longer = (_odds(quality) for quality in (rate.quality, context.quality))
         return replace(rate, quality=_chance(own + CONTEXT_SHARE * (longer - own)))

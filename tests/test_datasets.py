@@ -9,6 +9,7 @@ from torch import Tensor
 
 from kdphys.pulse import bandpass
 from train.datasets import FPS, ClipStore, draw_batch, read_store, wandering, whole_batch
+from train.script import JobError
 
 FRAMES = 300
 RATES = (48.0, 72.0, 0.0, 110.0, 150.0)
@@ -181,6 +182,39 @@ def test_other_clips_have_another_digest(tmp_path):
         write_shard(tmp_path / name, 0, [bpm])
         digests.append(read_store(tmp_path / name).sha256)
     assert digests[0] == digests[1] != digests[2]
+
+
+def test_a_part_of_a_folder_is_the_same_data_when_more_comes_behind_it(tmp_path):
+    write_shard(tmp_path, 0, [60.0, 70.0])
+    whole = read_store(tmp_path).sha256
+    assert read_store(tmp_path, most=2).sha256 == whole
+    part = read_store(tmp_path, most=1)
+    assert (len(part), len(part.pixels[0])) == (1, 1)
+    write_shard(tmp_path, 0, [60.0, 90.0])
+    write_shard(tmp_path, 1, [80.0])
+    assert read_store(tmp_path, most=1).sha256 == part.sha256
+    assert read_store(tmp_path, most=2).sha256 != whole
+
+
+def test_people_are_known_by_all_clips_there_are_however_few_are_read(tmp_path):
+    write_shard(tmp_path, 0, [60.0, 70.0])
+    write_shard(tmp_path, 1, [80.0])
+    manifest = tmp_path / "manifest.json"
+    manifest.write_text(json.dumps({"config": {"dataset": "folder"}, "people": ["folder/anna"]}))
+    whole = read_store(tmp_path)
+    assert whole.recipes[0]["sha256"] == whole.sha256
+    for most in (1, 2, 3):
+        assert read_store(tmp_path, most).recipes == whole.recipes
+    manifest.write_text(json.dumps({"config": {}}))
+    assert "sha256" not in read_store(tmp_path).recipes[0]
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"config": 3}', "[" * 10**5])
+def test_a_damaged_manifest_is_named(tmp_path, text):
+    write_shard(tmp_path, 0, [60.0])
+    (tmp_path / "manifest.json").write_text(text)
+    with pytest.raises(JobError, match=r"manifest\.json .*: delete it, and run the command again"):
+        read_store(tmp_path)
 
 
 def test_an_empty_folder_says_how_to_fill_it(tmp_path):

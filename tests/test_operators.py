@@ -1,9 +1,13 @@
 """The operators over time that the student is compared with can stream as it does."""
 
+import json
+from dataclasses import replace
+
 import pytest
 import torch
 
-from train.operators import ARMS, _build, _cost
+from train.loop import Schedule
+from train.operators import ARMS, OperatorsJob, _build, _cost, main
 
 
 @pytest.mark.parametrize("name", ARMS)
@@ -29,3 +33,17 @@ def test_every_operator_can_be_exported_and_timed(name):
     cost = _cost(_build(name, 0))
     assert cost["parameters"] < 230_000
     assert cost["ms a frame"] > 0
+
+
+def test_the_page_is_of_the_rows_that_lie_beside_it(tmp_path, monkeypatch):
+    """Also where all of them were found before, and set aside for those of another schedule."""
+    monkeypatch.setattr("train.operators._build", lambda *_: None)
+    monkeypatch.setattr("train.operators._cost", lambda *_: {"ms a frame": 0.1})
+    monkeypatch.setattr("train.operators._settings", lambda job: {"steps": job.schedule.steps})
+    monkeypatch.setattr("train.operators._score", lambda *_: {"mae_bpm": 5.0, "within_3": 0.5})
+    job = OperatorsJob(out=tmp_path, arms=tuple(ARMS)[:1], seeds=(0,))
+    for steps in (1000, 50, 1000):
+        main(replace(job, schedule=Schedule(steps=steps)))
+        assert f"{steps} steps on labels" in (tmp_path / "operators.md").read_text()
+        found = json.loads((tmp_path / "operators.json").read_text())
+        assert found["settings"] == {"steps": steps}

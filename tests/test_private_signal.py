@@ -197,6 +197,7 @@ def test_the_end_of_a_longer_wave_is_read_alike(private: Scripts, name):
         Context(90.0, 0.9),
         Context(72.0, 0.9),
         Context(72.0, 0.1),
+        Context(36.0, 0.1, either=True),
     ):
         given = {"latestS": 6.0, "context": told and asdict(told)}
         found = private.ask("vitals", "measureVitals", wave[-360:], FPS, calibration, given)

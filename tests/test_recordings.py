@@ -4,6 +4,7 @@ import csv
 import json
 import shutil
 import tracemalloc
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ import pytest
 import tyro
 from numpy.typing import NDArray
 from scipy import io
+from scipy.io.matlab import MatReadError
 
 from kdphys.bench import machine_name
 from kdphys.hub import SHIPPED
@@ -50,6 +52,7 @@ from train.recordings import (
     LOADERS,
     Recording,
     RecordingsJob,
+    _write_side,
     check_split,
     cut_clips,
     draw_folder,
@@ -639,6 +642,19 @@ def test_a_damaged_recording_does_not_end_the_cutting_of_the_others(drawn, tmp_p
     assert len(read_store(tmp_path / "out" / "train")) > 0
 
 
+@pytest.mark.parametrize("error", [IndexError, TypeError, MemoryError, zlib.error, MatReadError])
+def test_whatever_a_damaged_file_ends_with_does_not_end_the_others(drawn, caplog, tmp_path, error):
+    def broken() -> Iterator[Frame]:
+        raise error("damaged")
+
+    recordings = read_folder(drawn)
+    first = replace(recordings[0], frames=broken)
+    job = RecordingsJob(root=drawn, out=tmp_path)
+    _write_side(job, tmp_path / "train", [first, recordings[1]])
+    assert f"{first.name} can't be read: damaged" in caplog.text
+    assert {path.name for path in (tmp_path / "train").glob("*.npz")} == {"0001.npz"}
+
+
 @pytest.mark.parametrize("unit_s", [1e-3, 1e-6, 1e-9])
 def test_a_wave_that_is_not_timed_in_seconds_gives_no_clip_and_is_told(
     drawn, tmp_path, caplog, unit_s
@@ -904,10 +920,11 @@ def test_a_damaged_file_of_mmpd_is_named(tmp_path, length):
 @pytest.mark.parametrize("label", ["motion", "light", "skin_color", "GT_ppg"])
 def test_a_label_of_mmpd_that_says_nothing_is_named(tmp_path, label):
     held = {"GT_ppg": np.ones((1, 900)), "light": "LED-low", "motion": "Stationary"}
-    odd = "abc" if label == "GT_ppg" else ""
-    io.savemat(tmp_path / "p1_0.mat", held | {"skin_color": 3, label: odd})
-    with pytest.raises(JobError, match=r"p1_0\.mat can't be used"):
-        read_mmpd(tmp_path)
+    odds = {"GT_ppg": ("abc", np.full(900, 1j)), "skin_color": ("", np.inf, np.nan)}
+    for odd in odds.get(label, ("",)):
+        io.savemat(tmp_path / "p1_0.mat", held | {"skin_color": 3, label: odd})
+        with pytest.raises(JobError, match=r"p1_0\.mat can't be used"):
+            read_mmpd(tmp_path)
 
 
 @pytest.mark.parametrize("read", [read_cohface, read_scamps])

@@ -12,6 +12,7 @@ from train.ablate import AblationJob, trained
 from train.export import ExportJob
 from train.loop import Schedule
 from train.origin import origin
+from train.script import JobError
 from train.study import common_settings, mean_interval, open_study
 
 SETTINGS = {"steps": 10, "schedule": {"rate": 0.003}, "seeds": (0, 1)}
@@ -59,6 +60,41 @@ def test_rows_that_were_found_otherwise_are_not_mixed_in(tmp_path):
     other.keep("all", 3, {"MAE": 4.0})
     assert set(open_study(path, SETTINGS).arms["all"]) == {"0", "2"}
     assert set(open_study(path, other.settings).arms["all"]) == {"1", "3"}
+
+
+def test_rows_that_lie_in_both_places_are_brought_together(tmp_path):
+    """As where a table of the project's history takes the place of that of another command."""
+    path = tmp_path / "study.json"
+    first = open_study(path, SETTINGS)
+    first.keep("all", 0, {"MAE": 1.0})
+    history = path.read_text()
+    for seed in (1, 2):
+        first.keep("all", seed, {"MAE": 1.0})
+    other = open_study(path, SETTINGS | {"steps": 20})
+    other.keep("all", 0, {"MAE": 2.0})
+    path.write_text(history)
+    assert set(open_study(path, SETTINGS).arms["all"]) == {"0", "1", "2"}
+    other.keep("all", 1, {"MAE": 2.0})
+    again = open_study(path, SETTINGS)
+    assert set(again.arms["all"]) == set(again.origins["all"]) == {"0", "1", "2"}
+    again.save()
+    assert json.loads(path.read_text())["settings"] == again.settings
+    assert set(open_study(path, other.settings).arms["all"]) == {"1"}  # its 0 was written over
+
+
+@pytest.mark.parametrize(
+    "text", ["{", "[]", "{}", '{"settings": {}}', '{"settings": {}, "arms": {"all": 3}}']
+)
+def test_what_is_no_study_is_neither_read_nor_written_over(tmp_path, text):
+    path = tmp_path / "study.json"
+    study = open_study(path, SETTINGS)
+    path.write_text(text)
+    with pytest.raises(JobError, match=r"study\.json is damaged, or no study.*move it away"):
+        open_study(path, SETTINGS)
+    with pytest.raises(JobError, match="no study"):
+        study.keep("all", 0, {"MAE": 1.0})
+    assert path.read_text() == text
+    assert list(tmp_path.glob("*.json")) == [path]
 
 
 def test_an_arm_is_trained_again_for_other_settings(tmp_path, monkeypatch):

@@ -1,6 +1,9 @@
 import json
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import NoReturn, Self
 
 import numpy as np
 import pytest
@@ -15,6 +18,7 @@ from kdphys.vitals import read_rate
 from train import pulses, world
 from train.datasets import read_store
 from train.mimics import MOST_PULL
+from train.script import JobError
 from train.streams import Streams
 from train.synthetic import (
     NETWORK_FPS,
@@ -357,7 +361,6 @@ def test_clips_of_two_configurations_never_mix_in_one_folder(tmp_path: Path):
     for other in (
         replace(job, config=replace(SHORT, negatives=1.0)),
         replace(job, seed=4),
-        replace(job, clips=60),  # the first shard is only begun, and would stay so
     ):
         with pytest.raises(ValueError, match="another configuration"):
             write_dataset(other)
@@ -405,3 +408,24 @@ def test_a_shard_that_a_smaller_request_left_short_is_drawn_whole(tmp_path, monk
     write_dataset(job)
     assert len(read_store(tmp_path)) == 8
     assert (tmp_path / "0000.npz").stat() == whole, "what was there was drawn again"
+    short = tmp_path / "short"
+    write_dataset(replace(job, out=short, clips=3))
+    before = read_store(short)
+    write_dataset(replace(job, out=short, clips=4))  # more than were asked for at first
+    assert len(read_store(short)) == 4
+    assert read_store(short, 3).sha256 == before.sha256
+
+
+def test_a_process_that_is_killed_while_it_draws_is_told_in_a_sentence(tmp_path, monkeypatch):
+    class Pool(nullcontext):
+        def __enter__(self) -> Self:
+            return self
+
+        def map(self, *_: object) -> NoReturn:
+            raise BrokenProcessPool("terminated abruptly")
+
+    monkeypatch.setattr("train.synthetic.SHARD", 1)
+    monkeypatch.setattr("train.synthetic.ProcessPoolExecutor", lambda *_: Pool())
+    job = SyntheticJob(out=tmp_path, clips=2, config=SyntheticConfig(seconds=2.0))
+    with pytest.raises(JobError, match=r"was ended from outside.*with fewer --workers"):
+        write_dataset(job)

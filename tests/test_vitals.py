@@ -1,6 +1,6 @@
 import json
 import re
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -108,6 +108,33 @@ def test_what_a_longer_wave_is_unsure_of_is_not_sure_at_its_end():
     told = measure_vitals(end, FPS, context=longer.context).heart_rate
     assert told.value is None
     assert "stand out alike" in str(told.reason)
+
+
+def test_an_end_that_tells_between_two_rates_is_read_though_the_longer_wave_could_not():
+    """A movement ends 12 s before the end; of the minute before it could not be told from 65."""
+    end, torn = round(12 * FPS), 0
+    for seed in range(12):
+        calm = beside_movement(seed, 130, FPS, 60.0, 0.0)[-end:]
+        wave = np.concatenate([beside_movement(seed, 130, FPS, 60.0, 0.8)[:-end], calm])
+        longer = measure_vitals(wave, FPS).context
+        assert longer is not None
+        if longer.either and abs(longer.bpm - 65) < 3:
+            torn += 1
+            alone = measure_vitals(calm, FPS).heart_rate
+            assert alone.value == pytest.approx(130, abs=1)
+            assert measure_vitals(calm, FPS, context=longer).heart_rate == alone
+            unsure = replace(longer, either=False)  # of a reason that speaks against this one too
+            doubted = measure_vitals(calm, FPS, context=unsure).heart_rate
+            assert doubted.quality < alone.quality
+    assert torn > 6
+
+
+@pytest.mark.parametrize("loud", [1e-7, 1e-5, 1.0, 1e4])
+def test_a_slow_pulse_is_as_sure_of_its_overtone_in_any_unit(loud):
+    wave, _ = pulse_wave(60, FPS, 30.0, overtone=1.0, sway=0.02)
+    track = read_rate(loud * wave, FPS).track
+    assert track.overtone == pytest.approx(read_rate(wave, FPS).track.overtone, rel=1e-6)
+    assert track.locked > 0.99
 
 
 @pytest.mark.parametrize("overtone", [0.6, 1.0, 2.0])

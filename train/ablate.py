@@ -31,7 +31,7 @@ from train.export import ExportJob
 from train.export import main as export
 from train.loop import WEIGHTS, LabelWeights, Schedule
 from train.recordings import face_stretches
-from train.scores import raw_bpm, score, wave_of
+from train.scores import RULES, raw_bpm, score, wave_of
 from train.script import run_script
 from train.smoke import SMOKE_SCHEDULE, smoke_data
 from train.study import Study, common_settings, mean_interval, open_study, short_digest
@@ -168,6 +168,7 @@ def main(job: AblationJob) -> None:
             logger.info("%s, seed %d: %s", name, seed, found.row(name, seed))
     if not job.smoke and found.row("teacher", 0) is None:
         found.keep("teacher", 0, score_arm(TeacherModel(load_weights(job.teacher)), trials))
+    found.save()  # the page is of these rows, wherever they lay
     (job.out / "ablation.md").write_text(_page(found, job))
 
 
@@ -178,6 +179,7 @@ def _settings(job: AblationJob, trials: Trials) -> dict[str, object]:
         "weights": {"label": asdict(LabelWeights()), "distill": asdict(FULL)},
         "clips": job.clips,
         "negatives": job.negatives,
+        "rules": RULES,
         "test": [trials.pulsing.sha256, trials.silent.sha256],
         "real": [sha256(job.real), job.real_bpm] if job.real else None,
     }

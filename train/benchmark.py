@@ -17,8 +17,7 @@ import json
 import logging
 import math
 import re
-import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from html import escape
 from pathlib import Path
@@ -27,13 +26,12 @@ from typing import NamedTuple, cast
 import numpy as np
 from scipy import linalg, signal
 
-from kdphys.errors import KDPhysError, VideoError
+from kdphys.errors import KDPhysError
 from kdphys.hub import load_named
 from kdphys.metrics import mae, mape, pearson, rmse, wave_snr_db, within
 from kdphys.pipeline import Measurement, compare
 from kdphys.pulse import runs
 from kdphys.runtime import CLASSICAL, FPS
-from kdphys.video import Frame
 from kdphys.vitals import LEAST_QUALITY, LEAST_SECONDS
 from train.card import all_recipes
 from train.datasets import read_store
@@ -267,27 +265,11 @@ def measure_recording(recording: Recording, models: Sequence[str]) -> list[Outco
         One outcome a model.
     """
     try:
-        found = compare(Path(recording.name), models, frames=_frames(recording))
+        found = compare(Path(recording.name), models, frames=recording.watch())
     except KDPhysError as error:
         truth = _whole_truth(recording)
         return [Outcome(recording, model, truth, refused=str(error)) for model in models]
     return [_compared(recording, model, measurement) for model, measurement in found.items()]
-
-
-def _frames(recording: Recording) -> Iterator[Frame]:
-    """Frames of a recording; a damaged file among many must not end the others.
-
-    Raises:
-        VideoError: They can't be read.
-    """
-    last_s = -math.inf
-    try:
-        for frame in recording.frames():
-            if frame.time_s > last_s:  # else it can't have been seen after the one before
-                yield frame
-                last_s = frame.time_s
-    except (OSError, ValueError, LookupError, RuntimeError, zlib.error) as error:
-        raise VideoError(f"{recording.name} can't be read: {error}") from error
 
 
 def _compared(recording: Recording, model: str, found: Measurement) -> Outcome:

@@ -2,7 +2,8 @@
 
 Each runs in ONNX Runtime in a process of its own that imports nothing else (train/alone.py): the
 public ones on a whole clip at their usual size, the teacher on one of ten seconds, and the student
-frame by frame and in pieces, its state carried on, as the program calls it. They take turns, so that what else the machine does falls on all alike.
+frame by frame and in pieces, its state carried on, as the program calls it. They take turns, so
+that what else the machine does falls on all alike.
 """
 
 import json

@@ -21,6 +21,8 @@ from train.room import save_arrays
 from train.script import JobError
 
 FPS = 30.0
+MANIFEST = "manifest.json"
+REWRITE = "delete it, and run the command again that wrote the clips; it keeps the others."
 WANDERS = 0.4  # share of clips whose light wanders in training
 WANDER_STEPS = (5e-5, 5e-4)  # least and most by which a colour's light moves from frame to frame
 
@@ -140,25 +142,52 @@ def read_store(folder: Path, most: int | None = None) -> ClipStore:
         raise FileNotFoundError(
             f"{folder} holds no clips; write some with: python train/synthetic.py --out {folder}"
         )
+    recipe = read_manifest(folder) if (folder / MANIFEST).exists() else {}
+    is_of_people = bool(recipe.get("config", {}).get("dataset"))
     pixels, waves, truths = [], [], []
-    digest = hashlib.sha256()
+    digest, whole = hashlib.sha256(), hashlib.sha256()  # of what is read, and of all there is
     for name in names:
-        drawn, wave, told = _read_shard(name, "pixels", "wave", "truth")
+        left = None if most is None else most - len(truths)
+        if left == 0 and not is_of_people:
+            break
+        shard = _read_shard(name, "pixels", "wave", "truth")
+        if is_of_people:
+            _digest(whole, shard)
+        if left == 0:
+            continue
+        drawn, wave, told = (part[:left] for part in shard)
+        told = np.array(told.tolist())  # as wide as a shard of these alone has it
+        _digest(digest, (drawn, wave, told))
         pixels.append(torch.from_numpy(drawn))
         waves.append(wave)
         truths += [json.loads(str(text)) for text in told]
-        for part in (np.ascontiguousarray(drawn).data, wave.data, told.data):
-            digest.update(part)
-        if most and sum(map(len, pixels)) >= most:
-            break
-    truths = truths[:most]
     bpm = np.array([truth["bpm"] or 0.0 for truth in truths], np.float32)
-    wave = np.concatenate(waves)[:most]
-    manifest = folder / "manifest.json"
-    recipe = json.loads(manifest.read_text()) if manifest.exists() else {}
-    if recipe.get("config", {}).get("dataset"):  # by which it is known again, where names are not
-        recipe |= {"sha256": digest.hexdigest()}
+    wave = np.concatenate(waves)
+    if is_of_people:  # by which they are known again, where names are not
+        recipe |= {"sha256": whole.hexdigest()}
     return ClipStore(tuple(pixels), wave, bpm, tuple(truths), digest.hexdigest(), (recipe,))
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Read what a folder of clips says of how they were made.
+
+    Raises:
+        FileNotFoundError: It says nothing.
+        JobError: That is damaged.
+    """
+    path = folder / MANIFEST
+    try:
+        found = json.loads(path.read_text())
+    except (ValueError, RecursionError) as error:
+        raise JobError(f"{path} is damaged ({error}): {REWRITE}") from error
+    if not (isinstance(found, dict) and isinstance(found.get("config", {}), dict)):
+        raise JobError(f"{path} does not say how clips were made: {REWRITE}")
+    return found
+
+
+def _digest(digest: "hashlib._Hash", parts: Sequence[NDArray[Any]]) -> None:
+    for part in parts:
+        digest.update(np.ascontiguousarray(part).data)
 
 
 def clips_in(name: Path) -> int:
@@ -176,10 +205,7 @@ def _read_shard(name: Path, *parts: str) -> tuple[NDArray[Any], ...]:
         with name.open("rb") as file, np.load(file) as shard:
             return tuple(shard[part] for part in parts)
     except (BadZipFile, zlib.error, EOFError, KeyError, ValueError, UnpicklingError) as error:
-        raise JobError(
-            f"{name} was cut off or is damaged ({error}): delete it, and run the command again "
-            "that wrote the clips; it keeps the others."
-        ) from error
+        raise JobError(f"{name} was cut off or is damaged ({error}): {REWRITE}") from error
 
 
 def read_stores(folders: Sequence[Path], most: int | None = None) -> ClipStore:

@@ -46,6 +46,8 @@ class Trace:
 
         Sensors repeat a stamp now and then; as for frames, a time is never made up.
         """
+        if np.iscomplexobj(time_s) or np.iscomplexobj(values):
+            raise ValueError("times and values must be real numbers")
         times, numbers = (np.asarray(x, np.float64).ravel() for x in (time_s, values))
         if times.shape != numbers.shape:
             raise ValueError(f"{len(times)} times and {len(numbers)} values must be alike")

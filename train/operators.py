@@ -195,6 +195,7 @@ def main(job: OperatorsJob) -> None:
             if found.row(name, seed) is None:
                 found.keep(name, seed, _score(job, name, seed, found.settings))
             logger.info("%s, seed %d: %s", name, seed, found.row(name, seed))
+    found.save()  # the page is of these rows, wherever they lay
     costs = {name: _cost(_build(name, 0)) for name in ARMS if name in found.arms}
     (job.out / "operators.md").write_text(_page(found, costs, job))
 

@@ -41,7 +41,7 @@ from kdphys.stream import FaceStream
 from kdphys.video import Frame, find_videos, read_frames
 from kdphys.vitals import LEAST_SECONDS
 from train.aside import aside
-from train.datasets import write_shard
+from train.datasets import MANIFEST, read_manifest, write_shard
 from train.labels import Array, Trace, label_on_grid, rate_between, rate_of
 from train.matlab import frames_of, read_v5_video, read_v73_frames
 from train.room import save_arrays, written
@@ -85,6 +85,21 @@ class Recording:
     """As the set labels it."""
     light: str | None = None
     """What light there was."""
+
+    def watch(self) -> Iterator[Frame]:
+        """Yield its frames as the program sees them, each later than the one before.
+
+        Raises:
+            VideoError: They can't be read: a damaged file among many must not end the others.
+        """
+        last_s = -math.inf
+        try:
+            for frame in self.frames():
+                if frame.time_s > last_s:
+                    yield frame
+                    last_s = frame.time_s
+        except UNREAD as error:
+            raise VideoError(f"{self.name} can't be read: {error}") from error
 
 
 # The sets -----------------------------------------------------------------------------------------
@@ -158,7 +173,8 @@ def read_pure(root: Path) -> list[Recording]:
 
 
 UNREAD = (
-    LookupError, RuntimeError, ValueError, OSError, TypeError, zlib.error, MatReadError,
+    LookupError, RuntimeError, ValueError, OSError, TypeError, OverflowError, MemoryError,
+    zlib.error, MatReadError,
 )  # fmt: skip
 """What reading a damaged file of HDF5 or of MATLAB may end with."""
 
@@ -443,10 +459,9 @@ def people_of(folder: Path) -> set[str]:
     Raises:
         FileNotFoundError: There is no manifest.
     """
-    manifest = folder / "manifest.json"
-    if not manifest.exists():
-        raise FileNotFoundError(f"{manifest} is missing; give a folder of clips")
-    return set(json.loads(manifest.read_text()).get("people", ()))
+    if not (folder / MANIFEST).exists():
+        raise FileNotFoundError(f"{folder / MANIFEST} is missing; give a folder of clips")
+    return set(read_manifest(folder).get("people", ()))
 
 
 # Clips --------------------------------------------------------------------------------------------
@@ -499,7 +514,7 @@ def cut_clips(recording: Recording, seconds: float) -> list[RealClip]:
             f"{recording.name} has rates but no wave; training needs a wave, train/evaluate.py not"
         )
     frames = round(seconds * FPS)
-    stretches = face_stretches(recording.frames())
+    stretches = face_stretches(recording.watch())
     steps = max((first + len(pixels) for first, pixels in stretches), default=0)
     label = label_on_grid(recording.wave, steps, FPS)
     rate = rate_of(label, FPS)
@@ -646,7 +661,7 @@ def _write_side(job: RecordingsJob, folder: Path, recordings: list[Recording]) -
             continue
         try:
             clips = cut_clips(recording, job.seconds)
-        except (KDPhysError, OSError, ValueError, zlib.error) as error:
+        except (KDPhysError, ValueError) as error:
             logger.warning("%s %s was left out: %s", folder.name, recording.name, error)
             continue
         logger.info("%s %s: %d clips", folder.name, recording.name, len(clips))
@@ -667,10 +682,9 @@ def _check_side(job: RecordingsJob, folder: Path, recordings: list[Recording]) -
     Raises:
         JobError: It holds such.
     """
-    path = folder / "manifest.json"
-    if not _holds_clips(folder) or not path.exists():
+    if not _holds_clips(folder) or not (folder / MANIFEST).exists():
         return
-    if not recordings or json.loads(path.read_text()) != _manifest_of(job, recordings):
+    if not recordings or read_manifest(folder) != _manifest_of(job, recordings):
         raise JobError(
             f"{folder} holds clips of another command; remove {job.out} with both sides, or write "
             "to another folder"
@@ -679,7 +693,7 @@ def _check_side(job: RecordingsJob, folder: Path, recordings: list[Recording]) -
 
 def _claim(job: RecordingsJob, folder: Path, recordings: list[Recording]) -> None:
     """Write the manifest first, so that clips of two commands never mix in one folder."""
-    with written(folder / "manifest.json") as file:
+    with written(folder / MANIFEST) as file:
         file.write_text(json.dumps(_manifest_of(job, recordings), indent=1) + "\n")
 
 

@@ -13,6 +13,7 @@ from train.benchmark import toolbox_bpm
 from train.datasets import ClipStore
 from train.labels import rate_of
 
+RULES = 2  # of a score, raised with each change by which the same weights score otherwise
 Array = NDArray[np.float64]
 SLACK_S = 0.25
 

@@ -9,16 +9,18 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
 
 import numpy as np
 from scipy import stats
 
+from train.datasets import read_manifest
 from train.loop import Schedule, without_folders
 from train.origin import origin
 from train.room import held, written
+from train.script import JobError
 
 Row = dict[str, float]
 
@@ -43,17 +45,25 @@ class Study:
         return self.arms.get(arm, {}).get(str(seed))
 
     def keep(self, arm: str, seed: int, row: Row) -> None:
-        """Add a row and write the file, with what another command added meanwhile."""
+        """Add a row, and save the study."""
+        self.save({arm: {str(seed): row}})
+
+    def save(self, more: Mapping[str, Mapping[str, Row]] = MappingProxyType({})) -> None:
+        """Write the file, with what another command added meanwhile.
+
+        Rows of other settings that it holds are set aside first.
+
+        Args:
+            more: Rows to add, by arm and seed.
+        """
         with held(self.path.parent):
-            _set_others_aside(self.path, self.settings)
             there = open_study(self.path, self.settings)
-            there.arms.setdefault(arm, {})[str(seed)] = row
-            there.origins.setdefault(arm, {})[str(seed)] = str(origin())
+            for arm, rows in more.items():
+                there.arms.setdefault(arm, {}).update(rows)
+                there.origins.setdefault(arm, {}).update(dict.fromkeys(rows, str(origin())))
+            _set_others_aside(self.path, self.settings)
             self.arms, self.origins = there.arms, there.origins
-            kept = {"settings": self.settings, "arms": self.arms, "origins": self.origins}
-            text = json.dumps(kept, indent=1)
-            with written(self.path) as file:
-                file.write_text(text + "\n")
+            _write(self)
 
     def lines(self, arm: str) -> tuple[int, dict[str, str]]:
         """How many seeds an arm has, and mean ± standard deviation of each figure over them."""
@@ -100,19 +110,51 @@ def mean_interval(values: np.ndarray) -> tuple[float, float]:
 
 
 def open_study(path: Path, settings: Mapping[str, object]) -> Study:
-    """Read a study, from its file or where it was set aside; it is empty where neither holds it."""
-    settings = json.loads(json.dumps(settings, default=str))
-    for file in (path, _aside(path, settings)):
+    """Read a study, with rows that were set aside; it is empty where there are none.
+
+    Raises:
+        JobError: A file is damaged, or no study.
+    """
+    study = Study(path, json.loads(json.dumps(settings, default=str)))
+    for file in (_aside(path, study.settings), path):  # where both have a row, the latter counts
         found = _read(file)
-        if found.get("settings") == settings:
-            return Study(path, settings, found["arms"], found.get("origins", {}))
-    return Study(path, settings)
+        if found and found.settings == study.settings:
+            for arm, rows in found.arms.items():
+                study.arms.setdefault(arm, {}).update(rows)
+            for arm, told in found.origins.items():
+                study.origins.setdefault(arm, {}).update(told)
+    return study
 
 
-def _read(path: Path) -> dict[str, Any]:
-    """What a file holds; nothing where there is none, or it is no study."""
-    found = json.loads(path.read_text()) if path.exists() else {}
-    return found if isinstance(found, dict) else {}
+def _read(path: Path) -> Study | None:
+    """What one file holds; None where there is none.
+
+    Raises:
+        JobError: It is damaged, or no study.
+    """
+    if not path.exists():
+        return None
+    try:
+        found = json.loads(path.read_text())
+        study = Study(path, found["settings"], found["arms"], found.get("origins", {}))
+        tables = (
+            study.settings,
+            *(group for one in (study.arms, study.origins) for group in one.values()),
+        )
+        if not all(isinstance(table, dict) for table in tables):
+            raise TypeError("rows are no tables")
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
+        raise JobError(
+            f"{path} is damaged, or no study ({error!r}): move it away, or take it from the "
+            "project's history again."
+        ) from error
+    return study
+
+
+def _write(study: Study) -> None:
+    kept = {"settings": study.settings, "arms": study.arms, "origins": study.origins}
+    with written(study.path) as file:
+        file.write_text(json.dumps(kept, indent=1) + "\n")
 
 
 def _aside(path: Path, settings: object) -> Path:
@@ -121,11 +163,12 @@ def _aside(path: Path, settings: object) -> Path:
 
 
 def _set_others_aside(path: Path, settings: Mapping[str, object]) -> None:
-    """Keep rows that were found with other settings under a name of their own."""
-    others = _read(path).get("settings")
-    if path.exists() and others != settings:
-        path.replace(_aside(path, others))
-        logger.info("%s was found with other settings: it is %s now", path, _aside(path, others))
+    """Keep rows that were found with other settings under a name of their own too."""
+    others = _read(path)
+    if others and others.settings != settings:
+        aside = replace(open_study(path, others.settings), path=_aside(path, others.settings))
+        _write(aside)
+        logger.info("%s was found with other settings: it is in %s now", path, aside.path)
 
 
 def short_digest(settings: object) -> str:
@@ -141,7 +184,7 @@ def common_settings(data: Path, schedule: Schedule) -> dict[str, object]:
         data: Folder of clips, with a manifest.
         schedule: The schedule of every run; the seed is each row's own.
     """
-    recipe = without_folders(json.loads((data / "manifest.json").read_text()))
+    recipe = without_folders(read_manifest(data))
     names = ("steps", "batch", "frames", "rate", "average_from", "average_every")
     plan = {name: getattr(schedule, name) for name in names}
     return {"data": recipe, "schedule": plan}

@@ -11,6 +11,7 @@ import logging
 import math
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, field, replace
 from fractions import Fraction
 from functools import cache, partial
@@ -28,7 +29,7 @@ from kdphys.crop import FaceBox, crop_face
 from kdphys.face import FaceFinder, FaceTracker
 from train import faces, portraits, pulses, world
 from train.aside import aside
-from train.datasets import clips_in, unplaced, write_shard
+from train.datasets import MANIFEST, clips_in, read_manifest, unplaced, write_shard
 from train.portraits import People
 from train.recorded_pulses import check_pulses, draw_recorded_pulse, read_pulses
 from train.room import written
@@ -413,7 +414,8 @@ def write_dataset(job: SyntheticJob) -> None:
     Raises:
         FileNotFoundError: What is to lend looks or pulses holds none.
         NoRoomError: The disk has no room for a shard; those that are there are whole.
-        ValueError: The folder holds clips that another command made.
+        JobError: The folder holds clips that another command made, its manifest is damaged, or a
+            process that draws was killed.
     """
     check_lent(job.config)
     job.out.mkdir(parents=True, exist_ok=True)
@@ -423,8 +425,14 @@ def write_dataset(job: SyntheticJob) -> None:
         _log_shards(map(partial(_write_shard, job), missing), len(missing))
         return
     # A forked child of a process with threads can hang for ever, so each starts afresh.
-    with ProcessPoolExecutor(job.workers, get_context("spawn")) as pool:
-        _log_shards(pool.map(partial(_write_shard, job), missing), len(missing))
+    try:
+        with ProcessPoolExecutor(job.workers, get_context("spawn")) as pool:
+            _log_shards(pool.map(partial(_write_shard, job), missing), len(missing))
+    except BrokenProcessPool as error:
+        raise JobError(
+            f"A process that drew clips of {job.out} was ended from outside, as where memory is "
+            "short: run the same command again, with fewer --workers; it keeps what is drawn."
+        ) from error
 
 
 def _log_shards(drawn: Iterator[int], count: int) -> None:
@@ -435,7 +443,7 @@ def _log_shards(drawn: Iterator[int], count: int) -> None:
 
 def _claim(job: SyntheticJob) -> None:
     """Write the manifest first, so that clips of two configurations never mix in one folder."""
-    name = job.out / "manifest.json"
+    name = job.out / MANIFEST
     wanted = {
         "config": asdict(job.config),
         "seed": job.seed,
@@ -444,11 +452,9 @@ def _claim(job: SyntheticJob) -> None:
     }
     text = json.dumps(wanted, indent=1, default=str) + "\n"
     if name.exists():
-        there = json.loads(name.read_text())
+        there = read_manifest(job.out)
         alike = {key: value for key, value in json.loads(text).items() if key in there}
-        same = _kind(there) == _kind(alike)
-        last_is_whole = there.get("clips", 0) % SHARD == 0 or there["clips"] >= job.clips
-        if not (same and last_is_whole):
+        if _kind(there) != _kind(alike):
             raise JobError(
                 f"{job.out} holds {there.get('clips')} clips of another configuration; "
                 "remove it or write to another folder"

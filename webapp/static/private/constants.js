@@ -2,6 +2,8 @@
 //
 // `K.pulse.STEP_S` is STEP_S of kdphys/pulse.py, and so on; webapp/private.py gives them.
 
+import { rounded } from "./maths.js";
+
 export const K = {};
 
 export function learn(found) {
@@ -12,6 +14,7 @@ export function learn(found) {
 export function fill(sentence, values) {
   return sentence.replace(/\{(\w+)(?::(?:\.(\d+)f|g))?\}/g, (_, name, digits) => {
     const value = values[name];
-    return digits === undefined ? String(value) : value.toFixed(Number(digits));
+    if (digits === undefined) return String(value);
+    return Number(digits) ? value.toFixed(Number(digits)) : String(rounded(value)); // halves as in Python
   });
 }

@@ -126,7 +126,7 @@ export function trackRate(spectra) {
 // Power at twice a path over that along it, over all windows.
 function overtoneOf(power, path) {
   const [once, twice] = [1, 2].map((m) => mean(power.map((row, window) => row[m * path[window]])));
-  return twice / Math.max(once, K.pulse.TINY);
+  return twice / Math.max(once, SMALLEST);
 }
 
 // Halve or double a path where its lines, averaged over all windows, say so; else the very same. And
@@ -180,7 +180,7 @@ function locked({ real, imaginary }, path) {
     const [squareRe, squareIm] = [re * re - im * im, 2 * re * im];
     const bothRe = squareRe * overRe + squareIm * overIm;
     const bothIm = squareIm * overRe - squareRe * overIm;
-    const size = Math.max(Math.hypot(bothRe, bothIm), K.pulse.TINY);
+    const size = Math.max(Math.hypot(bothRe, bothIm), SMALLEST);
     sumReal += bothRe / size;
     sumImaginary += bothIm / size;
   });

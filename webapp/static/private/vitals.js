@@ -11,7 +11,7 @@ import { swayOf } from "./sway.js";
 
 // { heart_rate, rmssd, sdnn, respiration } of a pulse wave (Float64Array, NaN where there is no face),
 // each { value, unit, quality, reason } with a null for what there is not; and the `context` for a
-// reading of its end, { bpm, quality } or null.
+// reading of its end, { bpm, quality, either } or null.
 //
 // `calibration` is the network's; `colours` tell the light and `places` how the head moves (see flicker.js
 // and sway.js); `distrust` is what else speaks against any reading, in words; `latestS` are the seconds at
@@ -33,9 +33,11 @@ export function measureVitals(
   const noHeart =
     !distrust && rate.quality >= LEAST_QUALITY ? whyNoHeart(rate, heard, fps, colours, places) : null;
   const blame = distrust ?? noHeart;
-  const doubted = blame ?? whyEither(rate);
+  const either = blame ? null : whyEither(rate);
+  const doubted = blame ?? either;
   if (doubted) rate.quality /= DISTRUST;
-  const own = { bpm: mean(rate.rates.slice(-K.vitals.CONTEXT_WINDOWS)), quality: rate.quality };
+  const bpm = mean(rate.rates.slice(-K.vitals.CONTEXT_WINDOWS));
+  const own = { bpm, quality: rate.quality, either: either !== null };
   const found = readAll(rate, calibration, doubted);
   return { ...found, context: blame ? null : own };
 }
@@ -79,9 +81,11 @@ function readAll(rate, calibration, blame) {
   };
 }
 
-// The confidence that a rate has in a longer wave: the same rate has that wave's, unless it is unsure.
+// The confidence that a rate has in a longer wave: the same rate has that wave's, unless it is unsure;
+// that of two between which it could not choose has its own.
 function qualityInContext(rate, context) {
   const { AGREE_BPM, CONTEXT_SHARE, LEAST_QUALITY } = K.vitals;
+  if (context.either && Math.abs(rate.bpm - 2 * context.bpm) <= 2 * AGREE_BPM) return rate.quality;
   if (context.quality < LEAST_QUALITY) {
     const own = odds(rate.quality);
     return chance(own + CONTEXT_SHARE * (odds(context.quality) - own));
