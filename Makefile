@@ -44,7 +44,8 @@ nothing is known of their weaknesses (.venv/audit.txt says more): run make audit
 app: .venv/.app
 	$(PYTHON) app.py
 
-test: lint chromium
+test:
+	$(MAKE) --no-print-directory --jobs=2 lint chromium
 	$(PYTHON) -m pytest -m "" --durations=15 --numprocesses 2 --dist loadgroup
 
 lint: .venv/.dev

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -71,7 +72,7 @@ def test_rivals_read_the_very_same_clips(job, tmp_path):
 def test_an_environment_without_a_package_says_so(job, tmp_path):
     (tmp_path / "rppg.py").write_text("raise ImportError('no rppg here')")
     with pytest.raises(RuntimeError, match=r"(?s)could not run loud.*no rppg here"):
-        main(job)
+        main(replace(job, clips=1))
 
 
 def test_without_their_environment_it_is_said_how_to_get_it(tmp_path):
