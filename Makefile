@@ -19,7 +19,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .DEFAULT_GOAL := app
-.PHONY: app test lint train study rivals bench lock licences audit chromium
+.PHONY: app test lint style types imports train study rivals bench lock licences audit chromium
 
 FACES ?=# folder of portraits that lend their looks to a part of the synthetic heads
 PULSES ?=# folder of pulse recordings that lend their waves to a part of the clips
@@ -48,10 +48,16 @@ test:
 	$(MAKE) --no-print-directory --jobs=2 lint chromium
 	$(PYTHON) -m pytest -m "" --durations=15 --numprocesses 2 --dist loadgroup
 
-lint: .venv/.dev
+lint: style types imports
+
+style: .venv/.dev
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
+
+types: .venv/.dev
 	.venv/bin/pyright
+
+imports: .venv/.dev
 	.venv/bin/lint-imports
 
 train: .venv/.train

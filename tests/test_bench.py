@@ -131,7 +131,7 @@ def test_both_networks_come_to_a_right_rate_and_the_student_live_too():
 
 
 def test_a_face_fills_pictures_of_any_size_and_length(tmp_path):
-    write_face(tmp_path / "face.mp4", (640, 480), 3.0)
+    write_face(tmp_path / "face.mp4", (640, 480), 3.0, scene_s=3.0)
     frames = list(read_frames(tmp_path / "face.mp4"))
     assert len(frames) == 90
     assert frames[0].rgb.shape == (480, 640, 3)

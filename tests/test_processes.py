@@ -27,6 +27,7 @@ TWO = (
     *("--main_process_port", "0"),
 )
 BOUND_S = 280
+TOGETHER = pytest.mark.xdist_group("processes")  # what they share is made once
 
 
 def start(command: tuple[str, ...], *words: object) -> subprocess.CompletedProcess[str]:
@@ -70,22 +71,37 @@ def assert_same_run(one: Path, two: Path) -> None:
     assert (away > 1e-4).float().mean() < 1e-3
 
 
-@pytest.mark.slow
-def test_two_processes_learn_what_one_does(tmp_path):
-    train_student(tmp_path / "one")
-    done = start(TWO, "-m", "tests._tiny_run", tmp_path / "two")
+@pytest.fixture(scope="module")
+def of_two(tmp_path_factory) -> Path:
+    """What two processes learn together."""
+    out = tmp_path_factory.mktemp("two")
+    done = start(TWO, "-m", "tests._tiny_run", out)
     assert done.returncode == 0, done.stderr[-2000:]
-    assert_same_run(tmp_path / "one", tmp_path / "two")
+    return out
+
+
+@TOGETHER
+def test_what_shares_is_run_by_one_worker(request):
+    """With some versions of pytest groups are not heard, and each worker makes what they share."""
+    grouped = getattr(request.config.option, "loadgroup", False)  # what xdist tells its workers
+    assert request.node.nodeid.endswith("@processes") == grouped
 
 
 @pytest.mark.slow
-def test_a_resumed_run_of_two_processes_ends_exactly_where_an_unbroken_one_does(tmp_path):
-    assert start(TWO, "-m", "tests._tiny_run", tmp_path / "whole").returncode == 0
+@TOGETHER
+def test_two_processes_learn_what_one_does(of_two, tmp_path):
+    train_student(tmp_path)
+    assert_same_run(tmp_path, of_two)
+
+
+@pytest.mark.slow
+@TOGETHER
+def test_a_resumed_run_of_two_processes_ends_exactly_where_an_unbroken_one_does(of_two, tmp_path):
     stopped = start(TWO, "-m", "tests._tiny_run", tmp_path / "broken", 3)
     assert "PlugPulledError" in stopped.stderr
     assert json.loads((tmp_path / "broken" / "progress.json").read_text()) == {"step": 2}
     assert start(TWO, "-m", "tests._tiny_run", tmp_path / "broken").returncode == 0
-    one, other = weights(tmp_path / "whole"), weights(tmp_path / "broken")
+    one, other = weights(of_two), weights(tmp_path / "broken")
     for name, tensor in one.items():
         assert torch.equal(tensor, other[name]), name
 
@@ -112,6 +128,7 @@ def distilling(tmp_path_factory) -> tuple[object, ...]:
 
 
 @pytest.mark.slow
+@TOGETHER
 def test_two_processes_distill_what_one_does(distilling, tmp_path):
     for name, command in (("one", ALONE), ("two", TWO)):
         done = start(command, *distilling, "--schedule.batch", 4, "--out", tmp_path / name)
@@ -121,6 +138,7 @@ def test_two_processes_distill_what_one_does(distilling, tmp_path):
 
 
 @pytest.mark.slow
+@TOGETHER
 def test_a_batch_that_two_processes_can_t_share_evenly_is_refused(distilling, tmp_path):
     done = start(TWO, *distilling, "--schedule.batch", 3, "--out", tmp_path)
     assert done.returncode != 0

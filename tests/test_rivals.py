@@ -46,6 +46,7 @@ def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RivalsJob:
     (tmp_path / "rppg.py").write_text(STAND_IN)
     (tmp_path / "vitallens.py").write_text(METHODS)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr("train.rivals.PACED", 1)
     return RivalsJob(
         python=Path(sys.executable), clips=2, seconds=8.0, out=tmp_path / "out",
         models=("loud", "silent", "vitallens POS", "vitallens CHROM", "vitallens G"),

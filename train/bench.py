@@ -54,6 +54,8 @@ class BenchJob:
     """Numbers of processes that share a batch."""
     turns: int = TURNS
     """Processes of each network whose calls are timed."""
+    scene_s: float = 10.0
+    """Seconds that are drawn of what the videos show."""
     faces: int = len(RATES_BPM)
     """Clips on which it is seen when a right rate is shown, of 20 s each."""
     page_only: bool = False
@@ -83,7 +85,7 @@ def main(job: BenchJob) -> None:
     if job.smoke:
         job = replace(
             aside(job, "out"), lengths_s=(8.0,), sizes=("640x480", "1280x720"), minute=None,
-            rounds=1, videos=(1, 2), processes=(2,), turns=1, faces=1,
+            rounds=1, videos=(1, 2), processes=(2,), turns=1, faces=1, scene_s=2.0,
         )  # fmt: skip
     kept = job.out / "speed.json"
     if not job.page_only:
@@ -130,7 +132,7 @@ def find(job: BenchJob, clip_s: float) -> Found:
     kinds += [(job.minute, 60.0)] if job.minute else []
     videos = {}
     for size, seconds in kinds:
-        videos[f"{size}, {seconds:g} s"] = measured(SIZES[size], seconds, job.rounds)
+        videos[f"{size}, {seconds:g} s"] = measured(SIZES[size], seconds, job.rounds, job.scene_s)
         logger.info("%s, %g s is done", size, seconds)
     return Found(
         origin=made,
@@ -138,7 +140,7 @@ def find(job: BenchJob, clip_s: float) -> Found:
         waits=[*ours, *theirs],
         start={name: round(median(one[name] for one in starts), 3) for name in starts[0]},
         videos=videos,
-        batch=batched(job.videos, job.processes, clip_s),
+        batch=batched(job.videos, job.processes, clip_s, job.scene_s),
         clip_s=clip_s,
     )
 

@@ -27,27 +27,27 @@ SIZES = {
     "1920x1080": (1920, 1080),
     "3840x2160": (3840, 2160),
 }
-SCENE_S = 10.0  # drawn once and shown to and fro, so that the motion has no break;
-SCENE_BYTES = 2e9  # of large pictures as much of it as takes this much memory
+SCENE_BYTES = 2e9  # of large pictures as much of a scene as takes this much memory
 ONCE = 1e9  # pixels of a video from which on it is measured once
 
 Figures = dict[str, float]
 
 
-def measured(size: tuple[int, int], seconds: float, rounds: int) -> Figures:
+def measured(size: tuple[int, int], seconds: float, rounds: int, scene_s: float) -> Figures:
     """Figures of a video of a size and a length: those of the round with the median total.
 
     Args:
         size: Width and height in pixels.
         seconds: Its length.
         rounds: How often it is measured; a very large one is measured once.
+        scene_s: Seconds of it that are drawn, and shown to and fro.
     """
     width, height = size
     if width * height * seconds * FPS > ONCE:
         rounds = 1
     with TemporaryDirectory() as folder:
         video = Path(folder) / "face.mp4"
-        write_face(video, size, seconds)
+        write_face(video, size, seconds, scene_s)
         found = [alone("video", path=str(video)) for _ in range(rounds)]
     middle = sorted(found, key=lambda one: one["total_s"])[len(found) // 2]
     ratios = {
@@ -57,18 +57,21 @@ def measured(size: tuple[int, int], seconds: float, rounds: int) -> Figures:
     return {name: round(value, 3) for name, value in (middle | ratios).items()}
 
 
-def batched(videos: Sequence[int], processes: Sequence[int], seconds: float) -> dict[str, Figures]:
+def batched(
+    videos: Sequence[int], processes: Sequence[int], seconds: float, scene_s: float
+) -> dict[str, Figures]:
     """Seconds that many videos of 640x480 take, by how many they are, then by processes.
 
     Args:
         videos: Numbers of videos.
         processes: Numbers of processes.
         seconds: Length of each video.
+        scene_s: Seconds of it that are drawn, and shown to and fro.
     """
     found: dict[str, Figures] = {}
     with TemporaryDirectory() as place:
         face = Path(place) / "face.mp4"
-        write_face(face, SIZES["640x480"], seconds)
+        write_face(face, SIZES["640x480"], seconds, scene_s)
         for count in videos:
             folder = Path(place) / str(count)
             folder.mkdir()
@@ -87,10 +90,13 @@ def _batch_s(folder: Path, jobs: int) -> float:
     return round(time.perf_counter() - began, 2)
 
 
-def write_face(path: Path, size: tuple[int, int], seconds: float) -> None:
-    """Write a synthetic face in a picture of some width and height as H.264."""
+def write_face(path: Path, size: tuple[int, int], seconds: float, scene_s: float) -> None:
+    """Write a synthetic face in a picture of some width and height as H.264.
+
+    `scene_s` of it are drawn once and shown to and fro, so that the motion has no break.
+    """
     width, height = size
-    film = _kept_scene(1, min(SCENE_S, seconds), side=480)
+    film = _kept_scene(1, min(scene_s, seconds), side=480)
     kept = film.pictures[: max(2, int(SCENE_BYTES / (3 * width * height)))]
     wide = [_framed(picture, height, (width - height) // 2) for picture in kept]
     there_and_back = wide + wide[-2:0:-1]
