@@ -37,7 +37,7 @@ SWING = 0.35  # of the rate, to both sides, over which the line of a swinging he
 SWING_ABOVE = 3.0  # of the noise floor, as far as it is looked at
 MOST_EVIDENCE = 8.0  # nats a single line can give in one window: noise has heavy tails
 TINY = 1e-12
-SMALLEST = np.finfo(float).tiny  # keeps a division from 0 by 0, of waves of any unit
+SMALLEST = float(np.finfo(float).tiny)  # keeps a division from 0 by 0, of waves of any unit
 LOWEST_BPM = 36.0  # noise is looked at from here on
 LOOKS = 1.5 * STEP_S / WINDOW_S  # independent looks at the noise that one more window adds
 FLOOR_REACH_BPM = 70.0
@@ -257,8 +257,8 @@ def track_rate(spectra: WindowSpectra) -> RateTrack:
 def _overtone(power: Array, path: NDArray[np.intp]) -> float:
     """Power at twice a path over that along it."""
     windows = np.arange(len(path))
-    once, twice = (power[windows, m * path].mean() for m in (1, 2))
-    return float(twice / max(once, SMALLEST))
+    once, twice = (float(power[windows, m * path].mean()) for m in (1, 2))
+    return twice / max(once, SMALLEST)
 
 
 def _right_octave(
@@ -275,7 +275,7 @@ def _right_octave(
     def lines(rate: NDArray[np.intp]) -> tuple[float, float, float]:
         """Give the power at `rate` over that at its half, and how sure the odd halves are."""
         first, second, third = (_excess(power, floor, m * rate // 2) for m in (1, 2, 3))
-        return second[0] / max(first[0], TINY), first[1], third[1]
+        return second[0] / max(first[0], SMALLEST), first[1], third[1]
 
     def is_overtone(rate: NDArray[np.intp]) -> bool:
         """Tell whether lines at half and one and a half of `rate` make it an overtone."""
@@ -344,14 +344,14 @@ def _noise_floor(spectra: WindowSpectra) -> Array:
     looks = max(1.0, LOOKS * min(len(power), 2 * FLOOR_REACH_S / STEP_S))
     floor *= FLOOR_RISE + FLOOR_RISE_OF_ONE / looks
     least = LEAST_FLOOR * spectra.power.mean(1, keepdims=True)
-    return np.maximum(floor, least) + np.finfo(float).tiny
+    return np.maximum(floor, least) + SMALLEST
 
 
 def _evidence(above: Array, power: Array, states: NDArray[np.intp]) -> Array:
     """Credibility of each rate in each window, in nats. Shape (N, S)."""
-    peaked = (power / (_crest(power) + np.finfo(float).tiny))[:, states]
+    peaked = (power / (_crest(power) + SMALLEST))[:, states]
     total = _line_evidence(above[:, states])
-    fundamental = power[:, states] + np.finfo(float).tiny
+    fundamental = power[:, states] + SMALLEST
     for harmonic in HARMONICS[1:]:
         excess = power[:, harmonic * states] / (STRONGEST_OVERTONE * fundamental)
         total = total + OVERTONE_SHARE * _line_evidence(above[:, harmonic * states]) / (
@@ -367,9 +367,9 @@ def _loudness(power: Array) -> Array:
     evidence alone a faint line among fast rates, where little noise is left, would win over it.
     Each window counts alike, however loud it is.
     """
-    share = power / (power.sum(1, keepdims=True) + np.finfo(float).tiny)
+    share = power / (power.sum(1, keepdims=True) + SMALLEST)
     crest = _crest(np.maximum(_over_half_a_minute(share), 0))  # its running sums may end below 0
-    return crest / (crest.max(1, keepdims=True) + np.finfo(float).tiny)
+    return crest / (crest.max(1, keepdims=True) + SMALLEST)
 
 
 def _over_half_a_minute(power: Array) -> Array:
@@ -462,5 +462,5 @@ def snr_db(spectra: WindowSpectra, bpm: Array) -> Array:
         line |= np.abs(grid - harmonic * bpm[:, None]) <= SNR_REACH_BPM + harmonic
     inside = np.where(line & heard, spectra.power, 0).sum(1)
     outside = np.where(~line & heard, spectra.power, 0).sum(1)
-    tiny = np.finfo(float).tiny
-    return 10 * np.log10((inside + tiny) / np.maximum(outside, LEAST_REST * inside + tiny))
+    rest = np.maximum(outside, LEAST_REST * inside + SMALLEST)
+    return 10 * np.log10((inside + SMALLEST) / rest)

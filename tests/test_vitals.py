@@ -135,6 +135,8 @@ def test_a_slow_pulse_is_as_sure_of_its_overtone_in_any_unit(loud):
     track = read_rate(loud * wave, FPS).track
     assert track.overtone == pytest.approx(read_rate(wave, FPS).track.overtone, rel=1e-6)
     assert track.locked > 0.99
+    fast = beside_movement(7, 130, FPS, 30.0, 0.8)
+    assert read_rate(loud * fast, FPS).track.bpm == pytest.approx(read_rate(fast, FPS).track.bpm)
 
 
 @pytest.mark.parametrize("overtone", [0.6, 1.0, 2.0])

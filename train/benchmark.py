@@ -34,7 +34,7 @@ from kdphys.pulse import runs
 from kdphys.runtime import CLASSICAL, FPS
 from kdphys.vitals import LEAST_QUALITY, LEAST_SECONDS
 from train.card import all_recipes
-from train.datasets import read_store
+from train.datasets import MANIFEST, read_store
 from train.labels import Array, label_on_grid, rate_of
 from train.origin import Origin, origin
 from train.recordings import Dataset, Recording, check_split, people_of, read_recordings
@@ -225,7 +225,7 @@ def _other_side(job: BenchmarkJob) -> tuple[Path, ...]:
     if not unnamed:
         return ()
     train = job.people.parent / "train" if job.people else None
-    if train and (train / "manifest.json").exists():
+    if train and (train / MANIFEST).exists():
         there = read_store(train).sha256
         if all(known == there for model in unnamed for known in learned[model]):
             return (train,)

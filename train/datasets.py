@@ -18,7 +18,7 @@ from torch import Tensor
 
 from train.pulses import LEAST_BPM, MOST_BPM
 from train.room import save_arrays
-from train.script import JobError
+from train.script import JobError, read_json
 
 FPS = 30.0
 MANIFEST = "manifest.json"
@@ -175,13 +175,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         FileNotFoundError: It says nothing.
         JobError: That is damaged.
     """
-    path = folder / MANIFEST
-    try:
-        found = json.loads(path.read_text())
-    except (ValueError, RecursionError) as error:
-        raise JobError(f"{path} is damaged ({error}): {REWRITE}") from error
-    if not (isinstance(found, dict) and isinstance(found.get("config", {}), dict)):
-        raise JobError(f"{path} does not say how clips were made: {REWRITE}")
+    found = read_json(folder / MANIFEST, REWRITE)
+    if not isinstance(found.get("config", {}), dict):
+        raise JobError(f"{folder / MANIFEST} does not say how clips were made: {REWRITE}")
     return found
 
 

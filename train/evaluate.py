@@ -391,8 +391,9 @@ def _page(report: dict[str, object], job: EvaluateJob, made: Origin) -> str:
     lines += [
         "",
         "Mean error of the readings of the skin that goes worst over that of the one that",
+        "goes best, and how often it is as much where readings are dealt out at random.",
+        "",
     ]
-    lines += ["goes best, and how often it is as much where readings are dealt out at random.", ""]
     lines += markdown_table(
         ["model", *UNLIKE],
         [

@@ -30,7 +30,7 @@ from train.datasets import FPS, Batch, ClipStore, draw_batch, unplaced, whole_ba
 from train.origin import origin
 from train.processes import mean_over_processes, share_batch_norms
 from train.room import NoRoomError, held, room_for, written
-from train.script import JobError
+from train.script import JobError, read_json
 
 logger = logging.getLogger(__name__)
 
@@ -590,17 +590,7 @@ def read_record(path: Path) -> dict[str, Any]:
         FileNotFoundError: It is not there.
         JobError: It is damaged.
     """
-    try:
-        found = json.loads(path.read_text())
-    except (ValueError, RecursionError) as error:
-        raise JobError(
-            f"{path} is damaged ({error}): name the folder of another run, or train it again."
-        ) from error
-    if not isinstance(found, dict):
-        raise JobError(
-            f"{path} holds no record: name the folder of another run, or train it again."
-        )
-    return found
+    return read_json(path, "name the folder of another run, or train it again.")
 
 
 def is_of_smoke(record: Mapping[str, object]) -> bool:

@@ -1,7 +1,9 @@
 """How a training script is run from the command line."""
 
+import json
 from collections.abc import Callable
-from typing import TypeVar
+from pathlib import Path
+from typing import Any, TypeVar
 
 import tyro
 
@@ -12,6 +14,26 @@ Job = TypeVar("Job")
 
 class JobError(KDPhysError, ValueError):
     """What a script was asked for can't be done; the text says what to change."""
+
+
+def read_json(path: Path, cure: str) -> dict[str, Any]:
+    """Read a JSON object from a file.
+
+    Args:
+        path: The file.
+        cure: What to do where it is none, in words.
+
+    Raises:
+        FileNotFoundError: It is not there.
+        JobError: It is damaged, or no object.
+    """
+    try:
+        found = json.loads(path.read_text())
+    except (ValueError, RecursionError) as error:
+        raise JobError(f"{path} is damaged ({error}): {cure}") from error
+    if not isinstance(found, dict):
+        raise JobError(f"{path} holds no record: {cure}")
+    return found
 
 
 def run_script(main: Callable[[Job], None], job: type[Job]) -> None:

@@ -137,10 +137,7 @@ def _read(path: Path) -> Study | None:
     try:
         found = json.loads(path.read_text())
         study = Study(path, found["settings"], found["arms"], found.get("origins", {}))
-        tables = (
-            study.settings,
-            *(group for one in (study.arms, study.origins) for group in one.values()),
-        )
+        tables = (study.settings, *study.arms.values(), *study.origins.values())
         if not all(isinstance(table, dict) for table in tables):
             raise TypeError("rows are no tables")
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:

@@ -132,7 +132,7 @@ function overtoneOf(power, path) {
 // Halve or double a path where its lines, averaged over all windows, say so; else the very same. And
 // whether it should be halved and would be too slow to be read then.
 function rightOctave(spectra, floor, path, low, high) {
-  const { LOOKS, SURE_SPREADS, THIRD_SHARE, FEW_LOOKS, TINY } = K.pulse;
+  const { LOOKS, SURE_SPREADS, THIRD_SHARE, FEW_LOOKS } = K.pulse;
   const { STRONGEST_OVERTONE, USUAL_OVERTONE, LOCKED, ADRIFT } = K.pulse;
   const looks = Math.max(1, LOOKS * path.length);
   const sure = 1 + SURE_SPREADS / Math.sqrt(looks);
@@ -142,7 +142,7 @@ function rightOctave(spectra, floor, path, low, high) {
   // Power at `rate` over that at its half, and how far the odd halves are over the floor.
   const lines = (rate) => {
     const halves = [1, 2, 3].map((m) => excesses(rate.map((at) => Math.floor((m * at) / 2))));
-    return [halves[1][0] / Math.max(halves[0][0], TINY), halves[0][1], halves[2][1]];
+    return [halves[1][0] / Math.max(halves[0][0], SMALLEST), halves[0][1], halves[2][1]];
   };
   const isOvertone = (rate) => {
     const [ratio, one, three] = lines(rate);
