@@ -195,12 +195,12 @@ def traced(chromium: Browser, page: Page) -> Iterator[list[float]]:
 
 def judge_stamps(stamps: Array, numbers: Array, given_s: Array) -> dict[str, float]:
     """Compare the stamps of numbered pictures, and an even clock, with when they were given out."""
+    is_traced = (stamps > given_s[0]) & (stamps < given_s[-1])  # the camera goes on after it
+    stamps, numbers = stamps[is_traced], numbers[is_traced]
     nearest = np.searchsorted(given_s, stamps + 0.5 / FPS) - 1
     # Chromium leaves out a picture now and then where its film begins anew.
     ahead = median_filter(nearest - numbers, 2 * round(SAME_S * FPS) + 1, mode="nearest")
-    chosen = (numbers + ahead).astype(int)
-    is_traced = (chosen >= 0) & (chosen < len(given_s))
-    stamps, chosen = stamps[is_traced], chosen[is_traced]
+    chosen = np.clip(numbers + ahead, 0, len(given_s) - 1).astype(int)
     even_s = np.polyval(np.polyfit(chosen, given_s[chosen], 1), chosen)
     return {
         "stamp_error_ms": float(np.percentile(1000 * np.abs(stamps - given_s[chosen]), 95)),

@@ -13,6 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from kdphys.hub import load_weights
 from kdphys.video import read_frames
+from tests.probe_live import FPS, judge_stamps
 from train import visitors
 from train.bench import page_of, read
 from train.costs import Cost, alone, table
@@ -155,6 +156,14 @@ def test_visitors_are_told_with_where_their_figures_come_from(tmp_path):
     said = "\n".join(lines)
     assert said.count(str(origin())) == 1
     assert "tests/probe_live.py" in said
+
+
+def test_stamps_are_judged_while_the_trace_lasts_which_ends_before_the_camera():
+    given_s = np.arange(1200) / FPS
+    numbers = np.arange(10.0, 1350.0)
+    found = judge_stamps(numbers / FPS + 0.002, numbers, given_s)
+    assert found["stamp_error_ms"] == pytest.approx(2.0)
+    assert found["uneven_ms"] == pytest.approx(0.0, abs=1e-6)
 
 
 def test_the_page_of_costs_says_what_its_figures_say():

@@ -379,6 +379,16 @@ def test_a_folder_from_before_faces_could_be_found_goes_on(tmp_path: Path):
         write_dataset(replace(job, config=replace(SHORT, boxes="found")))
 
 
+@pytest.mark.parametrize(
+    "manifest", [{"config": {"dataset": "folder"}, "people": []}, {"seed": 3, "clips": 2}]
+)
+def test_no_clips_are_drawn_into_a_folder_of_others(tmp_path: Path, manifest):
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(JobError, match="another configuration"):
+        write_dataset(SyntheticJob(tmp_path, clips=1, workers=1, config=SHORT))
+    assert [path.name for path in tmp_path.iterdir()] == ["manifest.json"]
+
+
 def test_clips_do_not_go_on_with_other_people(tmp_path: Path):
     """People are split by their place in the list, so one more moves some from side to side."""
     faces = tmp_path / "faces"

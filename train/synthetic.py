@@ -454,10 +454,10 @@ def _claim(job: SyntheticJob) -> None:
     if name.exists():
         there = read_manifest(job.out)
         alike = {key: value for key, value in json.loads(text).items() if key in there}
-        if _kind(there) != _kind(alike):
+        if not {"config", "seed", "clips"} <= there.keys() or _kind(there) != _kind(alike):
             raise JobError(
-                f"{job.out} holds {there.get('clips')} clips of another configuration; "
-                "remove it or write to another folder"
+                f"{job.out} holds clips of another configuration; remove it or write to another "
+                "folder"
             )
         if there["clips"] >= job.clips:
             return
