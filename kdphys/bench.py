@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdphys.memory import peak_rss_mb
-from kdphys.runtime import SIZE, Session, open_model
+from kdphys.runtime import NETWORKS, SIZE, Session, open_model
 
 CLIP_FRAMES = 300
 ROUNDS = 5
@@ -35,7 +35,12 @@ def bench() -> dict[str, Any]:
         macs_per_frame, file_bytes, load_s, clip_ms_per_frame and clip_ms_per_frame_p95 (median and
         95th percentile over clips), streaming_ms_p50 and streaming_ms_p95 (over frames; None where
         a model can't stream) and peak_rss_mb.
+
+    Raises:
+        WeightsError: Those of one are missing or damaged.
     """
+    for name in NETWORKS:  # here a sentence says what is wrong with one
+        open_model(name)
     return {
         "student": bench_alone("student"),
         "teacher": bench_alone("teacher"),

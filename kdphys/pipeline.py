@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
@@ -346,7 +347,6 @@ class _Watch:
         seconds: StageSeconds,
     ) -> Measurement:
         """Put together what was found."""
-        chosen = np.linspace(0, len(self._shown) - 1, min(SHOWN_CROPS, len(self._shown)))
         return Measurement(
             model=name,
             weights=model.facts.weights,
@@ -359,9 +359,20 @@ class _Watch:
             vitals=vitals,
             seconds=seconds,
             notes=self.noticed.notes(),
-            crops=np.stack([self._shown[round(place)] for place in chosen]),
-            stretch=np.stack(self._longest_row),
+            crops=self.crops,
+            stretch=self.stretch,
         )
+
+    @cached_property
+    def crops(self) -> NDArray[np.uint8]:
+        """Some crops to show, once for all models. Shape (K, S, S, 3)."""
+        chosen = np.linspace(0, len(self._shown) - 1, min(SHOWN_CROPS, len(self._shown)))
+        return np.stack([self._shown[round(place)] for place in chosen])
+
+    @cached_property
+    def stretch(self) -> NDArray[np.uint8]:
+        """The longest row of crops, once for all models. Shape (T, S, S, 3)."""
+        return np.stack(self._longest_row)
 
 
 class _Wave:

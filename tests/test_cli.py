@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 
 from kdphys.__main__ import main
+from kdphys.errors import WeightsError
 from kdphys.pipeline import NOT_MEDICAL, Measurement, measure
 from tests._films import Recording, even_times, write_npz, write_video
 
@@ -392,6 +393,16 @@ def test_a_command_that_can_t_be_understood_is_one_line(kdphys, words, named):
     (line,) = answer.err.splitlines()
     assert named in line
     assert "─" not in line
+
+
+def test_a_bench_without_weights_says_what_is_wrong_with_them(kdphys, monkeypatch):
+    def damaged(_name):
+        raise WeightsError("They are damaged: export them again.")
+
+    monkeypatch.setattr("kdphys.bench.open_model", damaged)
+    answer = kdphys("bench")
+    assert (answer.status, answer.out) == (2, "")
+    assert answer.err == "They are damaged: export them again.\n"
 
 
 def test_a_csv_never_replaces_a_video(kdphys, short, tmp_path):

@@ -91,6 +91,21 @@ def test_age_alone_decides_what_is_removed(tmp_path):
     assert {*tmp_path.iterdir()} == {tmp_path / LOCK}
 
 
+def test_what_is_gone_before_it_is_looked_into_does_not_end_the_look(tmp_path, monkeypatch):
+    (tmp_path / "gone").mkdir()
+    (tmp_path / "old.mp4").touch()
+    look = os.scandir
+
+    def late(place):
+        if Path(place).name == "gone":
+            Path(place).rmdir()
+        return look(place)
+
+    monkeypatch.setattr(os, "scandir", late)
+    remove_old(tmp_path, -60.0)
+    assert list(tmp_path.iterdir()) == []
+
+
 def break_off_an_upload(address: str) -> None:
     """Send the beginning of a file, and leave."""
     host = urlsplit(address)

@@ -1,5 +1,6 @@
 """The live socket: a visitor's pictures go in, the pulse comes out, and nobody harms another."""
 
+import asyncio
 import json
 import threading
 from collections.abc import Iterator
@@ -14,11 +15,12 @@ from fastapi import FastAPI, WebSocket
 from starlette.testclient import TestClient, WebSocketTestSession
 from starlette.websockets import WebSocketDisconnect
 
+from kdphys.stream import LiveMeter
 from kdphys.view import FOLLOW_PX, SEARCH_PX, View, whole
 from tests._camera import shown
 from tests._films import Recording
 from webapp import live, texts
-from webapp.address import whose
+from webapp.address import Unnamed, who_asks, whose
 from webapp.live import MOST_KEPT, RefusedError, Visit, Visits, serve_socket
 from webapp.wire import Hello, Shot, write_batch
 
@@ -236,12 +238,32 @@ def test_one_person_can_t_take_every_place(one, same, other):
     visits.admit(Hello(SIDE, SIDE, "takes-places-2"), whose(one))
 
 
-@pytest.mark.parametrize(("address", "most"), [("127.0.0.1", 1), ("::1", 1), ("192.0.2.1", None)])
-def test_all_places_may_be_taken_where_addresses_tell_nobody_apart(address, most):
-    visits = Visits(most=3, most_of_one=most)
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+def test_all_places_may_be_taken_where_addresses_tell_nobody_apart(address):
+    visits = Visits(most=3, most_of_one=1)
     for number in range(3):
         visits.admit(Hello(SIDE, SIDE, f"by-a-proxy-{number}"), whose(address))
     assert visits.open == 3
+
+
+@pytest.mark.parametrize("kind", ["http", "websocket"])
+def test_where_all_come_by_a_proxy_nobody_s_address_tells_who_it_is(kind):
+    heard = []
+
+    async def listen(scope, _receive, _send):
+        heard.append(who_asks(scope))
+
+    scope = {"type": kind, "client": ("192.0.2.1", 1)}
+
+    async def receive():
+        return {}
+
+    async def send(_):
+        pass
+
+    asyncio.run(Unnamed(listen)(scope, receive, send))
+    asyncio.run(listen(scope, receive, send))
+    assert heard == ["", "192.0.2.1"]
 
 
 def test_who_was_lost_a_moment_ago_keeps_the_place(monkeypatch):
@@ -412,6 +434,36 @@ def test_few_sockets_may_be_open_without_a_greeting(client, monkeypatch, in_all,
         greet(two, "greets-now")
         assert is_let_in(client)
         assert is_let_in(other)
+
+
+def test_sockets_that_no_address_tells_apart_are_counted_in_all_only(client, monkeypatch):
+    """Behind a proxy that says nothing, 16 silent ones kept everybody out."""
+    monkeypatch.setattr(live, "MOST_STRANGERS", 3)
+    monkeypatch.setattr(live, "MOST_OF_ONE", 1)
+    here = TestClient(client.app, client=("127.0.0.1", 1))
+    with (
+        here.websocket_connect("/live"),
+        here.websocket_connect("/live"),
+        here.websocket_connect("/live"),
+        pytest.raises(WebSocketDisconnect) as closed,
+        here.websocket_connect("/live"),
+    ):
+        pass
+    assert closed.value.reason == texts.LIVE_CROWDED
+
+
+def test_a_comparison_of_before_is_not_shown_after_a_new_beginning(monkeypatch):
+    visits = Visits()
+    visit, _ = visits.admit(Hello(SIDE, SIDE, "begins-anew"))
+    monkeypatch.setattr(LiveMeter, "recent_crops", lambda _: np.zeros((3000, 36, 36, 3), np.uint8))
+
+    def compared(*_, **__):
+        visit.restart(visits.new_meter())
+        return {}
+
+    monkeypatch.setattr(live, "compare_crops", compared)
+    assert visit.compare()["compared"] == {}
+    assert visit._compared is None
 
 
 def test_a_browser_that_says_nothing_is_let_go(client, monkeypatch):

@@ -210,6 +210,12 @@ def test_a_recording_before_changes_nothing_in_the_next(model, npz, recording, t
     np.testing.assert_array_equal(measure(npz, model).wave, before.wave)
 
 
+def test_what_is_shown_of_a_recording_is_kept_once_for_all_models(npz):
+    pos, green = compare(npz, ("pos", "green")).values()
+    assert pos.crops is green.crops
+    assert pos.stretch is green.stretch
+
+
 @pytest.mark.parametrize("speed", [0.8, 1.25, 1.6])
 def test_the_rate_grows_with_the_speed(npz, recording, speed):
     found = measure(npz, "pos", speed=speed)

@@ -7,9 +7,11 @@ from types import SimpleNamespace
 
 import pytest
 from starlette.formparsers import MultiPartException
+from starlette.types import ASGIApp
 
 from webapp import bounds, shares, texts
-from webapp.bounds import Bounds
+from webapp.address import Unnamed
+from webapp.bounds import MOST_WORDS, Bounds
 from webapp.doors import TOOL_CALLS
 from webapp.folder import SPARE_MB
 from webapp.shares import GONE_S, Sessions
@@ -51,13 +53,14 @@ def send(tmp_path, disk):
             goes_on = message["more_body"]
 
     def make(*, are_told_apart: bool = True):
-        served = Bounds(keep, tmp_path, 500, are_told_apart=are_told_apart)
+        served = Bounds(keep, tmp_path, 500, has_tools=False)
+        served = served if are_told_apart else Unnamed(served)
         return lambda megabytes, address: asyncio.run(upload(served, megabytes, address))
 
     return make
 
 
-async def upload(served: Bounds, megabytes: int, address: str) -> str:
+async def upload(served: ASGIApp, megabytes: int, address: str) -> str:
     """Upload; why it was broken off, or ""."""
     pieces = [HEAD, *[bytes(MB)] * megabytes, END]
     scope = {
@@ -111,7 +114,7 @@ def test_a_video_in_a_call_of_a_tool_counts_as_an_upload(tmp_path, disk, clock):
         kept.append(len((await receive())["body"]))
         disk.free -= kept[-1]
 
-    served = Bounds(keep, tmp_path, 500, are_told_apart=True)
+    served = Bounds(keep, tmp_path, 500, has_tools=True)
 
     def call(address: str, size: int = 3 * MB) -> str:
         said = []
@@ -137,6 +140,30 @@ def test_a_video_in_a_call_of_a_tool_counts_as_an_upload(tmp_path, disk, clock):
     assert len(kept) == 4
     clock.s += GONE_S + 1
     assert call(ONE) == ""
+
+
+@pytest.mark.parametrize(("has_tools", "is_heard"), [(True, True), (False, False)])
+@pytest.mark.usefixtures("disk")
+def test_only_where_there_are_tools_a_call_may_bring_a_video(tmp_path, has_tools, is_heard):
+    said = []
+
+    async def answer(_scope, _receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    served = Bounds(answer, tmp_path, 500, has_tools=has_tools)
+    words = json.dumps({"video": "x" * MOST_WORDS}).encode()
+    scope = {
+        "type": "http", "method": "POST", "path": TOOL_CALLS[0], "client": (ONE, 1), "headers": [],
+    }  # fmt: skip
+
+    async def receive():
+        return {"type": "http.request", "body": words, "more_body": False}
+
+    async def send(message):
+        said.append(message.get("status"))
+
+    asyncio.run(served(scope, receive, send))
+    assert said[0] == (200 if is_heard else 413)
 
 
 def test_sessions_that_were_asked_in_long_ago_do_not_count(clock):

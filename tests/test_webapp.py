@@ -137,6 +137,16 @@ def test_the_stretch_without_a_face_is_shaded(found):
     assert len(charts.trace(student).to_plotly_json()["layout"]["shapes"]) == 1
 
 
+def test_hundreds_of_gaps_are_shaded_at_once(found, monkeypatch):
+    """One by one, 600 of them took two and a half minutes."""
+    monkeypatch.delattr(go.Figure, "add_vrect")
+    wave = np.tile(np.r_[np.ones(60), np.full(30, np.nan)], 600).astype(np.float32)
+    restless = replace(found["student"], wave=wave, duration_s=1800.0)
+    shapes = charts.trace(restless).to_plotly_json()["layout"]["shapes"]
+    assert [shape["x0"] for shape in shapes[:2]] == [2.0, 5.0]
+    assert len(shapes) == 600
+
+
 def test_both_waves_are_drawn_at_the_same_height(found):
     for trace in traces_of(charts.overlay([found["teacher"], found["student"]])).values():
         # Exact but for float32 on the way to the browser.

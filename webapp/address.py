@@ -2,8 +2,9 @@
 
 from ipaddress import IPv6Address, ip_address, ip_network
 
-from starlette.types import Scope
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+NOBODY = "127.0.0.1"
 ONE_HOME = 64  # bits that all IPv6 addresses of one person's line have in common
 
 
@@ -31,3 +32,20 @@ def whose(address: str) -> str:
 def who_asks(scope: Scope) -> str:
     """The same of whoever sent a request."""
     return whose(scope["client"][0]) if scope["client"] else ""
+
+
+class Unnamed:
+    """Everything a server answers to, where all come by the addresses of a proxy, as in a Space.
+
+    Args:
+        app: What answers; to it, nobody's address tells who that is.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request or a socket."""
+        if "client" in scope:
+            scope = {**scope, "client": (NOBODY, 0)}
+        await self.app(scope, receive, send)

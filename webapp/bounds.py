@@ -45,13 +45,13 @@ class Bounds:
         app: What answers.
         folder: Where uploads are kept.
         most_mb: Size of the largest file that may be uploaded, in MB of 2**20 bytes.
-        are_told_apart: Whether visitors have addresses of their own.
+        has_tools: Whether there are tools, whose calls may bring a video.
     """
 
-    def __init__(self, app: ASGIApp, folder: Path, most_mb: int, *, are_told_apart: bool) -> None:
+    def __init__(self, app: ASGIApp, folder: Path, most_mb: int, *, has_tools: bool) -> None:
         self.app, self.folder = app, folder
         self.most_mb = most_mb
-        self.are_told_apart = are_told_apart
+        self.has_tools = has_tools
         self._shares, self._sessions = Shares(), Sessions()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -73,7 +73,7 @@ class Bounds:
         except MultiPartException as error:
             await PlainTextResponse(error.message, 413)(scope, receive, send)
         else:
-            with self._shares.upload(self._who(scope)) as upload:
+            with self._shares.upload(who_asks(scope)) as upload:
                 await self.app(scope, self._looked_at(form, upload, receive), send)
 
     def _looked_at(self, form: "Form", upload: Upload, receive: Receive) -> Receive:
@@ -94,8 +94,7 @@ class Bounds:
 
     async def _take_words(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hear a request to its end before anyone answers it."""
-        is_call = _is_for_tools(scope)
-        most = MOST_CALL if is_call else MOST_WORDS
+        most = MOST_CALL if self.has_tools and scope["path"] in TOOL_CALLS else MOST_WORDS
         words = await _heard(receive, most)
         if words is None:
             said = texts.TOO_MANY_WORDS.format(most=most // 1024)
@@ -113,7 +112,7 @@ class Bounds:
 
     def _why_not(self, scope: Scope, words: bytes) -> Response | None:
         """Why nobody is to answer a request that was heard."""
-        who = self._who(scope)
+        who = who_asks(scope)
         if scope["path"] in TOOL_CALLS and scope["method"] == "POST":
             if not _is_json(words):
                 return PlainTextResponse(texts.NO_CALL, 400)
@@ -127,10 +126,6 @@ class Bounds:
         if asks and self._sessions.is_too_many(who, _session(words), MOST_SESSIONS):
             return JSONResponse({"detail": texts.SESSIONS.format(most=MOST_SESSIONS)}, 503)
         return None
-
-    def _who(self, scope: Scope) -> str:
-        """Whose request it is; "" where that can't be told."""
-        return who_asks(scope) if self.are_told_apart else ""
 
 
 class Form:
@@ -199,10 +194,6 @@ class Form:
     def _end_headers(self) -> None:
         if b"filename" not in parse_options_header(self._kind)[1]:
             raise MultiPartException(texts.ONE_FILE)
-
-
-def _is_for_tools(scope: Scope) -> bool:
-    return scope["path"] in TOOL_CALLS
 
 
 async def _heard(receive: Receive, most: int) -> bytes | None:

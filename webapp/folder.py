@@ -38,14 +38,16 @@ def own_folder() -> Iterator[Path]:
 def remove_old(folder: Path, kept_s: float) -> None:
     """Remove files that were written longer ago than `kept_s`, and folders that stood empty so."""
     latest_s = time.time() - kept_s
-    for path in sorted(folder.rglob("*"), reverse=True):  # what is in a folder before the folder
-        with suppress(OSError):  # gone meanwhile, or a folder that is not empty
-            if path == folder / LOCK or path.lstat().st_ctime > latest_s:
-                continue
-            if path.is_dir():
-                path.rmdir()
-            else:
-                path.unlink()
+    for place, folders, files in os.walk(folder, topdown=False):  # without what is gone meanwhile
+        for name in (*files, *folders):
+            path = Path(place, name)
+            with suppress(OSError):  # gone meanwhile, or a folder that is not empty
+                if path == folder / LOCK or path.lstat().st_ctime > latest_s:
+                    continue
+                if name in folders and not path.is_symlink():
+                    path.rmdir()
+                else:
+                    path.unlink()
 
 
 def room(folder: Path) -> float:

@@ -180,8 +180,8 @@ class Visit:
         if self._compared and now_s - self._compared[0] < COMPARE_S:
             return self._compared[1]
         with self._busy:
-            crops, distrust = self.meter.recent_crops(), self.meter.distrust
-            places = self.meter.recent_places()
+            meter = self.meter
+            crops, distrust, places = meter.recent_crops(), meter.distrust, meter.recent_places()
         if len(crops) < COMPARED_S * FPS:
             return {"compared": None, "reason": texts.LIVE_TOO_SOON}
         rows = {
@@ -194,7 +194,9 @@ class Visit:
             for name, row in compare_crops(crops, distrust=distrust, places=places).items()
         }
         said: dict[str, object] = {"compared": rows, "seconds": round(len(crops) / FPS, 1)}
-        self._compared = now_s, said
+        with self._busy:
+            if self.meter is meter:  # else it began anew meanwhile
+                self._compared = now_s, said
         return said
 
 
@@ -227,10 +229,10 @@ class Visits:
 
     Args:
         most: That may be there at once.
-        most_of_one: Of them, of one address; None where addresses don't tell visitors apart.
+        most_of_one: Of them, of one address that tells who it is.
     """
 
-    def __init__(self, most: int = MOST_VISITORS, most_of_one: int | None = None) -> None:
+    def __init__(self, most: int = MOST_VISITORS, most_of_one: int = MOST_OF_ONE_ADDRESS) -> None:
         self.most, self.most_of_one = most, most_of_one
         self._all: dict[str, Visit] = {}
         self._finder: SharedFinder | None = None
@@ -241,8 +243,8 @@ class Visits:
 
     def is_crowded(self, who: str) -> bool:
         """Tell whether too many sockets have not greeted yet, in all or of one address."""
-        strangers = self._strangers
-        return strangers.total() >= MOST_STRANGERS or strangers[who] >= MOST_OF_ONE
+        strangers, most_of_one = self._strangers, MOST_OF_ONE if who else MOST_STRANGERS
+        return strangers.total() >= MOST_STRANGERS or strangers[who] >= most_of_one
 
     @contextmanager
     def stranger(self, who: str) -> Iterator[None]:
@@ -313,7 +315,7 @@ class Visits:
         if waits and known is None:
             raise RefusedError(texts.LIVE_SLOW)
         alike = sum(visit.who == who for visit in seated)
-        if who and self.most_of_one is not None and alike >= self.most_of_one:
+        if who and alike >= self.most_of_one:
             raise RefusedError(texts.LIVE_BUSY_OF_ONE.format(visitors=alike))
 
     def new_meter(self) -> LiveMeter:

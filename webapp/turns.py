@@ -21,13 +21,10 @@ class Turns:
     Args:
         app: What answers.
         page: Whose queue it is.
-        most_of_one: Answers that one address may wait for; None where addresses don't tell
-            visitors apart.
     """
 
-    def __init__(self, app: ASGIApp, page: gr.Blocks, most_of_one: int | None) -> None:
+    def __init__(self, app: ASGIApp, page: gr.Blocks) -> None:
         self.app, self.page = app, page
-        self.most_of_one = most_of_one
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or say that enough is waited for, by all or at its address."""
@@ -41,11 +38,11 @@ class Turns:
         queue = self.page._queue
         if queue.max_size is not None and len(queue) >= queue.max_size:
             return texts.BUSY.format(answers=len(queue))
-        if self.most_of_one is None or not (who := who_asks(scope)):
+        if not (who := who_asks(scope)):
             return None
         events = queue.event_ids_to_events.values()
         waits = sum(who_asks(event.request.scope) == who for event in events)
-        return texts.BUSY_OF_ONE.format(answers=waits) if waits >= self.most_of_one else None
+        return texts.BUSY_OF_ONE.format(answers=waits) if waits >= MOST_OF_ONE else None
 
 
 def _asks(scope: Scope) -> bool:

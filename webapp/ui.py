@@ -23,14 +23,15 @@ from kdphys.errors import WeightsError
 from kdphys.pipeline import MODELS
 from kdphys.runtime import model_facts
 from webapp import cards, distillation, doors, handlers, private, texts, tools
+from webapp.address import Unnamed
 from webapp.awaited import ENDED, Calls
 from webapp.bounds import Bounds
 from webapp.folder import KEPT_S, LOOK_EVERY_S, looked_after
-from webapp.live import MOST_OF_ONE_ADDRESS, Visits, serve_socket
+from webapp.live import Visits, serve_socket
 from webapp.patience import ANNOUNCED, Connection, allow_more_files
 from webapp.settings import IN_A_SPACE, Settings
 from webapp.stage import SAY_IF_LATE, stage
-from webapp.turns import MOST_OF_ONE, Turns
+from webapp.turns import Turns
 from webapp.wire import MOST_BYTES
 
 HERE = Path(__file__).parent
@@ -135,13 +136,13 @@ def build_app(folder: Path, settings: Settings) -> FastAPI:
     app.include_router(doors.router)
     app.include_router(doors.site)
     app.state.page = page = build_page()
-    in_a_space = IN_A_SPACE in os.environ  # all come by the addresses of its proxy
-    app.add_middleware(Turns, page=page, most_of_one=None if in_a_space else MOST_OF_ONE)
-    app.add_middleware(Bounds, folder=folder, most_mb=MAX_FILE_MB, are_told_apart=not in_a_space)
+    app.add_middleware(Turns, page=page)
+    app.add_middleware(Bounds, folder=folder, most_mb=MAX_FILE_MB, has_tools=settings.has_tools)
     app.add_middleware(Calls)
     app.add_middleware(doors.Doors, root_path=settings.root_path)  # the last one is asked first
-    visits = Visits(most_of_one=None if in_a_space else MOST_OF_ONE_ADDRESS)
-    app.state.visits = visits
+    if IN_A_SPACE in os.environ:
+        app.add_middleware(Unnamed)
+    app.state.visits = visits = Visits()
 
     @app.websocket("/live")
     async def _(socket: WebSocket) -> None:
@@ -217,7 +218,8 @@ def build_page() -> gr.Blocks:
             with gr.Tab(texts.TAB_ABOUT), gr.Column(elem_classes="kd-card"):
                 about = gr.Markdown(texts.ABOUT, elem_id="kd-about")
         page.load(None, about, about, js=NAME_THE_PAGE)
-    page.state_session_capacity = KEPT_SESSIONS  # 0.1 to 0.3 MB each; the oldest goes first
+    # A session takes 0.1 to 0.3 MB, and 1.5 once it has measured; the oldest goes first.
+    page.state_session_capacity = KEPT_SESSIONS
     # Without it Gradio takes this page for one that is still being written, and lets a request name
     # any file of the server as an upload.
     page.has_launched = True
