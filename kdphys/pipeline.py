@@ -25,7 +25,7 @@ from kdphys.runtime import FPS, Model, open_model
 from kdphys.stream import FaceCrops, FaceStream
 from kdphys.threads import one_thread
 from kdphys.video import Frame, Limits, probe, read_frames
-from kdphys.vitals import Vitals, measure_vitals
+from kdphys.vitals import Vitals, change, measure_vitals
 
 NOT_MEDICAL = "Not a medical device: don't base a decision about health on it."
 MODELS = ("student", "teacher", "pos", "chrom", "green")
@@ -358,7 +358,7 @@ class _Watch:
             wave_fps=FPS,
             vitals=vitals,
             seconds=seconds,
-            notes=self.noticed.notes(),
+            notes=(*self.noticed.notes(), *filter(None, [change(vitals)])),
             crops=self.crops,
             stretch=self.stretch,
         )

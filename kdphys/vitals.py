@@ -67,6 +67,7 @@ COUNTED, ALIKE = 0.98, 0.25  # share of clean intervals, and spread of the beats
 # mean, by which beats are so sure that counting them is the best reading
 LEAST_COUNTED = 4  # intervals
 MOST_RISE = 1.6  # of the fastest rate over the slowest, beyond which beats are missed or seen twice
+NOTED_RISE = 1.2  # of the fastest rate over the slowest, from which one number does not say all
 MOST_HEIGHT = 0.1  # decimal logarithm of the loudest wave of a face: louder is no surer
 LEAST_WEIGHT = 0.02  # of a window in the mean rate, whatever its quality
 MOST_ODDS = 30.0  # logarithm of the odds that a confidence goes up or down to
@@ -101,6 +102,10 @@ UNSTEADY = "Beat-to-beat variability needs a steady pulse."
 UNEVEN = (
     "The heart rate moved between about {slowest:.0f} and {fastest:.0f} bpm; variability and "
     "breathing need a steadier one. Rest before you record."
+)
+CHANGED = (
+    "The heart rate moved between about {slowest:.0f} and {fastest:.0f} bpm; the one number is its "
+    "mean."
 )
 FEW_STEPS = (
     "RMSSD needs {needed:.0f} s of beats with {least} clean differences; "
@@ -322,6 +327,14 @@ def measure_vitals(  # noqa: PLR0913  (each is known to another stage)
         _spectrum(kept, fps),
         None if distrust else _context_of(rate, either=either is not None),
     )
+
+
+def change(vitals: Vitals) -> str | None:
+    """Say between which rates a heart moved, where one number does not say all; else None."""
+    given = [window.heart_rate_bpm for window in vitals.windows if window.heart_rate_bpm]
+    if vitals.heart_rate.value is None or not given or max(given) < NOTED_RISE * min(given):
+        return None
+    return CHANGED.format(slowest=min(given), fastest=max(given))
 
 
 def _no_heart(

@@ -92,6 +92,7 @@ def test_what_no_user_can_help_keeps_its_stack_trace(monkeypatch, error):
         (("evaluate", "--faces", "{here}/no", "--models", "pos"), "{here}/no holds no portraits"),
         (("evaluate", "--pulses", "{here}/no", "--models", "pos"), "{here}/no holds no recordings"),
         (("realism", "--faces", "{here}/no"), "{here}/no holds no portraits for test"),
+        (("planted", "--real", "{here}/no"), "There is no file {here}/no: give the path of a"),
         (("distill", "--start", "{root}/weights/teacher"), "{root}/weights/teacher/config.json is"),
         (("teacher", "--start", "{root}/weights/student"), "{root}/weights/student/config.json is"),
         (("export", "--run", "{here}/no"), "{here}/no/config.json is missing: name the folder of"),

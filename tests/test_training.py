@@ -117,6 +117,21 @@ def test_studies_run_to_their_end(tmp_path):
 
 
 @pytest.mark.slow
+def test_a_pulse_planted_in_the_film_of_a_photo_is_read(tmp_path):
+    photo = ROOT / "docs" / "examples" / "synthetic_photo_nopulse.mp4"
+    run_script("planted", "--smoke", "--out", tmp_path, "--real", photo)
+    rows = json.loads((tmp_path / "planted.json").read_text())["rows"]
+    bare, planted = ([row for row in rows if row["depth"] == depth] for depth in (0, 0.004))
+    assert [row["bpm"] for row in bare] == [None] * 4
+    (student,) = (row for row in planted if row["model"] == "student")
+    assert student["bpm"] == pytest.approx(student["true_bpm"], abs=3)  # as the project promises
+    assert (
+        "| synthetic_photo_nopulse.mp4 | student | 0 of 1 | 1 of 1, 1, 1 |"
+        in (tmp_path / "planted.md").read_text()
+    )
+
+
+@pytest.mark.slow
 def test_bench_runs_to_its_end(tmp_path):
     run_script("bench", "--smoke", "--out", tmp_path)
     found = json.loads((tmp_path / "speed.json").read_text())

@@ -17,6 +17,7 @@ from kdphys.vitals import (
     Context,
     QualityFeatures,
     Reading,
+    change,
     measure_vitals,
     read_rate,
 )
@@ -70,6 +71,21 @@ def test_a_heart_too_slow_to_be_read_is_not_shown_at_twice_its_rate(bpm, overton
     found = measure_vitals(wave + 0.1 * noise(rng, len(wave)), FPS).heart_rate
     assert found.value is None
     assert "slower than 40 bpm" in (found.reason or "")
+
+
+@pytest.mark.parametrize(("ramp", "is_told"), [(0.0, False), (0.1, False), (0.5, True)])
+def test_it_is_told_where_one_number_does_not_say_how_fast_a_heart_beat(ramp, is_told):
+    vitals = measure_vitals(pulse_wave(80, FPS, 40.0, ramp=ramp)[0], FPS)
+    assert (change(vitals) is not None) is is_told
+    if is_told:  # from 60 to 100, less what windows of 10 s make even
+        slowest, fastest = map(int, re.findall(r"\d+", change(vitals) or ""))
+        assert 60 <= slowest <= 70
+        assert 90 <= fastest <= 100
+
+
+def test_nothing_is_told_of_how_a_rate_moved_where_there_is_none():
+    wave = noise(np.random.default_rng(0), 1200)
+    assert change(measure_vitals(wave, FPS)) is None
 
 
 def test_a_rate_beside_its_double_as_loud_is_read_only_where_it_is_sure():
