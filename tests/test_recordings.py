@@ -443,6 +443,28 @@ def test_a_disturbed_part_of_the_label_has_no_rate_and_the_others_keep_theirs():
     assert rate_between(rate, 2, 39) is None
 
 
+@pytest.mark.parametrize("seconds", [6, 7, 8, 10, 12])
+def test_a_clean_wave_gives_a_rate_for_each_of_its_clips(seconds):
+    times = np.arange(0.0, 60.0 + 1 / 64, 1 / 64)
+    wave = np.sin(2 * np.pi * 1.2 * times) + 0.5 * np.sin(2 * np.pi * 2.4 * times)
+    rate = rate_of(label_on_grid(Trace(times, wave), 1800, FPS), FPS)
+    assert rate is not None
+    for start in range(0, 60 - seconds + 1, seconds):
+        assert rate_between(rate, start, start + seconds) == pytest.approx(72, abs=0.1)
+
+
+def test_a_part_beside_a_gap_has_the_rate_of_its_own_side():
+    times = np.arange(0.0, 40.0, 1 / 64)
+    wave = np.sin(2 * np.pi * np.cumsum(np.where(times < 20, 1.2, 1.3)) / 64)
+    heard = (times < 18) | (times > 22)
+    rate = rate_of(label_on_grid(Trace(times[heard], wave[heard]), 1200, FPS), FPS)
+    assert rate is not None
+    # As above; the filter's ends at the gap may add as much.
+    assert rate_between(rate, 12, 18) == pytest.approx(72, abs=0.3)
+    assert rate_between(rate, 22.1, 28.1) == pytest.approx(78, abs=0.3)
+    assert rate_between(rate, 17, 23) is None
+
+
 # Clips for training -------------------------------------------------------------------------------
 
 
@@ -683,6 +705,14 @@ def test_a_recording_that_is_shorter_than_a_clip_is_told(drawn, tmp_path, caplog
         write_clips(job)
     assert "ben_sitting gives no clip: the face is in view for 1" in caplog.text
     assert "s in a row, a clip is 60 s" in caplog.text
+
+
+@pytest.mark.parametrize("seconds", [6.0, 7.0, 8.0, 10.0])
+def test_a_recording_of_eleven_seconds_gives_a_clip_of_any_length(drawn, seconds):
+    (recording, _) = read_folder(drawn)
+    (clip,) = cut_clips(recording, seconds)
+    assert clip.truth.bpm == pytest.approx(60, abs=1.5)  # the drawn rhythm is held, not perfect
+    assert len(clip.wave) == round(seconds * FPS)
 
 
 @pytest.mark.parametrize(
