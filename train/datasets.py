@@ -137,11 +137,7 @@ def read_store(folder: Path, most: int | None = None) -> ClipStore:
         FileNotFoundError: There is no shard.
         JobError: One was cut off, or is damaged.
     """
-    names = sorted(folder.glob("[0-9]*[0-9].npz"))
-    if not names:
-        raise FileNotFoundError(
-            f"{folder} holds no clips; write some with: python train/synthetic.py --out {folder}"
-        )
+    names = _shards_in(folder)
     recipe = read_manifest(folder) if (folder / MANIFEST).exists() else {}
     is_of_people = bool(recipe.get("config", {}).get("dataset"))
     pixels, waves, truths = [], [], []
@@ -166,6 +162,17 @@ def read_store(folder: Path, most: int | None = None) -> ClipStore:
     if is_of_people:  # by which they are known again, where names are not
         recipe |= {"sha256": whole.hexdigest()}
     return ClipStore(tuple(pixels), wave, bpm, tuple(truths), digest.hexdigest(), (recipe,))
+
+
+def frames_in(folder: Path) -> int:
+    """Number of frames of each clip of a folder.
+
+    Raises:
+        FileNotFoundError: There is no shard.
+        JobError: The first is damaged.
+    """
+    (waves,) = _read_shard(_shards_in(folder)[0], "wave")
+    return waves.shape[1]
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -193,6 +200,16 @@ def clips_in(name: Path) -> int:
         JobError: It is damaged.
     """
     return len(_read_shard(name, "wave")[0])
+
+
+def _shards_in(folder: Path) -> list[Path]:
+    """Files with the clips of a folder, in order."""
+    names = sorted(folder.glob("[0-9]*[0-9].npz"))
+    if not names:
+        raise FileNotFoundError(
+            f"{folder} holds no clips; write some with: python train/synthetic.py --out {folder}"
+        )
+    return names
 
 
 def _read_shard(name: Path, *parts: str) -> tuple[NDArray[Any], ...]:

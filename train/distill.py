@@ -32,9 +32,11 @@ from train.loop import (
     train,
 )
 from train.processes import join
+from train.recordings import Dataset
 from train.room import written
 from train.script import run_script
 from train.smoke import SMOKE_SCHEDULE, smoke_data
+from train.sources import folders_of, usual_data
 from train.teacher import config_json, read_config
 
 WARM_UP = 30  # frames at the start of a clip, when the student knows nothing yet, that do not count
@@ -77,10 +79,12 @@ class DistillWeights:
 class DistillRun:
     """Distill the teacher into the student."""
 
-    data: tuple[Path, ...] = (Path("data/train"),)
-    """Folders of clips to learn from, written by train/synthetic.py or train/recordings.py."""
-    check: Path = Path("data/check")
-    """Clips to validate on."""
+    data: tuple[Path, ...] = ()
+    """Folders of clips to learn from, written by train/synthetic.py or train/recordings.py; if none
+    is named, data/train, or `dataset` alone."""
+    check: Path | None = None
+    """Clips to validate on; if none is named, data/check, or the test side of `dataset` where that
+    alone is learned from."""
     teacher: Path | None = Path("runs/teacher")
     """Folder with the teacher's model.safetensors and config.json; none learns from labels only."""
     out: Path = Path("runs/student")
@@ -90,7 +94,15 @@ class DistillRun:
     look_ahead: int | None = None
     """Frames by which the wave is to come late, where not as many as `model` or `start` has."""
     most: int | None = None
-    """Use no more than this many clips."""
+    """Use no more than this many clips of each folder."""
+    dataset: Dataset | None = None
+    """Real data set to learn from: first cut into clips as by train/recordings.py, then learned
+    from beside the folders of `data`, or alone where none is named."""
+    root: Path | None = None
+    """Where the data set lies."""
+    cut_to: Path | None = None
+    """Folder for the data set's clips, in train/ and test/; what is there is kept. data/NAME of the
+    data set if none is named."""
     mistime_s: float = 0.0
     """Put each clip's label early or late by a random time up to this, as where the clocks of
     camera and contact sensor differ; for studies."""
@@ -100,6 +112,10 @@ class DistillRun:
     schedule: Schedule = field(default_factory=lambda: Schedule(rate=3e-3))
     smoke: bool = False
     """A few steps on a few clips with an untrained teacher, to see that it runs to its end."""
+
+    def __post_init__(self) -> None:
+        """Check that a data set comes with its root; name the usual folder where none is named."""
+        object.__setattr__(self, "data", usual_data(self))
 
 
 class Pupil(nn.Module):
@@ -238,6 +254,7 @@ def main(config: DistillRun) -> None:
         config = aside(config, "out")
         with process.main_process_first():
             folder = smoke_data(config.out)
+        config = replace(config, dataset=None, root=None, cut_to=None)
         config = replace(
             config, data=(folder,), check=folder, teacher=None, schedule=SMOKE_SCHEDULE
         )
@@ -245,12 +262,14 @@ def main(config: DistillRun) -> None:
         config = replace(config, model=read_config(StudentConfig, config.start))
     if config.look_ahead is not None:
         config = replace(config, model=replace(config.model, lag=config.look_ahead))
-    store, checked = read_stores(config.data, config.most), read_store(config.check)
+    teacher = read_teacher(config.teacher).eval() if config.teacher else None
+    data, check = folders_of(config, process)
+    config = replace(config, data=data, check=check)
+    store, checked = read_stores(data, config.most), read_store(check)
     hints = None
     if config.smoke:
         hints = work_out(Teacher().eval(), store)
-    elif config.teacher:
-        teacher = read_teacher(config.teacher).eval()
+    elif teacher and config.teacher:
         with process.main_process_first():
             hints = read_hints(
                 teacher.to(process.device), config.teacher / WEIGHTS, store, config.out.parent

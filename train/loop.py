@@ -39,7 +39,11 @@ Loss = Callable[[nn.Module, Batch, float], Mapping[str, Tensor]]
 that is done, in [0, 1)."""
 WEIGHTS = "model.safetensors"
 MAY_CHANGE = ("save_every", "check_every", "log_every", "threads")  # in a run that goes on
-BESIDE = ("data", "check", "teacher", "out", "start", "runs", "arms", "seeds")  # where, what else
+BESIDE = (
+    "data", "check", "dataset", "root", "cut_to", "teacher", "out", "start", "runs", "arms",
+    "seeds",
+)  # fmt: skip
+"""Of a configuration: where files lie, and what else is run."""
 WHAT_IT_LEARNS_FROM = ("data_sha256", "clips", "start_sha256", "teacher_sha256")
 LEARNED = ("data_sha256", "data", "clips", "start", "taught_by")
 

@@ -1,8 +1,9 @@
 """Real recordings with a contact sensor: read where they lie, and cut into clips for training.
 
 `python train/recordings.py --dataset ubfc --root DIR --out data/ubfc` writes data/ubfc/train and
-data/ubfc/test, which train/teacher.py and train/distill.py take like synthetic clips. The sets are
-not ours to pass on; their owners hand them out on request:
+data/ubfc/test, which train/teacher.py and train/distill.py take like synthetic clips; their own
+`--dataset ubfc --root DIR` does the same first (train/sources.py). The sets are not ours to pass
+on; their owners hand them out on request:
 
 * UBFC-rPPG: Bobbia et al. (2019), doi 10.1016/j.patrec.2017.10.017
 * PURE: Stricker et al. (2014), doi 10.1109/ROMAN.2014.6926392
@@ -44,7 +45,7 @@ from train.aside import aside
 from train.datasets import MANIFEST, read_manifest, write_shard
 from train.labels import Array, Trace, label_on_grid, rate_between, rate_of
 from train.matlab import frames_of, read_v5_video, read_v73_frames
-from train.room import save_arrays, written
+from train.room import held, save_arrays, written
 from train.script import JobError, run_script
 from train.synthetic import SyntheticConfig, make_film
 
@@ -63,6 +64,7 @@ PURE_ACTIVITIES = {
 }
 COHFACE_LIGHT = {"0": "lamp", "1": "lamp", "2": "daylight", "3": "daylight"}
 NANOSECOND = 1e-9
+LEAST_CLIP_S = 6.0
 
 
 @dataclass(frozen=True)
@@ -608,8 +610,10 @@ class RecordingsJob:
         """Check the ranges."""
         if not 0 <= self.test_share < 1:
             raise ValueError(f"test_share={self.test_share} must lie in [0, 1)")
-        if self.seconds < 6:
-            raise ValueError(f"seconds={self.seconds} must be at least 6, to hold a heart rate")
+        if self.seconds < LEAST_CLIP_S:
+            raise ValueError(
+                f"seconds={self.seconds} must be at least {LEAST_CLIP_S:g}, to hold a heart rate"
+            )
 
 
 def read_recordings(dataset: Dataset, root: Path | None) -> list[Recording]:
@@ -638,15 +642,17 @@ def write_clips(job: RecordingsJob) -> None:
         _check_side(job, folder, part)
     for folder, part in sides.items():
         if part:
-            _write_side(job, folder, part)
-    if not (_holds_clips(job.out / "train") or _holds_clips(job.out / "test")):
+            with held(folder):  # against a training run that asks for the same clips
+                _write_side(job, folder, part)
+    if not (holds_clips(job.out / "train") or holds_clips(job.out / "test")):
         raise JobError(
             f"{job.out} holds no clip: none of {len(recordings)} recordings gave one, and the "
             "lines above say why."
         )
 
 
-def _holds_clips(folder: Path) -> bool:
+def holds_clips(folder: Path) -> bool:
+    """Tell whether a folder holds a shard of clips."""
     return any(folder.glob("[0-9]*.npz"))
 
 
@@ -682,7 +688,7 @@ def _check_side(job: RecordingsJob, folder: Path, recordings: list[Recording]) -
     Raises:
         JobError: It holds such.
     """
-    if not _holds_clips(folder) or not (folder / MANIFEST).exists():
+    if not holds_clips(folder) or not (folder / MANIFEST).exists():
         return
     if not recordings or read_manifest(folder) != _manifest_of(job, recordings):
         raise JobError(

@@ -15,9 +15,11 @@ from train.aside import aside
 from train.datasets import Batch, mistimed, read_store, read_stores
 from train.loop import LabelWeights, Run, Schedule, check_there, label_loss, read_record, train
 from train.processes import join
+from train.recordings import Dataset
 from train.room import written
 from train.script import JobError, run_script
 from train.smoke import SMOKE_SCHEDULE, smoke_data
+from train.sources import folders_of, usual_data
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -30,16 +32,26 @@ WARM_UP = 15  # frames at the start that do not count
 class TeacherRun:
     """Train the 3D teacher."""
 
-    data: tuple[Path, ...] = (Path("data/train"),)
-    """Folders of clips to learn from, written by train/synthetic.py or train/recordings.py."""
-    check: Path = Path("data/check")
-    """Clips to validate on."""
+    data: tuple[Path, ...] = ()
+    """Folders of clips to learn from, written by train/synthetic.py or train/recordings.py; if none
+    is named, data/train, or `dataset` alone."""
+    check: Path | None = None
+    """Clips to validate on; if none is named, data/check, or the test side of `dataset` where that
+    alone is learned from."""
     out: Path = Path("runs/teacher")
     """Folder of the run; a stopped run in it is resumed."""
     start: Path | None = None
     """Folder of a finished run, or of weights, to go on from with its model's configuration."""
     most: int | None = None
-    """Use no more than this many clips."""
+    """Use no more than this many clips of each folder."""
+    dataset: Dataset | None = None
+    """Real data set to learn from: first cut into clips as by train/recordings.py, then learned
+    from beside the folders of `data`, or alone where none is named."""
+    root: Path | None = None
+    """Where the data set lies."""
+    cut_to: Path | None = None
+    """Folder for the data set's clips, in train/ and test/; what is there is kept. data/NAME of the
+    data set if none is named."""
     mistime_s: float = 0.0
     """As for train/distill.py; for studies."""
     model: TeacherConfig = field(default_factory=TeacherConfig)
@@ -47,6 +59,10 @@ class TeacherRun:
     schedule: Schedule = field(default_factory=Schedule)
     smoke: bool = False
     """A few steps on a few clips, to see that it runs to its end."""
+
+    def __post_init__(self) -> None:
+        """Check that a data set comes with its root; name the usual folder where none is named."""
+        object.__setattr__(self, "data", usual_data(self))
 
 
 def main(config: TeacherRun) -> None:
@@ -58,11 +74,14 @@ def main(config: TeacherRun) -> None:
         config = aside(config, "out")
         with process.main_process_first():
             folder = smoke_data(config.out)
+        config = replace(config, dataset=None, root=None, cut_to=None)
         config = replace(config, data=(folder,), check=folder, schedule=SMOKE_SCHEDULE)
     if config.start:
         config = replace(config, model=read_config(TeacherConfig, config.start))
+    data, check = folders_of(config, process)
+    config = replace(config, data=data, check=check)
     teacher = Teacher(config.model)
-    store = read_stores(config.data, config.most)
+    store = read_stores(data, config.most)
     if config.mistime_s:
         store = mistimed(store, config.mistime_s)
 
@@ -74,7 +93,7 @@ def main(config: TeacherRun) -> None:
             model=teacher,
             loss=loss,
             store=store,
-            check=read_store(config.check),
+            check=read_store(check),
             schedule=config.schedule,
             out=config.out,
             config=config,
