@@ -1,5 +1,6 @@
 """The lists of packages agree, pin exact versions, and name no host."""
 
+import ast
 import json
 import os
 import re
@@ -9,6 +10,8 @@ import sys
 import sysconfig
 import tomllib
 import zipfile
+from importlib.metadata import packages_distributions
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -26,6 +29,27 @@ def listed(name: str) -> list[str]:
     """Requirements named in a file, without comments and options."""
     lines = (ROOT / name).read_text().splitlines()
     return [line for line in lines if line and not line.startswith(("#", "-"))]
+
+
+def names_of(requirements: list[str]) -> list[str]:
+    """Distributions that are asked for, without extras and versions."""
+    return [re.split(r"[\[=]", one)[0] for one in requirements]
+
+
+def normal(name: str) -> str:
+    """A distribution's name as lists have it."""
+    return re.sub("[-_.]+", "-", name).lower()
+
+
+def imported(path: Path) -> set[str]:
+    """Top-level names of what a file imports, wherever in it."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+    return {name.partition(".")[0] for name in names}
 
 
 @pytest.mark.parametrize(
@@ -50,6 +74,21 @@ def test_torch_comes_first_for_training_and_not_at_all_for_the_page():
 def test_the_training_group_is_the_training_list():
     assert GROUPS["train"] == listed("requirements-train.txt")
     assert {"include-group": "train"} in GROUPS["dev"]
+    assert not set(names_of(GROUPS["train"])) & set(names_of(listed("requirements.txt")))
+
+
+def test_whatever_the_library_and_the_page_import_is_pinned_to_a_version():
+    """What only comes along with another package could change with the next install."""
+    extras = PROJECT["project"]["optional-dependencies"].values()
+    named = {*names_of(listed("requirements.txt")), *names_of([*chain.from_iterable(extras)])}
+    brings = packages_distributions()
+    missing = {}
+    for path in (*(ROOT / "kdphys").rglob("*.py"), *(ROOT / "webapp").rglob("*.py")):
+        for module in imported(path) - sys.stdlib_module_names - {"kdphys", "webapp"}:
+            if not named & {normal(name) for name in brings.get(module, ())}:
+                missing.setdefault(module, set()).add(path.relative_to(ROOT).parts[:2])
+    # for training, which has a list of its own
+    assert missing == {"torch": {("kdphys", "losses.py"), ("kdphys", "models")}}
 
 
 def test_what_needs_other_versions_has_an_environment_of_its_own():
@@ -89,7 +128,7 @@ def test_every_locked_package_has_its_licence_listed():
     locked = re.findall(r"^([\w.-]+)==(\S+)", (ROOT / "requirements.lock").read_text(), re.M)
     rows = (ROOT / "docs" / "licences.md").read_text().splitlines()
     listed = [[cell.strip() for cell in row.split("|")[1:4]] for row in rows if row.startswith("|")]
-    names = {(re.sub("[-_.]+", "-", name).lower(), version) for name, version, _ in listed[2:]}
+    names = {(normal(name), version) for name, version, _ in listed[2:]}
     assert names == {(name, version) for name, version in locked}
     assert not [name for name, _, licence in listed if licence in ("", "UNKNOWN")]
 
