@@ -11,10 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from kdphys.crop import FaceBox, crop_face
-
-__all__ = ["Clip", "EvenGrid", "FaceBox", "crop_face"]
-
 MAX_GAP_S = 0.5  # frames further apart than this are not joined by interpolation
 
 
@@ -42,19 +38,17 @@ class EvenGrid:
     time. That interpolates a slower source, averages a faster one, and treats jittered stamps as
     what they are. At the frequency f in Hz it keeps sin(a) / a of the pulse, a = pi * f / fps.
 
-    The first stamp is step 0 of the grid. A gap longer than `max_gap_s` opens a new segment, on the
+    The first stamp is step 0 of the grid. A gap longer than `MAX_GAP_S` opens a new segment, on the
     same grid; so does `restart()`.
 
     Args:
         fps: Crops a second on the grid.
-        max_gap_s: Longest gap between two stamps that is bridged.
     """
 
-    def __init__(self, fps: float, max_gap_s: float = MAX_GAP_S) -> None:
+    def __init__(self, fps: float) -> None:
         if not fps > 0:
             raise ValueError(f"fps={fps} must be above 0")
         self.fps = fps
-        self.max_gap_s = max_gap_s
         self.split = False
         """The latest push opened a segment: what it and later pushes return belongs to that one."""
         self.first_step = 0
@@ -96,7 +90,7 @@ class EvenGrid:
         if not now > self._latest:
             raise ValueError(f"time_s={time_s} must be later than the stamp before it")
         before, self._before, self._latest = self._before, (light, now), now
-        self.split = before is None or now - before[1] > self.max_gap_s * self.fps
+        self.split = before is None or now - before[1] > MAX_GAP_S * self.fps
         if before is None or self.split:
             self._open_segment(light, now)
             return np.empty((0, *crop.shape), np.uint8)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+BAND_BPM = (40.0, 180.0)  # rates that compete with the true one
 UNREACHABLE = 1e6  # cost of a cell outside the table; far above any alignment
 
 
@@ -57,9 +58,7 @@ def squared_error(wave: Tensor, target: Tensor) -> Tensor:
     return (_centred(wave) - _centred(target)).square().mean(1)
 
 
-def spectral_cross_entropy(
-    wave: Tensor, bpm: Tensor, fps: float, band_bpm: tuple[float, float] = (40.0, 180.0)
-) -> Tensor:
+def spectral_cross_entropy(wave: Tensor, bpm: Tensor, fps: float) -> Tensor:
     """Score the power spectrum against the true rate by cross entropy.
 
     After Niu et al. (2020, arXiv 1910.11515) and Yu et al. (2022, arXiv 2111.12082).
@@ -68,14 +67,13 @@ def spectral_cross_entropy(
         wave: Estimated wave. Shape (B, T).
         bpm: True heart rate in beats a minute. Shape (B,).
         fps: Samples a second.
-        band_bpm: Rates that compete.
 
     Returns:
         Loss, at least 0: the share of the in-band power within 2 bpm or so of the truth, as
         -log. Shape (B,).
     """
     frames = wave.shape[1]
-    rates = torch.arange(*band_bpm, 1.0, device=wave.device, dtype=wave.dtype)
+    rates = torch.arange(*BAND_BPM, 1.0, device=wave.device, dtype=wave.dtype)
     time_s = torch.arange(frames, device=wave.device, dtype=wave.dtype) / fps
     angle = 2 * torch.pi * time_s[:, None] * rates / 60  #                        (T, F)
     hann = torch.hann_window(frames, device=wave.device, dtype=wave.dtype)

@@ -1,7 +1,7 @@
 """How far estimates are from the truth, with how sure that is.
 
-Missing values are never dropped in silence: errors take only pairs in which both are finite, and
-`coverage` says how many those are. No pair gives NaN.
+Errors take only pairs in which both are finite, and `within` counts a missing reading as one that
+was not met. No pair gives NaN.
 """
 
 from collections.abc import Callable
@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdphys.pulse import WAVE_BAND_HZ, bandpass, snr_db, window_spectra
+
+LEVEL = 0.95  # share of the draws that lie in an interval
 
 Array = NDArray[np.float64]
 
@@ -54,19 +56,12 @@ def within(estimate: Array, truth: Array, tolerance: float) -> float:
     return float(close[known].mean()) if known.any() else float("nan")
 
 
-def coverage(quality: Array, threshold: float) -> float:
-    """Share of readings whose quality reaches `threshold`; NaN quality does not. Shape (N,)."""
-    quality = np.asarray(quality, np.float64)
-    return float((quality >= threshold).mean()) if len(quality) else float("nan")
-
-
 def confidence_interval(
     measure: Callable[[Array, Array], float],
     estimate: Array,
     truth: Array,
     rng: np.random.Generator,
     *,
-    level: float = 0.95,
     draws: int = 2000,
 ) -> tuple[float, float]:
     """Bootstrap interval of a measure over recordings (Efron 1979, doi 10.1214/aos/1176344552).
@@ -76,11 +71,10 @@ def confidence_interval(
         estimate: What was read; one value for each independent recording. Shape (N,).
         truth: What was true. Shape (N,).
         rng: Source of randomness.
-        level: Share of draws inside the interval.
         draws: How often recordings are drawn anew, with replacement.
 
     Returns:
-        Lower and upper end; NaN without a finite pair.
+        Lower and upper end, with `LEVEL` of the draws between; NaN without a finite pair.
     """
     found, true = _pairs(estimate, truth)
     if not len(true):
@@ -90,7 +84,7 @@ def confidence_interval(
     values = values[np.isfinite(values)]  # a draw of one recording alone has no correlation
     if not len(values):
         return float("nan"), float("nan")
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
 
 

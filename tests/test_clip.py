@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from kdphys.clip import Clip, EvenGrid, FaceBox, crop_face
+from kdphys.clip import Clip, EvenGrid
+from kdphys.crop import FaceBox, crop_face
 
 SIZE = 36
 

@@ -22,7 +22,6 @@ def test_missing_readings_count_against_within_but_not_against_errors():
     estimate = np.array([61.0, np.nan, 80.0, np.nan])
     assert metrics.mae(estimate, TRUTH) == 0.5
     assert metrics.within(estimate, TRUTH, 3.0) == 0.5
-    assert metrics.coverage(np.array([0.9, np.nan, 0.5, 0.2]), 0.5) == 0.5
 
 
 def test_nothing_to_compare_gives_nan():
@@ -32,7 +31,6 @@ def test_nothing_to_compare_gives_nan():
     assert math.isnan(metrics.pearson(np.ones(4), TRUTH))
     for constant, count in ((72.3, 10), (66.6, 7)):  # whose deviations round to other than 0
         assert math.isnan(metrics.pearson(np.full(count, constant), np.arange(float(count))))
-    assert math.isnan(metrics.coverage(np.empty(0), 0.5))
     low, high = metrics.confidence_interval(
         metrics.mae, nothing, TRUTH, np.random.default_rng(0), draws=10
     )
