@@ -27,7 +27,7 @@ from kdphys.vitals import LEAST_SECONDS, Context, Reading, Vitals, measure_vital
 WINDOW_S = 12.0  # that a heart rate looks back
 LATEST = 0.5  # of that, at its end, in which beats are counted, so that it follows a change
 MOST_WINDOW_S = 600.0
-LATEST_S = 1e12  # stamps beyond this are no seconds of anyone's clock
+MOST_STAMP_S = 1e12  # stamps beyond this are no seconds of anyone's clock
 RECENT_CROPS_S = 10.0  # remembered, so that another model can be shown the same
 TIMED = 300  # latest frames over which the network's time is told
 MEMORY_S = 60.0  # heart rate variability and breathing need longer than a heart rate, and how sure
@@ -42,7 +42,7 @@ HELD = (
 TOO_FAR_PX = 45.0  # width of a face in the camera's picture
 TOO_DARK, TOO_BRIGHT = 40.0, 235.0  # mean of its brightest colour, 0 to 255
 RECENT_S, RESTLESS = 2.0, 0.25  # how far a face goes in the last seconds, in its widths
-MOST_PLACES = 200  # of them that are remembered
+MOST_BOXES = 200  # of the last seconds that are remembered
 COMPARED_PX = 128  # about so many points of a picture's side tell whether it is the one before
 
 Hint = Literal[
@@ -279,9 +279,9 @@ class LiveMeter:
         self._window = round(window_s * FPS)
         self._wave = np.full(max(self._window, round(MEMORY_S * FPS)), np.nan, np.float32)
         self._colours = np.full((len(self._wave), 3), np.nan)
-        self._ways = np.full((len(self._wave), 3), np.nan)
+        self._places = np.full((len(self._wave), 3), np.nan)
         self._end_step = self._taken_step = 0
-        self._shown_step = 0  # end of colours and ways, of which the wave is a little short
+        self._shown_step = 0  # end of colours and places, of which the wave is a little short
         self._next_s: float | None = None
         self._longer: Vitals | None = None
         self._longer_step, self._longer_s = 0, 0.0
@@ -290,7 +290,7 @@ class LiveMeter:
         self._held_s = 0.0
         self._pictures = PictureSteps(len(self._wave) / FPS + REACH_S)
         self._crop: NDArray[np.uint8] | None = None
-        self._places: deque[tuple[float, FaceBox]] = deque(maxlen=MOST_PLACES)
+        self._recent_boxes: deque[tuple[float, FaceBox]] = deque(maxlen=MOST_BOXES)
         self._recent: deque[NDArray[np.uint8]] = deque(maxlen=round(RECENT_CROPS_S * FPS))
         self._network_ms: deque[float] = deque(maxlen=TIMED)
 
@@ -314,7 +314,7 @@ class LiveMeter:
             return "too dark"
         if level > TOO_BRIGHT:
             return "too bright"
-        way = np.array([place.centre for _, place in self._places])
+        way = np.array([box.centre for _, box in self._recent_boxes])
         if np.ptp(way, axis=0).max() > RESTLESS * box.width:
             return "restless"
         if self._sparse:
@@ -338,7 +338,7 @@ class LiveMeter:
 
     def recent_places(self) -> NDArray[np.float64]:
         """Where the face was in each of these, as `kdphys.sway` takes it. Shape (T, 3)."""
-        return self._ways[len(self._ways) - len(self._recent) :].copy()
+        return self._places[len(self._places) - len(self._recent) :].copy()
 
     def take(self) -> Samples:
         """Give the samples of the wave since the last call, as far as they are remembered."""
@@ -361,9 +361,10 @@ class LiveMeter:
                 of 8 bits.
         """
         if not (
-            isinstance(time_s, int | float | np.integer | np.floating) and abs(time_s) <= LATEST_S
+            isinstance(time_s, int | float | np.integer | np.floating)
+            and abs(time_s) <= MOST_STAMP_S
         ):
-            raise ValueError(f"time_s={time_s!r} must be seconds, at most {LATEST_S:g} from 0")
+            raise ValueError(f"time_s={time_s!r} must be seconds, at most {MOST_STAMP_S:g} from 0")
         if not isinstance(rgb, np.ndarray):
             raise ValueError(f"rgb is of {type(rgb)}; it must be a NumPy array, uint8 (H, W, 3)")
         if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or 0 in rgb.shape:
@@ -395,11 +396,11 @@ class LiveMeter:
         """Begin anew with a face that came back: it may be another person's."""
         self._wave = np.full_like(self._wave, np.nan)
         self._colours = np.full_like(self._colours, np.nan)
-        self._ways = np.full_like(self._ways, np.nan)
+        self._places = np.full_like(self._places, np.nan)
         self._longer, self._flickers, self._sparse = None, False, False
         self._pictures.clear()
-        while len(self._places) > 1:  # where this one is stays
-            self._places.popleft()
+        while len(self._recent_boxes) > 1:  # where this one is stays
+            self._recent_boxes.popleft()
 
     def _watch(self, crops: FaceCrops) -> None:
         """Show the network the next crops."""
@@ -410,7 +411,7 @@ class LiveMeter:
         self._append(self._session.push(pixels))
         self._network_ms.append(1000 * (self._session.seconds - before_s) / len(pixels))
         self._colours = _last(self._colours, skin_mean(pixels))
-        self._ways = _last(self._ways, crops.places)
+        self._places = _last(self._places, crops.places)
         self._shown_step += len(pixels)
         self._recent.extend(pixels)
 
@@ -454,7 +455,7 @@ class LiveMeter:
             fps=FPS,
             calibration=self._model.calibration,
             colours=self._colours[-len(wave) :],
-            places=self._ways[-len(wave) :],
+            places=self._places[-len(wave) :],
             distrust=distrust,
             latest_s=latest_s,
             context=context,
@@ -467,9 +468,9 @@ class LiveMeter:
         if crops:
             crops.tell(self._pictures)
         if self.faces.box:
-            self._places.append((time_s, self.faces.box))
-        while self._places and self._places[0][0] < time_s - RECENT_S:
-            self._places.popleft()
+            self._recent_boxes.append((time_s, self.faces.box))
+        while self._recent_boxes and self._recent_boxes[0][0] < time_s - RECENT_S:
+            self._recent_boxes.popleft()
 
     def _advance_to(self, step: int) -> None:
         """Leave a gap up to a grid step."""
@@ -477,7 +478,7 @@ class LiveMeter:
         self._append(np.full(missing, np.nan, np.float32))
         unseen = min(max(step - self._shown_step, 0), len(self._wave))
         self._colours = _last(self._colours, np.full((unseen, 3), np.nan))
-        self._ways = _last(self._ways, np.full((unseen, 3), np.nan))
+        self._places = _last(self._places, np.full((unseen, 3), np.nan))
         self._end_step, self._shown_step = step, max(step, self._shown_step)
 
     def _append(self, wave: NDArray[np.float32]) -> None:

@@ -27,7 +27,7 @@ MOST_TEXT = 2_000
 ASKS = ("compare", "restart", "leave")  # of a visitor, in words
 CAMERA_PX = (16, 4096)
 MOST_SIDE = 2 * CAMERA_PX[1]  # of a view: a face that fills the picture has surroundings
-LATEST_S = 1e10  # stamps beyond this are no seconds of anyone's clock
+MOST_STAMP_S = 1e10  # stamps beyond this are no seconds of anyone's clock
 
 _HEAD = struct.Struct("<2sBB")
 _PICTURE = struct.Struct("<dhhHBB")
@@ -146,7 +146,7 @@ def _read_shot(message: bytes, at: int) -> tuple[Shot, int]:
         raise WireError("A batch ended within a picture.")
     time_s, x, y, side, pixels, _ = _PICTURE.unpack_from(message, at)
     at += _PICTURE.size
-    if not (math.isfinite(time_s) and abs(time_s) < LATEST_S):
+    if not (math.isfinite(time_s) and abs(time_s) < MOST_STAMP_S):
         raise WireError(f"A picture came with the time {time_s}, which is no time.")
     if pixels not in (FOLLOW_PX, SEARCH_PX) or not CAMERA_PX[0] <= side <= MOST_SIDE:
         raise WireError(f"A picture of {pixels} pixels of {side} came, which nobody asked for.")

@@ -86,7 +86,7 @@ export class Meter {
     const length = Math.max(this.window, Math.round(K.stream.MEMORY_S * K.runtime.FPS));
     this.wave = new Float64Array(length).fill(NaN);
     this.colours = new Float64Array(3 * length).fill(NaN);
-    this.ways = new Float64Array(3 * length).fill(NaN);
+    this.places = new Float64Array(3 * length).fill(NaN);
     this.endStep = this.takenStep = 0;
     this.nextS = null;
     this.longer = null;
@@ -96,7 +96,7 @@ export class Meter {
     this.heldS = 0; // since the last other picture
     this.pictures = new PictureSteps(length / K.runtime.FPS + K.sparse.REACH_S);
     this.crop = null;
-    this.places = []; // [time, box]
+    this.recentBoxes = []; // [time, box]
     this.recent = []; // crops that another model can be shown
     this.times = []; // of the network for a picture, in ms
   }
@@ -128,12 +128,12 @@ export class Meter {
   forget() {
     this.wave.fill(NaN);
     this.colours.fill(NaN);
-    this.ways.fill(NaN);
+    this.places.fill(NaN);
     this.longer = null;
     this.flickers = false;
     this.sparse = false;
     this.pictures.clear();
-    this.places = [];
+    this.recentBoxes = [];
   }
 
   // The samples since the last call, as far as they are remembered.
@@ -152,7 +152,7 @@ export class Meter {
     const level = Math.max(...skinMean(this.crop));
     if (level < K.stream.TOO_DARK) return "too dark";
     if (level > K.stream.TOO_BRIGHT) return "too bright";
-    const middles = this.places.map(([, place]) => centreOf(place));
+    const middles = this.recentBoxes.map(([, seen]) => centreOf(seen));
     const ways = [0, 1].map((axis) => {
       const along = middles.map((middle) => middle[axis]);
       return Math.max(...along) - Math.min(...along);
@@ -173,7 +173,7 @@ export class Meter {
     if (this.times.length > K.stream.TIMED) this.times.shift();
     this.append(wave);
     shift(this.colours, crops.flatMap(skinMean));
-    shift(this.ways, places);
+    shift(this.places, places);
     this.recent = [...this.recent, ...crops].slice(-K.stream.RECENT_CROPS_S * K.runtime.FPS);
   }
 
@@ -203,7 +203,7 @@ export class Meter {
     const { FPS } = K.runtime;
     const [kept, few] = this.pictures.withoutSparse(wave, this.endStep, FPS, K.vitals.LEAST_SECONDS);
     const distrust = this.heldS > K.stream.GONE_S ? fill(K.stream.HELD, { held: this.heldS }) : few;
-    const [colours, places] = [this.colours, this.ways].map((samples) => samples.slice(-3 * wave.length));
+    const [colours, places] = [this.colours, this.places].map((samples) => samples.slice(-3 * wave.length));
     return measureVitals(kept, FPS, K.student.calibration, { ...asked, colours, places, distrust });
   }
 
@@ -211,7 +211,7 @@ export class Meter {
   get lately() {
     const { FPS } = K.runtime;
     const { length } = this.recent;
-    const places = this.ways.slice(this.ways.length - 3 * length);
+    const places = this.places.slice(this.places.length - 3 * length);
     const empty = new Float64Array(length);
     const [, distrust] = this.pictures.withoutSparse(empty, this.endStep, FPS, length / FPS);
     return { crops: this.recent, places, distrust };
@@ -223,9 +223,10 @@ export class Meter {
     this.heldS = found?.heldS ?? 0;
     if (found?.stepS) this.pictures.push(found.timeS, found.stepS);
     else if (this.heldS) this.pictures.wait(found.timeS, this.heldS);
-    if (this.faces.box) this.places.push([timeS, this.faces.box]);
-    if (this.places.length > K.stream.MOST_PLACES) this.places.shift();
-    while (this.places.length && this.places[0][0] < timeS - K.stream.RECENT_S) this.places.shift();
+    if (this.faces.box) this.recentBoxes.push([timeS, this.faces.box]);
+    if (this.recentBoxes.length > K.stream.MOST_BOXES) this.recentBoxes.shift();
+    const since = timeS - K.stream.RECENT_S;
+    while (this.recentBoxes.length && this.recentBoxes[0][0] < since) this.recentBoxes.shift();
   }
 
   // Leave a gap up to a step of the grid.
@@ -233,7 +234,7 @@ export class Meter {
     const missing = Math.min(Math.max(step - this.endStep, 0), this.wave.length);
     shift(this.wave, Array(missing).fill(NaN));
     shift(this.colours, Array(3 * missing).fill(NaN));
-    shift(this.ways, Array(3 * missing).fill(NaN));
+    shift(this.places, Array(3 * missing).fill(NaN));
     this.endStep = step;
   }
 
