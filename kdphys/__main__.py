@@ -186,17 +186,14 @@ def _batch(command: BatchCommand) -> int:
             found += find_videos(Path(given))
         except KDPhysError as error:
             status = _complain(str(error))
-    try:
-        with Table(command.out) as table:
-            wanted = {key_of(video, model, command.speed): video for video in found}
-            videos = [video for key, video in wanted.items() if key not in table.done]
-            with _workers(command, len(videos)) as workers:
-                rows = measure_all(videos, workers, model, command.speed)
-                for row in tqdm(rows, total=len(videos), unit="video", disable=None):
-                    table.add(row)
-                    failed += "error" in row.cells
-    except (OSError, ImportError, ValueError) as error:
-        return _complain(str(error))
+    with Table(command.out) as table:
+        wanted = {key_of(video, model, command.speed): video for video in found}
+        videos = [video for key, video in wanted.items() if key not in table.done]
+        with _workers(command, len(videos)) as workers:
+            rows = measure_all(videos, workers, model, command.speed)
+            for row in tqdm(rows, total=len(videos), unit="video", disable=None):
+                table.add(row)
+                failed += "error" in row.cells
     print(
         f"{command.out}: {len(videos)} new rows; {failed} could not be read (column error); "
         f"{len(wanted) - len(videos)} were there before."
@@ -208,10 +205,7 @@ def _batch(command: BatchCommand) -> int:
 def _workers(command: BatchCommand, most: int) -> Iterator[Executor]:
     """Who measures: processes of this machine, or the workers of a cluster."""
     if command.dask is None:
-        fresh = multiprocessing.get_context("spawn")
-        executor = ProcessPoolExecutor(
-            max(1, min(command.jobs, most)), fresh, initializer=end_with_parent
-        )
+        executor = _processes(max(1, min(command.jobs, most)))
         try:
             yield executor
         except BaseException:  # interrupted: nobody waits for what was begun
@@ -225,12 +219,22 @@ def _workers(command: BatchCommand, most: int) -> Iterator[Executor]:
         yield executor
 
 
+def _processes(count: int) -> Executor:
+    fresh = multiprocessing.get_context("spawn")
+    try:
+        return ProcessPoolExecutor(count, fresh, initializer=end_with_parent)
+    except (OSError, ValueError) as error:  # of more than the system lets a program wait for
+        raise WorkerError(
+            f"{count} processes can't be set up ({error}): give fewer --jobs."
+        ) from error
+
+
 @contextmanager
 def _cluster(address: str) -> Iterator[Executor]:
     try:
         from distributed import Client  # an optional extra
     except ImportError as error:
-        raise ImportError("--dask needs an extra: pip install '.[cluster]'.") from error
+        raise WorkerError("--dask needs an extra: pip install '.[cluster]'.") from error
     try:
         client = Client(address, timeout=CLUSTER_S)
     except (OSError, ValueError, TypeError) as error:  # of types where TLS is not set up

@@ -94,7 +94,7 @@ def measure_all(
         A row for each, in the order in which they are done.
 
     Raises:
-        WorkerError: A worker died, perhaps for want of memory.
+        WorkerError: A worker died, perhaps for want of memory, or none could be had.
     """
     asked: dict[Future[Row], tuple[Path, tuple[str, ...]]] = {}
     for video in videos:
@@ -104,6 +104,11 @@ def measure_all(
             raise WorkerError(
                 f"A worker died before {video.name} could be asked for ({error}); use fewer of "
                 "them, or more memory."
+            ) from error
+        except OSError as error:
+            raise WorkerError(
+                f"No worker can be had for {video.name} ({error.strerror or error}); use fewer of "
+                "them, or end other programs."
             ) from error
         # what changes while it waits is of another state afterwards, and measured anew
         asked[job] = video, _state_of(video)
@@ -171,14 +176,14 @@ class Table:
                     "give another name."
                 )
             path = path.resolve()
-            self._folder = path.parent
+            self._path, self._folder = path, path.parent
             # Where there are no such locks, a file that is open can't be replaced.
             with _held(path) if fcntl else nullcontext():
                 rows = _rows(path)
                 _rewrite(path, rows)
             self._file = _held(path)
         except OSError as error:
-            raise VideoError(f"{path} can't be written ({error.strerror}).") from error
+            raise _unwritable(path, error) from error
         self._writer = csv.DictWriter(self._file, COLUMNS, restval="")
         self.done: set[Key] = {
             (
@@ -200,13 +205,36 @@ class Table:
         self._file.close()
 
     def add(self, row: Row) -> None:
-        """Write a row to the disk."""
-        seen = row.video if row.video.is_absolute() else relpath(row.video.resolve(), self._folder)
-        cells = {**row.cells, "video": str(seen)}
+        """Write a row to the disk.
+
+        Raises:
+            VideoError: It can't be written.
+        """
+        cells = {**row.cells, "video": _seen_from(self._folder, row.video)}
         named = {name: _named(str(cells[name])) for name in NAMING & cells.keys()}
-        self._writer.writerow(cells | named)
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        try:
+            self._writer.writerow(cells | named)
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            with suppress(OSError):  # which would try to write the same again
+                self._file.close()
+            raise _unwritable(self._path, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> VideoError:
+    return VideoError(f"{path} can't be written ({error.strerror}).")
+
+
+def _seen_from(folder: Path, video: Path) -> str:
+    """A video's path from a folder; the whole of it where that is given, or on another drive."""
+    if video.is_absolute():
+        return str(video)
+    video = video.resolve()
+    try:
+        return relpath(video, folder)
+    except ValueError:
+        return str(video)
 
 
 def _rewrite(path: Path, rows: Iterable[dict[str, str]]) -> None:

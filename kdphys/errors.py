@@ -26,4 +26,4 @@ class HubUnreachableError(WeightsError):
 
 
 class WorkerError(KDPhysError):
-    """A process or a cluster's worker that measured videos has ended before its time."""
+    """Those who are to measure videos, processes or a cluster's workers, can't be had or ended."""

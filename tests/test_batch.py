@@ -508,6 +508,68 @@ def test_an_address_of_no_cluster_is_one_sentence(
     assert line.startswith(f"--dask {address} leads to no scheduler ({error}): start one there")
 
 
+def test_a_cluster_without_its_extra_is_one_sentence(folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    words = (folder / "a.npz", "--out", tmp_path / "out.csv", "--model", "pos", "--dask", "foo")
+    assert command(monkeypatch, *words) == BAD_INPUT
+    assert capsys.readouterr().err == "--dask needs an extra: pip install '.[cluster]'.\n"
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "said"),
+    [
+        ("concurrent.futures.process.ProcessPoolExecutor.__init__", ValueError("at most 61"),
+         "2 processes can't be set up (at most 61): give fewer --jobs"),
+        ("concurrent.futures.process.ProcessPoolExecutor.submit", OSError(errno.EAGAIN, "No more"),
+         "No worker can be had for a.npz (No more); use fewer of them"),
+        ("kdphys.batch.os.fsync", OSError(errno.ENOSPC, "No space left on device"),
+         "lacking.csv can't be written (No space left on device)."),
+    ],
+    ids=["processes", "a process", "disk"],
+)  # fmt: skip
+def test_what_the_system_lacks_for_a_table_is_one_sentence(
+    folder, monkeypatch, capsys, call, error, said
+):
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.chdir(folder)
+    if call.endswith("fsync"):
+        monkeypatch.setattr("kdphys.__main__.ProcessPoolExecutor", Here)
+        monkeypatch.setattr("kdphys.batch.measure_row", lambda video, *_: Row(video, dict(POS)))
+    monkeypatch.setattr(call, fail)
+    words = ("a.npz", "b.npz", "--out", "lacking.csv", "--model", "pos", "--jobs", "2")
+    assert command(monkeypatch, *words) == BAD_INPUT
+    (line,) = capsys.readouterr().err.splitlines()
+    assert said in line
+
+
+@pytest.mark.parametrize("error", [ValueError, ImportError, OSError])
+def test_a_mistake_in_the_code_is_not_told_as_if_it_were_the_user_s(
+    folder, tmp_path, monkeypatch, error
+):
+    def fail(*_: object) -> None:
+        raise error("a bug")
+
+    monkeypatch.setattr("kdphys.__main__.measure_all", fail)
+    words = [str(folder / "a.npz"), "--out", str(tmp_path / "out.csv"), "--model", "pos"]
+    monkeypatch.setattr("sys.argv", ["kdphys", "batch", *words])
+    with pytest.raises(error, match="a bug"):
+        main()
+
+
+def test_a_video_on_another_drive_than_its_table_is_named_in_full(tmp_path, monkeypatch):
+    def fail(*_: object) -> None:
+        raise ValueError("path is on mount 'D:', start on mount 'C:'")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("kdphys.batch.relpath", fail)
+    with Table(tmp_path / "table.csv") as table:
+        table.add(Row(Path("x.mp4"), dict(POS)))
+    assert list(rows_of(tmp_path / "table.csv")) == ["x.mp4"]
+    assert str(tmp_path / "x.mp4") in (tmp_path / "table.csv").read_text()
+
+
 def test_a_private_table_stays_private(tmp_path):
     path = tmp_path / "rates.csv"
     with Table(path):
