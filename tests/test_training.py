@@ -478,7 +478,8 @@ def test_a_distillation_that_was_killed_goes_on_to_the_very_same_weights(tmp_pat
     untrained_run(ExportJob(run=teacher, model="teacher"))
     plan = replace(SHORT, steps=24, rate=3e-3)
     job = DistillRun((data,), check=data, teacher=teacher, out=tmp_path / "killed", schedule=plan)
-    command = [sys.executable, "train/distill.py", *words_of(job)]
+    slow = replace(job, schedule=replace(plan, check_every=1))  # far from its end when it is seen
+    command = [sys.executable, "train/distill.py", *words_of(slow)]
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE) as running:
         deadline = time.monotonic() + BOUND_S
         while not (job.out / "progress.json").exists():
