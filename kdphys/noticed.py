@@ -19,7 +19,7 @@ from kdphys.repeats import Repeats
 from kdphys.runtime import FPS, Model
 from kdphys.sparse import LEAST_FPS, SPARSE_FPS, PictureSteps
 from kdphys.stream import FaceCrops, FaceStream
-from kdphys.video import READABLE, Frame
+from kdphys.video import READABLE, Frame, Unread
 from kdphys.vitals import LEAST_SECONDS as LEAST_STRETCH_S
 from kdphys.vitals import measure_vitals
 
@@ -41,6 +41,7 @@ class Noticed:
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.unread = Unread()
         self.frames = self.with_face = 0
         self.last_s = self._missing_s = 0.0
         self._gaps = 0
@@ -201,11 +202,32 @@ class Noticed:
                 f"For {self._faint_s:.1f} s next to nothing was seen of the pulse, as where a "
                 "picture that stands still follows a face; that was not read."
             )
+        notes += self._notes_of_the_file()
         if self.fps < FEW_FPS:
             notes.append(
                 f"The video has {self.fps:.0f} pictures a second; fast pulses need 15 or more."
             )
         return tuple(notes)
+
+    def _notes_of_the_file(self) -> list[str]:
+        """What of the file was not read, in words."""
+        notes, unread = [], self.unread
+        share = f"{unread.out_of_order} of {self.frames + unread.out_of_order} pictures"
+        if unread.out_of_order and unread.is_joined:
+            notes.append(
+                f"{share} have time stamps that run backwards and were not read; the file may be "
+                "several joined into one."
+            )
+        elif unread.out_of_order:
+            notes.append(f"Time stamps are out of order for {share}, which were not read.")
+        if unread.damaged:
+            notes.append(f"Damaged parts of the video, {unread.damaged} in all, were not read.")
+        if unread.is_cut_short:
+            notes.append(
+                "The file can't be read to its end, as one that was cut off; what comes before "
+                "was read."
+            )
+        return notes
 
 
 def _left_out_s(wave: NDArray[np.floating], kept: NDArray[np.floating]) -> float:

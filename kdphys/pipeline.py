@@ -236,7 +236,7 @@ class _Watch:
         self._expected_s = 0.0
         if frames is None:
             self._expected_s = (probe(path, limits).duration_s or 0.0) / speed
-            frames = read_frames(path, speed, limits)
+            frames = read_frames(path, speed, limits, self.noticed.unread)
         self._source = ahead(frames)
 
     def close(self) -> None:

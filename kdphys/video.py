@@ -55,6 +55,10 @@ STRETCHED = (1.02, 8.0)
 worth the work, more is no camera's."""
 MAX_DURATION_S = 4 * 3600.0
 """Longest recording that is read; a later stamp is more likely damage than a recording."""
+FAR_AHEAD_S = 0.5
+"""How far after the one before a stamp is doubted until the next one is known."""
+JOINT_S = 1.0
+"""How far stamps run backwards at least where recordings were joined into one file."""
 MAX_FRAMES = round(MAX_DURATION_S * 250)
 """Most frames of arrays: their stamps take 30 MB."""
 MAX_HEADER_BYTES = 10_000
@@ -88,6 +92,25 @@ class VideoFacts:
     height: int
     """Upright height in pixels."""
     codec: str | None
+
+
+@dataclass
+class Unread:
+    """What of a file was not read, counted while it is."""
+
+    out_of_order: int = 0
+    """Pictures that were left out as their time stamps are not between those around them."""
+    back_s: float = 0.0
+    """How far stamps run backwards at most, in seconds."""
+    damaged: int = 0
+    """Pieces that can't be decoded."""
+    is_cut_short: bool = False
+    """Whether reading stopped early."""
+
+    @property
+    def is_joined(self) -> bool:
+        """Whether it seems to be several recordings in one file."""
+        return self.back_s > JOINT_S
 
 
 @dataclass(frozen=True)
@@ -173,7 +196,7 @@ def probe(path: Path, limits: Limits | None = None) -> VideoFacts:
             return VideoFacts(float(times[-1] - times[0]), len(times), width, height, None)
     limits = limits or Limits()
     with _open_video(path, limits) as (container, stream):
-        picture = next(_pictures(path, container, stream, limits), None)
+        picture = next(_pictures(path, container, stream, limits, Unread()), None)
         if picture is None:
             raise VideoError(_no_frames(path))
         sizes = _shown_size(picture, stream.sample_aspect_ratio)
@@ -182,25 +205,34 @@ def probe(path: Path, limits: Limits | None = None) -> VideoFacts:
         return VideoFacts(duration_s, stream.frames or None, width, height, stream.codec.name)
 
 
-def read_frames(path: Path, speed: float = 1.0, limits: Limits | None = None) -> Iterator[Frame]:
+def read_frames(
+    path: Path,
+    speed: float = 1.0,
+    limits: Limits | None = None,
+    unread: Unread | None = None,
+) -> Iterator[Frame]:
     """Read a recording frame by frame; no more than one frame is held in memory.
 
     Frames without a stamp, or with one that does not increase, are left out, as is what can't be
-    decoded: times are never made up. A file that was cut off is read as far as it goes.
+    decoded: times are never made up. So is one whose stamp is far ahead, if the next ones go on as
+    before it. A file that was cut off is read as far as it goes.
 
     Args:
         path: A video file, or an .npz with `frames` (T, H, W, 3) uint8 and `time_s` (T,).
         speed: Times are divided by this, as if the recording were played that much faster.
         limits: As for `probe`.
+        unread: Where what is not read is counted.
 
     Raises:
-        VideoError: The file can't be read as video, or goes beyond the limits.
+        VideoError: The file can't be read as video, goes beyond the limits, or most of its stamps
+            are out of order.
     """
     if not (speed > 0 and math.isfinite(speed)):
         raise ValueError(f"speed={speed} must be above 0")
     _check_file(path)
     limits = limits or Limits()
-    frames = _read_npz(path) if path.suffix.lower() == ".npz" else _read_video(path, limits)
+    is_npz = path.suffix.lower() == ".npz"
+    frames = _read_npz(path) if is_npz else _read_video(path, limits, unread or Unread())
     for frame in frames:
         limits.check_length(path.name, frame.time_s)
         yield replace(frame, time_s=frame.time_s / speed)
@@ -229,30 +261,70 @@ def _no_file(path: Path, wanted: str) -> str:
 # Video files -----------------------------------------------------------------------------------
 
 
-def _read_video(path: Path, limits: Limits) -> Iterator[Frame]:
+def _read_video(path: Path, limits: Limits, unread: Unread) -> Iterator[Frame]:
     """Decode a video file, with times since its first frame."""
-    first_s, latest_s, left_out = math.nan, -math.inf, 0
+    first_s, frames = math.nan, 0
     is_mirrored: bool | None = None  # as all pictures of a stream are, or none
     to_rgb = VideoReformatter()  # one for all: what each picture would make for itself costs more
     with _open_video(path, limits) as (container, stream):
-        for picture in _pictures(path, container, stream, limits):
+        pictures = _pictures(path, container, stream, limits, unread)
+        for time_s, picture in _in_order(_stamped(path, container, pictures), unread):
             size = _shown_size(picture, stream.sample_aspect_ratio)
             _check_size(path, *size)
-            time_s = _stamp_s(container, picture)
-            if time_s is None or not time_s > latest_s:
-                left_out += 1
-                continue
+            frames += 1
             first_s = time_s if math.isnan(first_s) else first_s
-            latest_s = time_s
             if is_mirrored is None:
                 is_mirrored = _is_mirrored(picture)
             with _pixels_of(path):
                 rgb = _upright_rgb(picture, to_rgb, size, is_mirrored=is_mirrored)
-            yield Frame(rgb, latest_s - first_s, picture.key_frame)
-    if left_out:
-        logger.warning("%s: left out %d frames without a valid stamp", path.name, left_out)
-    if math.isinf(latest_s):
-        raise VideoError(_no_stamps(path) if left_out else _no_frames(path))
+            yield Frame(rgb, time_s - first_s, picture.key_frame)
+    if unread.out_of_order:
+        logger.warning("%s: left out %d frames out of order", path.name, unread.out_of_order)
+    if unread.out_of_order > frames:
+        raise VideoError(_mostly_out_of_order(path, unread, frames))
+
+
+def _stamped(
+    path: Path, container: InputContainer, pictures: Iterable[VideoFrame]
+) -> Iterator[tuple[float, VideoFrame]]:
+    """Give pictures with their times, without those that have none."""
+    count = without = 0
+    for picture in pictures:
+        count += 1
+        time_s = _stamp_s(container, picture)
+        if time_s is None:
+            without += 1
+        else:
+            yield time_s, picture
+    if without:
+        logger.warning("%s: left out %d frames without a stamp", path.name, without)
+    if without == count:
+        raise VideoError(_no_stamps(path) if without else _no_frames(path))
+
+
+def _in_order(
+    stamped: Iterable[tuple[float, VideoFrame]], unread: Unread
+) -> Iterator[tuple[float, VideoFrame]]:
+    """Give pictures whose times increase; one that is far ahead, only with the next one known."""
+    latest_s = -math.inf
+    held: tuple[float, VideoFrame] | None = None
+    for time_s, picture in stamped:
+        if held and latest_s < time_s < held[0]:
+            unread.out_of_order += 1
+        elif held:
+            latest_s = held[0]
+            yield held
+        held = None
+        if time_s <= latest_s:
+            unread.out_of_order += 1
+            unread.back_s = max(unread.back_s, latest_s - time_s)
+        elif time_s > latest_s + FAR_AHEAD_S:
+            held = time_s, picture
+        else:
+            latest_s = time_s
+            yield time_s, picture
+    if held:
+        yield held
 
 
 @contextmanager
@@ -314,28 +386,28 @@ def _moving_picture(path: Path, container: InputContainer) -> VideoStream:
 
 
 def _pictures(
-    path: Path, container: InputContainer, stream: VideoStream, limits: Limits
+    path: Path, container: InputContainer, stream: VideoStream, limits: Limits, unread: Unread
 ) -> Iterator[VideoFrame]:
     """Decode what can be decoded, in the order of presentation.
 
     The clock is looked at for each piece, as one that gives no picture may take long too.
     """
-    damaged = 0
     try:
         for packet in container.demux(stream):
             limits.check_work(path.name)
             try:
                 for picture in packet.decode():
                     if picture.is_corrupt:
-                        damaged += 1
+                        unread.damaged += 1
                     else:
                         yield picture
             except FFmpegError:
-                damaged += 1
+                unread.damaged += 1
     except FFmpegError as error:
+        unread.is_cut_short = True
         logger.warning("%s: reading stopped early (%s)", path.name, error.strerror)
-    if damaged:
-        logger.warning("%s: left out %d damaged pieces", path.name, damaged)
+    if unread.damaged:
+        logger.warning("%s: left out %d damaged pieces", path.name, unread.damaged)
 
 
 def _stamp_s(container: InputContainer, picture: VideoFrame) -> float | None:
@@ -437,6 +509,16 @@ def _no_stamps(path: Path) -> str:
         f"The frames of {path.name} carry no time stamps, and the pulse is timed by them: "
         f"give {READABLE}."
     )
+
+
+def _mostly_out_of_order(path: Path, unread: Unread, frames: int) -> str:
+    found = (
+        f"{path.name} has time stamps that are out of order for {unread.out_of_order} of "
+        f"{unread.out_of_order + frames} pictures"
+    )
+    if unread.is_joined:
+        return f"{found}, as several recordings joined into one file: cut it at the joint."
+    return f"{found}, and the pulse is timed by them: record again, or give {READABLE}."
 
 
 DAMAGE = (

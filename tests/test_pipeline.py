@@ -16,11 +16,12 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from kdphys import LiveMeter, Measurement, compare, measure
 from kdphys.errors import NoFaceError, TooShortError, VideoError
 from kdphys.hub import SHIPPED
+from kdphys.noticed import Noticed
 from kdphys.pipeline import MODELS, NOT_MEDICAL
 from kdphys.runtime import FPS, SIZE, model_facts
 from kdphys.stream import compare_crops
 from kdphys.threads import one_thread
-from kdphys.video import Frame, Limits
+from kdphys.video import Frame, Limits, Unread
 from kdphys.vitals import Context, measure_vitals
 from tests._films import Recording, easy_config, even_times, record, write_npz, write_video
 from tests._media import write_video as write_with_aspect
@@ -401,6 +402,42 @@ def test_pictures_that_are_shown_again_are_not_new_ones(recording, tmp_path, hol
     else:
         assert found.vitals.heart_rate.value is None
         assert "Only 3 pictures of the face" in str(found.vitals.heart_rate.reason)
+
+
+def join(path: Path, recording: Recording, *parts: np.ndarray) -> Path:
+    """Write a recording as camera files with these stamps, one after the other in one file."""
+    begins = 0
+    with path.open("wb") as joined:
+        for times_s in parts:
+            pictures = recording.pictures[begins : begins + len(times_s)]
+            begins += len(times_s)
+            part = write_video(path.with_name(f"{begins}.ts"), pictures, times_s)
+            joined.write(part.read_bytes())
+    return path
+
+
+def test_stamps_that_run_backwards_are_told(recording, tmp_path):
+    time_s = even_times(12.0, 25.0)
+    found = measure(join(tmp_path / "two.ts", recording, time_s[:100], time_s[:200]), "pos")
+    assert found.to_json()["notes"] == [
+        "100 of 300 pictures have time stamps that run backwards and were not read; the file may "
+        "be several joined into one."
+    ]
+    parts = time_s[:200], time_s[200:201] + 1000, time_s[201:]
+    found = measure(join(tmp_path / "jump.ts", recording, *parts), "pos")
+    assert found.notes == (
+        "Time stamps are out of order for 1 of 300 pictures, which were not read.",
+    )
+    assert found.vitals.heart_rate.value == pytest.approx(recording.bpm, abs=3)
+
+
+def test_what_of_a_file_could_not_be_read_is_told():
+    noticed = Noticed("a.mp4")
+    assert not any("not read" in note or "was read" in note for note in noticed.notes())
+    noticed.unread = Unread(damaged=3, is_cut_short=True)
+    notes = " ".join(noticed.notes())
+    assert "Damaged parts of the video, 3 in all, were not read." in notes
+    assert "can't be read to its end" in notes
 
 
 def test_too_few_pictures_a_second_are_refused(recording, tmp_path):

@@ -6,6 +6,8 @@ import logging
 import os
 import tracemalloc
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from io import BytesIO
 from pathlib import Path
@@ -15,10 +17,11 @@ import av
 import cv2
 import numpy as np
 import pytest
+from av.error import InvalidDataError
 
 from kdphys import video
 from kdphys.errors import VideoError
-from kdphys.video import Limits, find_videos, probe, read_frames
+from kdphys.video import Limits, Unread, find_videos, probe, read_frames
 from kdphys.view import View
 from tests._films import even_times
 from tests._films import write_video as write_film
@@ -156,6 +159,85 @@ def test_a_video_cut_in_the_middle_is_read_as_far_as_it_goes(tmp_path, caplog):
     os.truncate(path, path.stat().st_size // 2)
     with caplog.at_level(logging.WARNING):
         assert 10 < len(list(read_frames(path))) < 20
+
+
+def join_ts(path: Path, *parts: np.ndarray) -> Path:
+    """Write camera files with these stamps one after the other into one file, as `cat` does."""
+    with path.open("wb") as joined:
+        for number, times_s in enumerate(parts):
+            part = path.with_name(f"{number}.ts")
+            joined.write(write_film(part, flat_pictures(len(times_s)), times_s).read_bytes())
+    return path
+
+
+def test_stamps_that_begin_anew_are_counted_as_out_of_order(tmp_path):
+    path = join_ts(tmp_path / "a.ts", even_times(6.0, 2.0), even_times(8.0, 2.0))
+    unread = Unread()
+    found = [frame.time_s for frame in read_frames(path, unread=unread)]
+    assert np.allclose(found, even_times(8.0, 2.0), rtol=0, atol=1e-3)
+    assert unread.out_of_order == 12
+    assert unread.is_joined
+
+
+def test_one_stamp_far_ahead_costs_one_picture(tmp_path):
+    times_s = even_times(0.6, 25.0)
+    path = join_ts(tmp_path / "a.ts", times_s[:8], times_s[8:9] + 1000, times_s[9:])
+    unread = Unread()
+    found = [frame.time_s for frame in read_frames(path, unread=unread)]
+    assert np.allclose(found, np.delete(times_s, 8), rtol=0, atol=1e-3)
+    assert unread == Unread(out_of_order=1)
+
+
+def test_a_pause_is_no_stamp_far_ahead(tmp_path):
+    times_s = np.array([0, 0.1, 5, 5.1, 9])  # the last one is after a pause too
+    unread = Unread()
+    path = write_video(tmp_path / "a.mkv", flat_pictures(5), times_s, "ffv1")
+    found = [frame.time_s for frame in read_frames(path, unread=unread)]
+    assert np.allclose(found, times_s, rtol=0, atol=0.001)
+    assert unread == Unread()
+
+
+def test_a_file_is_refused_if_most_of_its_stamps_are_out_of_order(tmp_path):
+    path = join_ts(tmp_path / "a.ts", *[even_times(2.0, 4.0)] * 3)
+    with pytest.raises(VideoError, match=r"for 16 of 24 pictures, as .*: cut it at the joint"):
+        list(read_frames(path))
+    path = join_ts(tmp_path / "b.ts", *[even_times(0.2, 20.0)] * 3)
+    with pytest.raises(VideoError, match=r"for 8 of 12 pictures, and .*: record again, or give"):
+        list(read_frames(path))
+
+
+def test_what_is_damaged_is_counted(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 255, (30, 48, 64, 3), np.uint8)
+    path = write_video(tmp_path / "a.mp4", noise, np.arange(30) / 30, "mjpeg", "yuvj420p")
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 9000] = bytes(9000)
+    path.write_bytes(content)
+    unread = Unread()
+    read = len(list(read_frames(path, unread=unread)))
+    assert unread == Unread(damaged=30 - read)
+    assert 0 < read < 30
+
+
+def test_a_video_of_which_reading_fails_is_read_as_far_as_that_and_it_is_noted(
+    tmp_path, monkeypatch
+):
+    path = write_video(tmp_path / "a.mkv", flat_pictures(12), TIMES_S, "ffv1")
+    opened = video._open_video
+
+    @contextmanager
+    def open_broken(*asked) -> Iterator[tuple]:
+        def demux(stream) -> Iterator[av.Packet]:
+            yield from itertools.islice(container.demux(stream), 6)
+            raise InvalidDataError(1, "broken")
+
+        with opened(*asked) as (container, stream):
+            yield SimpleNamespace(demux=demux, format=container.format), stream
+
+    monkeypatch.setattr(video, "_open_video", open_broken)
+    unread = Unread()
+    assert 0 < len(list(read_frames(path, unread=unread))) <= 6
+    assert unread == Unread(is_cut_short=True)
 
 
 def test_probe_tells_size_duration_and_codec(tmp_path):
