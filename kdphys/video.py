@@ -38,9 +38,12 @@ from numpy.typing import NDArray
 from kdphys.errors import VideoError
 from kdphys.view import FARTHEST_PX, View
 
-VIDEO_SUFFIXES = frozenset(
-    (".3gp", ".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".npz", ".webm")
-)
+VIDEO_SUFFIXES = frozenset((
+    ".3g2", ".3gp", ".apng", ".asf", ".avi", ".dv", ".f4v", ".flv", ".gif", ".ivf", ".m2t", ".m2ts",
+    ".m4v", ".mj2", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".npz", ".nut", ".ogv",
+    ".ts", ".vob", ".webm", ".wmv",
+))  # fmt: skip
+"""What is measured in a folder: names of `FORMATS` that hold moving pictures and their times."""
 READABLE = "an mp4, mov, webm, avi or mkv file"
 FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,m4v,h264,hevc,mjpeg,asf,flv,"

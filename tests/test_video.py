@@ -12,12 +12,14 @@ from fractions import Fraction
 from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
+from typing import cast
 
 import av
 import cv2
 import numpy as np
 import pytest
 from av.error import InvalidDataError
+from av.video.stream import VideoStream
 
 from kdphys import video
 from kdphys.errors import VideoError
@@ -573,6 +575,31 @@ def test_a_folder_gives_its_videos_sorted_and_nothing_else(tmp_path):
     os.mkfifo(tmp_path / "pipe.mp4")
     with pytest.raises(VideoError, match=r"pipe\.mp4 is a pipe, a socket or a device: save the"):
         find_videos(tmp_path / "pipe.mp4")
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "pix_fmt"),
+    [
+        ("a.ts", "mpeg2video", "yuv420p"),
+        ("a.m2ts", "libx264", "yuv420p"),
+        ("a.wmv", "wmv2", "yuv420p"),
+        ("a.flv", "flv", "yuv420p"),
+        ("a.ogv", "libvpx", "yuv420p"),
+        ("a.gif", "gif", "rgb8"),
+    ],
+)
+def test_what_is_read_singly_is_found_in_a_folder(tmp_path, name, codec, pix_fmt):
+    path = tmp_path / name
+    with av.open(str(path), "w") as container:
+        stream = cast(VideoStream, container.add_stream(codec, rate=30))
+        stream.height, stream.width, stream.pix_fmt = 48, 64, pix_fmt
+        for at, picture in enumerate(flat_pictures(6)):
+            frame = av.VideoFrame.from_ndarray(picture, "rgb24").reformat(format=pix_fmt)
+            frame.pts, frame.time_base = at, Fraction(1, 30)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    assert find_videos(tmp_path) == [path]
+    assert len(list(read_frames(path))) >= 5
 
 
 def test_what_can_t_be_looked_at_in_a_folder_is_named(tmp_path):
