@@ -24,10 +24,6 @@ class Dilate(NamedTuple):
     time: Tensor
     """Expected squared delay along the alignment per sample, in units of the tolerance."""
 
-    def total(self, alpha: float) -> Tensor:
-        """Weigh the parts: alpha on shape, the rest on time. Shape (B,)."""
-        return alpha * self.shape + (1 - alpha) * self.time
-
 
 def negative_pearson(wave: Tensor, target: Tensor) -> Tensor:
     """One minus the correlation over time: 0 for the same shape, 2 for the opposite.

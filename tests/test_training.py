@@ -610,7 +610,8 @@ def distilled(weights: DistillWeights) -> dict[str, Tensor]:
     return loss(Pupil(Student(), hints.traits.shape[2]).train(), a_batch(80))
 
 
-TAUGHT = ("wave", "dilate", "attention", "traits")
+OF_WAVES = ("wave", "dilate_shape", "dilate_time")
+TAUGHT = (*OF_WAVES, "attention", "traits")
 
 
 def test_the_teacher_is_followed_only_where_there_is_a_pulse():
@@ -720,7 +721,7 @@ def test_learning_from_the_teacher_reaches_the_whole_student():
         parts[name].sum().backward(retain_graph=True)
         moved = {name for name, weight in pupil.named_parameters() if weight.grad is not None}
         assert "student.stages.0.0.weight" in moved, name
-        assert ("student.head.weight" in moved) == (name in ("wave", "dilate")), name
+        assert ("student.head.weight" in moved) == (name in OF_WAVES), name
         assert ("project.weight" in moved) == (name == "traits"), name
 
 

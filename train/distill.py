@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from kdphys.losses import attention_transfer, dilate, negative_pearson, standardise
+from kdphys.losses import Dilate, attention_transfer, dilate, negative_pearson, standardise
 from kdphys.models.student import Student, StudentConfig
 from kdphys.models.teacher import Teacher, TeacherConfig
 from train.aside import aside
@@ -40,6 +40,7 @@ from train.sources import folders_of, usual_data
 from train.teacher import config_json, read_config
 
 WARM_UP = 30  # frames at the start of a clip, when the student knows nothing yet, that do not count
+FROM_THE_TEACHER = ("wave", "dilate_shape", "dilate_time", "attention", "traits")  # what is learned
 
 EVEN = 0.1  # correlation by which a student must be ahead of its teacher to follow it a quarter
 
@@ -158,7 +159,7 @@ class Distillation:
         weights = self.config.distill
         if weights.say(done) == 0:
             nothing = 0 * traits.float().mean((1, 2))  # several processes miss layers without use
-            return {**parts, **dict.fromkeys(("wave", "dilate", "attention", "traits"), nothing)}
+            return {**parts, **dict.fromkeys(FROM_THE_TEACHER, nothing)}
         device = batch.clip.device
         taught, looks, wanted = (hint.to(device) for hint in self.hints.of(batch.cuts))
         own, true = aligned(said.detach(), batch.wave, lag, WARM_UP)
@@ -169,23 +170,24 @@ class Distillation:
         frames = traits.shape[2]
         apart = traits[:, :, lag + WARM_UP :].float() - wanted[:, :, WARM_UP : frames - lag]
         parts["wave"] = weights.wave * gate * negative_pearson(follow, lead)
-        parts["dilate"] = weights.dilate * gate * self._dilate(follow, lead)
+        apart_by = self._dilate(follow, lead)
+        parts["dilate_shape"] = weights.dilate * weights.alpha * gate * apart_by.shape
+        parts["dilate_time"] = weights.dilate * (1 - weights.alpha) * gate * apart_by.time
         parts["attention"] = weights.attention * gate * attention_transfer(maps.float(), looks)
         parts["traits"] = weights.traits * gate * apart.square().mean((1, 2))
         return parts
 
-    def _dilate(self, follow: Tensor, lead: Tensor) -> Tensor:
-        """DILATE at half the frame rate: the pulse has nothing above 7 Hz to lose. Shape (B,)."""
+    def _dilate(self, follow: Tensor, lead: Tensor) -> Dilate:
+        """DILATE at half the frame rate: the pulse has nothing above 7 Hz to lose."""
         weights = self.config.distill
         if weights.dilate == 0:
-            return follow.new_zeros(len(follow))
+            return Dilate(follow.new_zeros(len(follow)), follow.new_zeros(len(follow)))
         frames = min(weights.dilate_frames, follow.shape[1]) // 2 * 2
         pieces = [
             standardise(wave[:, -frames:].unflatten(1, (-1, 2)).mean(2)) for wave in (follow, lead)
         ]
         tolerance = weights.tolerance_s * self.config.model.fps / 2
-        parts = dilate(*pieces, tolerance=tolerance, gamma=weights.gamma)
-        return parts.total(weights.alpha)
+        return dilate(*pieces, tolerance=tolerance, gamma=weights.gamma)
 
 
 def trust(taught: Tensor, true: Tensor, own: Tensor, slack: int = 0) -> Tensor:
