@@ -41,7 +41,14 @@ from train.distill import (
 )
 from train.distill import main as distill
 from train.evaluate import EvaluateJob
-from train.export import ExportJob, fitted, move_over, read_model, untrained_run
+from train.export import (
+    ExportJob,
+    fitted,
+    move_over,
+    read_model,
+    untrained_run,
+    without_places,
+)
 from train.hints import read_hints, work_out
 from train.loop import WEIGHTS, LabelWeights, check, in_step, label_loss, without_folders
 from train.operators import OperatorsJob
@@ -263,6 +270,21 @@ def test_weights_exported_again_keep_the_confidence_that_was_fitted_to_them(tmp_
     assert kept == {"calibration": {"snr_db": 1.0}, "reliability": [[0.5, 0.5, 9]]}
     save_file({"weight": torch.ones(1)}, tmp_path / "model.safetensors")
     assert fitted(tmp_path, tmp_path) == {}
+
+
+def test_a_manifest_names_no_folder_of_the_machine_that_trained(tmp_path):
+    at = str(tmp_path / "student")
+    record = {"config": {"out": at, "data": [at, "data/train"], "steps": 3}, "mean_of": [{"a": at}]}
+    assert without_places(record) == {
+        "config": {"out": "student", "data": ["student", "data/train"], "steps": 3},
+        "mean_of": [{"a": "student"}],
+    }
+
+
+@pytest.mark.parametrize("name", ["student", "teacher"])
+def test_the_shipped_manifests_name_none(name):
+    manifest = json.loads((ROOT / "weights" / name / "manifest.json").read_text())
+    assert without_places(manifest) == manifest
 
 
 def exported_set(folder: Path, name: str) -> Path:

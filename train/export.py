@@ -272,8 +272,23 @@ def describe(
             "parameters": sum(weight.numel() for weight in model.parameters()),
             "macs_per_frame": macs_per_frame(model),
         },
-        "run": record,
+        "run": without_places(record),
     }
+
+
+def without_places(told: object) -> object:
+    """Leave of each whole path of this machine its last part: weights are passed on, folders not.
+
+    Args:
+        told: What JSON holds.
+    """
+    if isinstance(told, dict):
+        return {name: without_places(value) for name, value in told.items()}
+    if isinstance(told, list):
+        return [without_places(value) for value in told]
+    if isinstance(told, str) and Path(told).is_absolute():
+        return Path(told).name
+    return told
 
 
 def fitted(out: Path, made: Path) -> dict[str, object]:
