@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pytest
@@ -18,8 +19,10 @@ from kdphys.models.student import Student, StudentConfig
 from kdphys.models.teacher import Teacher, TeacherConfig
 from tests import take_screenshots
 from train.datasets import read_store, write_shard
+from train.evaluate import EvaluateJob, _command, _page
 from train.export import check_agreement
 from train.loop import fill
+from train.origin import origin
 from train.script import JobError, run_script
 from train.teacher import read_config
 
@@ -196,6 +199,25 @@ def test_a_network_is_not_exported_where_torch_and_onnx_do_not_agree(worst):
 def test_a_figure_out_of_range_is_refused(monkeypatch, capsys, words, sentence):
     assert said(monkeypatch, *words) == 2
     assert sentence in " ".join(capsys.readouterr().err.replace("│", " ").split())
+
+
+def test_an_evaluation_can_take_codecs_that_training_never_drew(monkeypatch, tmp_path):
+    asked = []
+
+    def note(*asked_for: object) -> NoReturn:
+        asked.append(asked_for[-1])
+        raise JobError("Enough.")
+
+    monkeypatch.setattr("train.evaluate.unseen_clips", note)
+    words = ("evaluate", "--models", "pos", "--out", tmp_path, "--data", tmp_path)
+    assert said(monkeypatch, *words, "--codecs", "others") == "Enough."
+    assert said(monkeypatch, *words) == "Enough."
+    assert [config.codecs for config in asked] == ["others", "usual"]
+    for job, heard in ((EvaluateJob(codecs="others"), True), (EvaluateJob(), False)):
+        page = _page({"command": _command(job), "synthetic": {}}, job, origin())
+        assert ("python train/evaluate.py --codecs others" in page) == heard
+        assert ("unseen seeds, other codecs" in page) == heard
+        assert ("never draws: libx265, libvpx-vp9" in page) == heard
 
 
 @pytest.mark.parametrize(("words", "status"), [((), 2), (("--help",), 0), (("--nonsense",), 2)])

@@ -21,10 +21,15 @@ from train.mimics import MOST_PULL
 from train.script import JobError
 from train.streams import Streams
 from train.synthetic import (
+    CODECS,
+    KEY_FRAME_EVERY,
     NETWORK_FPS,
+    OTHER_CODECS,
+    OTHER_KEY_FRAME_EVERY,
     SyntheticConfig,
     SyntheticJob,
     _claim,
+    _draw_codec,
     _find_boxes,
     _frame_times,
     _write_shard,
@@ -285,9 +290,44 @@ def test_what_goes_through_a_codec_is_filmed_larger():
     assert min(widths[True]) >= 128 >= max(widths[False]) >= 64
 
 
+def codec_of(seed: int, config: SyntheticConfig) -> tuple[str | None, dict[str, str]]:
+    return _draw_codec(Streams(seed).of("codec"), config, 0.15, still=False)
+
+
+def test_other_codecs_are_none_that_training_draws():
+    config = replace(SHORT, codecs="others")
+    found = [codec_of(seed, config) for seed in range(99)]
+    assert {codec for codec, _ in found} == set(OTHER_CODECS)  # and never none
+    assert not set(OTHER_CODECS) & set(CODECS)
+    intervals = {int(options["g"]) for _, options in found}
+    assert intervals == set(OTHER_KEY_FRAME_EVERY)
+    assert not intervals & set(KEY_FRAME_EVERY)
+    assert {codec for codec, _ in (codec_of(seed, SHORT) for seed in range(99))} == {None, *CODECS}
+    assert codec_of(1, replace(config, off=("codec",))) == (None, {})
+
+
+@pytest.mark.parametrize("codec", OTHER_CODECS)
+def test_a_film_goes_through_its_other_codec(codec):
+    config = replace(SHORT, side=128, difficulty=0.5, fps=15.0, codecs="others")
+    seed = next(seed for seed in range(99) if codec_of(seed, config)[0] == codec)
+    film, plain = (make_film(seed, replace(config, off=off)) for off in ((), ("codec",)))
+    assert (film.truth.codec, plain.truth.codec) == (codec, None)
+    keys = np.arange(len(film.pictures)) % (film.truth.key_every or 0) == 0
+    np.testing.assert_array_equal(film.key_frame, keys)
+    errors = np.stack(film.pictures).astype(float) - np.stack(plain.pictures)
+    assert 0 < np.abs(errors).mean() < 6  # levels: another picture, and yet the same
+    again = make_film(seed, config)
+    np.testing.assert_array_equal(again.pictures, film.pictures)
+
+
 @pytest.mark.parametrize(
     "wrong",
-    [{"off": ("nods",)}, {"seconds": 1.0}, {"difficulty": 2.5}],
+    [
+        {"off": ("nods",)},
+        {"seconds": 1.0},
+        {"difficulty": 2.5},
+        {"side": 48, "codecs": "others"},
+    ],
 )
 def test_a_configuration_that_can_t_be_drawn_is_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
@@ -366,6 +406,17 @@ def test_clips_of_two_configurations_never_mix_in_one_folder(tmp_path: Path):
             write_dataset(other)
     assert len(read_store(tmp_path, 1)) == 1
     assert len(read_store(tmp_path)) == 2
+
+
+def test_a_folder_from_before_there_were_other_codecs_goes_on(tmp_path: Path):
+    job = SyntheticJob(tmp_path, clips=2, seed=5, workers=1, config=SHORT)
+    write_dataset(job)
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    assert manifest["config"].pop("codecs") == "usual"
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    write_dataset(job)
+    with pytest.raises(ValueError, match="another configuration"):
+        write_dataset(replace(job, config=replace(SHORT, codecs="others")))
 
 
 def test_a_folder_from_before_faces_could_be_found_goes_on(tmp_path: Path):

@@ -29,7 +29,14 @@ from train.recordings import Dataset
 from train.report import Evidence, write_report
 from train.scores import Array, Scores, score
 from train.script import JobError, run_script
-from train.synthetic import Boxes, SyntheticConfig, SyntheticJob, write_dataset
+from train.synthetic import (
+    OTHER_CODECS,
+    Boxes,
+    Codecs,
+    SyntheticConfig,
+    SyntheticJob,
+    write_dataset,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +65,9 @@ class EvaluateJob:
     """Synthetic clips without a pulse."""
     boxes: Boxes = "found"
     """Where their faces are cut out: where the program finds them, or where they were drawn."""
+    codecs: Codecs = "usual"
+    """Which codecs they go through: up to half of them those of training; or each of them others,
+    which training never draws. Others need a folder of clips of their own, as --data."""
     models: tuple[str, ...] = MODELS
     """Which models."""
     faces: Path | None = None
@@ -126,6 +136,7 @@ def main(job: EvaluateJob) -> None:
         pulses=job.pulses,
         people="test",
         boxes=job.boxes,
+        codecs=job.codecs,
     )
     job.out.mkdir(parents=True, exist_ok=True)
     pulsing, silent = unseen_clips(job.data, clips, negatives, config)
@@ -347,6 +358,12 @@ CUT_OUT = {
     ],
     "found": ["Faces are found, followed and cut out by the program itself, as from a file."],
 }
+CODED = {
+    "usual": [],
+    "others": [
+        f"Each is coded by an encoder that training never draws: {', '.join(OTHER_CODECS)}."
+    ],
+}
 UNLIKE = ("worst over best", "as much by chance")
 COLUMNS = ("n", "median error", "MAE", "RMSE", "r", "within 3", "readings", "MAE of readings")
 
@@ -360,9 +377,11 @@ def _page(report: dict[str, object], job: EvaluateJob, made: Origin) -> str:
         f"Made by `{report['command']}` on {made} (results.json beside this has more).",
         "Accuracy on real faces against a contact sensor is **not measured**.",
         "",
-        f"## Synthetic: {job.clips} clips of 30 s, difficulty {job.difficulty:g}, unseen seeds",
+        f"## Synthetic: {job.clips} clips of 30 s, difficulty {job.difficulty:g}, unseen seeds"
+        + (", other codecs" if job.codecs == "others" else ""),
         "",
         *CUT_OUT[job.boxes],
+        *CODED[job.codecs],
         "",
         "Errors in bpm, whatever the confidence; the last two columns are the clips for which a",
         "reading was given, and their error.",

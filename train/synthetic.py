@@ -43,10 +43,15 @@ NETWORK_FPS = 30.0
 SOURCE_FPS = (15.0, 20.0, 24.0, 25.0, 25.0, 29.97, 30.0, 30.0, 30.0, 60.0)
 CODECS = ("libx264", "libx264", "libx264", "mpeg4", "libvpx", "mjpeg")
 KEY_FRAME_EVERY = (12, 15, 25, 30, 30, 50, 60, 250, 250)
+# Encoders that training never draws. Of AV1 there is only SVT-AV1, which writes to the terminal.
+OTHER_CODECS = ("libx265", "libvpx-vp9", "mpeg2video")
+OTHER_KEY_FRAME_EVERY = (10, 20, 40, 45, 75, 90, 120, 300)
+LEAST_CODED_PX = 64  # x265 writes past its memory in films of 34 to 54 pixels
 MOST_DIFFICULT = 2.0
 HARDSHIP = 0.3  # of difficulty 1, on the scale of 0 to 1 that the world's factors are drawn on
 SHARD = 50
 Boxes = Literal["drawn", "found"]
+Codecs = Literal["usual", "others"]
 
 
 @dataclass(frozen=True)
@@ -89,6 +94,9 @@ class SyntheticConfig:
     boxes: Boxes = "drawn"
     """Where the face is cut out: where it was drawn, as a plain detector would have it, late and
     unsteady; or where the measuring path itself finds and follows it."""
+    codecs: Codecs = "usual"
+    """Which codecs clips go through: the usual ones, up to half of the clips, or others, which
+    training never draws, each clip."""
     acting: float = 0.0
     """Share of those who make faces, one grimace after another, at times in a rhythm."""
     off: tuple[str, ...] = ()
@@ -103,6 +111,8 @@ class SyntheticConfig:
             raise ValueError(f"seconds={self.seconds} must be at least 2")
         if self.difficulty is not None and not 0 <= self.difficulty <= MOST_DIFFICULT:
             raise ValueError(f"difficulty={self.difficulty} must lie in [0, {MOST_DIFFICULT:g}]")
+        if self.codecs == "others" and self.side and self.side < LEAST_CODED_PX:
+            raise ValueError(f"side={self.side} must be at least {LEAST_CODED_PX} for other codecs")
 
 
 @dataclass(frozen=True)
@@ -173,7 +183,7 @@ def make_film(seed: int, config: SyntheticConfig) -> Film:
     still = kind.uniform() < 0.5 and negative  # a photo on a stand
     side, wide = 2 * int(kind.integers(32, 65)), 2 * int(kind.integers(64, 129))
     fps = config.fps or float(kind.choice(SOURCE_FPS))
-    codec, options = _draw_codec(streams.of("codec"), hardship, always=still, off=off)
+    codec, options = _draw_codec(streams.of("codec"), config, hardship, still=still)
     side = config.side or side
     wide = max(side, wide) if codec and not config.side else side
     true_s, stamps = _frame_times(streams.of("timing"), config.seconds, fps, hardship, off)
@@ -294,11 +304,14 @@ def _draw_strength(rng: np.random.Generator, difficulty: float) -> float:
 
 
 def _draw_codec(
-    rng: np.random.Generator, difficulty: float, *, always: bool, off: frozenset[str]
+    rng: np.random.Generator, config: SyntheticConfig, difficulty: float, *, still: bool
 ) -> tuple[str | None, dict[str, str]]:
-    """Choose a codec and how hard it squeezes."""
-    if "codec" in off or (rng.uniform() > min(0.5, 1.5 * difficulty) and not always):
+    """Choose a codec and how hard it squeezes; a still, and each clip of other codecs has one."""
+    always = still or config.codecs == "others"
+    if "codec" in config.off or (rng.uniform() > min(0.5, 1.5 * difficulty) and not always):
         return None, {}
+    if config.codecs == "others":
+        return _draw_other_codec(rng, difficulty)
     codec = str(rng.choice(CODECS))
     squeeze = (0.3 + 0.7 * difficulty) * rng.uniform() ** 1.5
     every = str(rng.choice(KEY_FRAME_EVERY))
@@ -316,6 +329,26 @@ def _draw_codec(
     if codec == "mpeg4":
         return codec, {"qmin": quality, "qmax": quality, "g": every}
     return codec, {"qmin": quality, "qmax": quality}
+
+
+def _draw_other_codec(rng: np.random.Generator, difficulty: float) -> tuple[str, dict[str, str]]:
+    """Choose a codec that training never draws, which leaves about as much of a pulse."""
+    codec = str(rng.choice(OTHER_CODECS))
+    squeeze = (0.3 + 0.7 * difficulty) * rng.uniform() ** 1.5
+    every = str(rng.choice(OTHER_KEY_FRAME_EVERY))
+    if codec == "libx265":
+        preset = str(rng.choice(["ultrafast", "superfast", "veryfast"]))
+        # Without threads, so that clips are the same; a key frame only where one is due.
+        calm = "log-level=error:pools=none:frame-threads=1:scenecut=0"
+        crf = f"{1 + 12 * squeeze:.0f}"
+        return codec, {"crf": crf, "g": every, "preset": preset, "x265-params": calm}
+    if codec == "libvpx-vp9":
+        speed = {"deadline": "realtime", "cpu-used": str(rng.integers(5, 9)), "lag-in-frames": "0"}
+        return codec, {"crf": f"{2 + 16 * squeeze:.0f}", "b": "0", "g": every, **speed}
+    quality = f"{1 + 4 * squeeze:.0f}"
+    # MPEG-2 has no 15 or 20 frames a second but unofficially.
+    regular = {"sc_threshold": "1000000000", "strict": "unofficial"}
+    return codec, {"qmin": quality, "qmax": quality, "g": every, **regular}
 
 
 def _draw_boxes(
@@ -471,7 +504,7 @@ def _kind(manifest: dict) -> dict[str, object]:
     lent = manifest.get("lent_sha256")
     config = unplaced(manifest["config"]) if lent else manifest["config"]
     return {
-        "config": {"boxes": "drawn", "acting": 0.0} | config,
+        "config": {"boxes": "drawn", "acting": 0.0, "codecs": "usual"} | config,
         "seed": manifest["seed"],
         "lent": lent,
     }

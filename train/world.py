@@ -509,7 +509,7 @@ def encode(
     Args:
         pictures: Frames of one even size. T of shape (N, M, 3), uint8.
         fps: Frame rate in Hz.
-        codec: FFmpeg's encoder name, for example "libx264", "mpeg4", "libvpx" or "mjpeg".
+        codec: FFmpeg's encoder name, for example "libx264", "mpeg4" or "libx265".
         options: The encoder's options.
 
     Returns:
