@@ -61,7 +61,11 @@ class EvenGrid:
 
     @property
     def start_s(self) -> float:
-        """Time of the first crop of the current segment, on the axis of the stamps."""
+        """Time of the first crop of the current segment, on the axis of the stamps.
+
+        Raises:
+            ValueError: Nothing has been pushed yet.
+        """
         if self._origin_s is None:
             raise ValueError("nothing has been pushed yet")
         return self._origin_s + self.first_step / self.fps

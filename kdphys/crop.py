@@ -52,6 +52,9 @@ def crop_face(rgb: NDArray[np.uint8], box: FaceBox, size: int) -> NDArray[np.uin
 
     Returns:
         The crop, RGB in 0..255. Shape (S, S, 3).
+
+    Raises:
+        ValueError: The box or the crop has no extent.
     """
     if not (box.width > 0 and box.height > 0 and size > 0):
         raise ValueError(f"{box} and size={size} must have an extent above 0")
@@ -78,7 +81,18 @@ def crop_face(rgb: NDArray[np.uint8], box: FaceBox, size: int) -> NDArray[np.uin
 
 
 def cut(rgb: NDArray[np.uint8], x: int, y: int, width: int, height: int) -> NDArray[np.uint8]:
-    """Cut out a rectangle; beyond the frame its nearest edge pixel is repeated."""
+    """Cut out a rectangle; beyond the frame its nearest edge pixel is repeated.
+
+    Args:
+        rgb: The frame. Shape (H, W, 3).
+        x: Left edge in pixels, which may lie outside, as the others may.
+        y: Upper edge in pixels.
+        width: In pixels.
+        height: In pixels.
+
+    Returns:
+        A view of the frame where it can be. Shape (height, width, 3).
+    """
     frame_height, frame_width = rgb.shape[:2]
     if x >= 0 and y >= 0 and x + width <= frame_width and y + height <= frame_height:
         return rgb[y : y + height, x : x + width]

@@ -109,7 +109,15 @@ class FaceFinder:
         return []
 
     def follow(self, rgb: NDArray[np.uint8], box: FaceBox) -> FaceBox | None:
-        """Find the face that was in `box` a moment ago; None where there is none any more."""
+        """Find the face that was in `box` a moment ago.
+
+        Args:
+            rgb: Upright picture, 0..255. Shape (H, W, 3).
+            box: Where it was.
+
+        Returns:
+            A square box; None where there is no face any more.
+        """
         faces = self._look(NEAR, rgb, _View.around(box.centre, ZOOM * box.width))
         return _nearest(faces, box)
 

@@ -109,14 +109,22 @@ class Noticed:
         return STILL if self._stillness.is_still else self._repeats.why
 
     def without_sparse(self, wave: NDArray[np.float32]) -> tuple[NDArray[np.float32], str | None]:
-        """Leave out of a wave what too few pictures tell; say why, if nothing else is left."""
+        """Leave out of a wave what too few pictures tell.
+
+        Args:
+            wave: At 30 Hz, NaN in gaps. Shape (T,).
+
+        Returns:
+            The wave with more gaps, and None; or, where that would leave nothing to read, the wave
+            as it was and why. Shape (T,).
+        """
         whole = wave.astype(np.float64)
         kept, why = self._pictures.without_sparse(whole, self.steps, FPS, LEAST_STRETCH_S)
         self._sparse_s = _left_out_s(wave, kept)
         return kept.astype(np.float32), why
 
     def without_faint(self, wave: NDArray[np.float32], model: Model) -> NDArray[np.float32]:
-        """Leave out of a network's wave where it is far fainter than elsewhere."""
+        """Leave out of a network's wave (T,) where it is far fainter than elsewhere. Shape (T,)."""
         kept = wave
         if model.calibration.log_amplitude:  # else how loud it is says nothing
             kept = without_faint(wave.astype(np.float64), FPS, LEAST_STRETCH_S).astype(np.float32)
@@ -124,7 +132,12 @@ class Noticed:
         return kept
 
     def other_face(self, wave: NDArray[np.float32], model: Model) -> str | None:
-        """Say that a face which was found again is another person's, by its rate; None if not."""
+        """Say that a face which was found again is another person's, by its rate; None if not.
+
+        Args:
+            wave: At 30 Hz, NaN in gaps. Shape (T,).
+            model: Whose wave it is.
+        """
         edges = [0, *self._found_again, len(wave)]
         stretches = [wave[start:stop].astype(np.float64) for start, stop in pairwise(edges)]
         if len(stretches) < 2:

@@ -110,6 +110,9 @@ def bandpass(wave: Array, fps: float, band_hz: tuple[float, float] = HEART_BAND_
 
     Returns:
         The filtered wave, in the unit of `wave`. Shape (..., T).
+
+    Raises:
+        ValueError: The band does not lie between 0 and the Nyquist rate.
     """
     low, high = band_hz[0], min(band_hz[1], HIGHEST_SHARE * fps)
     if not 0 < low < high:
@@ -129,19 +132,25 @@ def _passing(low_hz: float, high_hz: float, fps: float) -> Array:
 
 
 def runs(wave: Array, fps: float, least_s: float) -> list[slice]:
-    """Stretches of a wave without a gap that last at least `least_s`, in order."""
+    """Stretches of a wave without a gap that last at least `least_s`, in order.
+
+    Args:
+        wave: NaN in gaps. Shape (T,).
+        fps: Sampling rate in Hz.
+        least_s: Seconds.
+    """
     heard = np.concatenate([[False], np.isfinite(wave), [False]])
     edges = np.flatnonzero(heard[1:] != heard[:-1]).reshape(-1, 2)
     return [slice(int(a), int(b)) for a, b in edges if b - a >= least_s * fps - 1e-6]
 
 
 def longest_run_s(wave: Array, fps: float) -> float:
-    """Seconds of the longest stretch of a wave without a gap."""
+    """Seconds of the longest stretch of a wave (T,) without a gap."""
     return max((run.stop - run.start for run in runs(wave, fps, 0)), default=0) / fps
 
 
 def reading_window_s(wave: Array, fps: float) -> float:
-    """Seconds of the windows by which a wave is read, up to `WINDOW_S`.
+    """Seconds of the windows by which a wave (T,) is read, up to `WINDOW_S`.
 
     No window reaches over a gap. They are short enough that at least half of what was heard is
     read, however often the face was lost.
@@ -153,7 +162,7 @@ def reading_window_s(wave: Array, fps: float) -> float:
 
 
 def looked_at_s(wave: Array, fps: float, window_s: float) -> float:
-    """Seconds that windows of a length have looked at.
+    """Seconds of a wave (T,) that windows of a length have looked at.
 
     The first stretch counts as a whole, each further one what its windows are more: as many seconds
     of a wave without gaps give as many windows.
@@ -171,7 +180,16 @@ def bandpass_runs(wave: Array, fps: float, band_hz: tuple[float, float], least_s
 
 
 def window_starts(wave: Array, fps: float, length: int) -> NDArray[np.int64]:
-    """First samples of windows of `length`, one every second of each stretch without a gap."""
+    """First samples of windows, one every second of each stretch without a gap.
+
+    Args:
+        wave: NaN in gaps; at least one stretch is as long as a window. Shape (T,).
+        fps: Sampling rate in Hz.
+        length: Of a window, in samples.
+
+    Returns:
+        Their indices. Shape (N,).
+    """
     return np.concatenate(
         [
             run.start + np.floor(np.arange(0, run.stop - run.start - length + 1, STEP_S * fps))
@@ -454,7 +472,15 @@ def _middle(spectra: WindowSpectra, floor: Array, bpm: Array) -> Array:
 
 
 def snr_db(spectra: WindowSpectra, bpm: Array) -> Array:
-    """Power near each window's rate and its harmonics over the rest, in dB. Shape (N,)."""
+    """Power near each window's rate and its harmonics over the rest.
+
+    Args:
+        spectra: Of N windows.
+        bpm: Rate of each. Shape (N,).
+
+    Returns:
+        In dB. Shape (N,).
+    """
     grid = spectra.bpm
     heard = (grid >= SNR_BAND_BPM[0]) & (grid <= SNR_BAND_BPM[1])
     line = np.zeros(spectra.power.shape, bool)

@@ -229,6 +229,7 @@ def read_frames(
     Raises:
         VideoError: The file can't be read as video, goes beyond the limits, or most of its stamps
             are out of order.
+        ValueError: `speed` is not above 0.
     """
     if not (speed > 0 and math.isfinite(speed)):
         raise ValueError(f"speed={speed} must be above 0")

@@ -286,6 +286,9 @@ def measure_vitals(  # noqa: PLR0913  (each is known to another stage)
 
     Returns:
         The vitals; each number has a reason where it is missing.
+
+    Raises:
+        ValueError: The wave is not of shape (T,), or `fps` not above 0.
     """
     wave = np.array(wave, np.float64)
     if wave.ndim != 1 or not fps > 0:

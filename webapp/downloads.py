@@ -13,7 +13,11 @@ from webapp.charts import time_axis
 
 
 def csv_of(measurements: Mapping[str, Measurement]) -> bytes:
-    """The waves of all models side by side, one row for each moment; gaps are empty cells."""
+    """The waves of all models side by side, one row for each moment; gaps are empty cells.
+
+    Raises:
+        ValueError: There is no measurement, or their waves are not on one time grid.
+    """
     longest = max(measurements.values(), key=lambda each: each.wave.size)
     if any(each.wave_fps != longest.wave_fps for each in measurements.values()):
         raise ValueError("measurements must come from one pass, with waves on one time grid")
