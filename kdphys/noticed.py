@@ -182,7 +182,7 @@ class Noticed:
         if not self.with_face:
             raise NoFaceError(
                 f"No face was found in {name}; film a face from the front, well lit and at least "
-                "a tenth of the picture wide."
+                f"a tenth of the picture wide.{self._said_of_other_streams()}"
             )
 
     def notes(self) -> tuple[str, ...]:
@@ -221,6 +221,15 @@ class Noticed:
                 f"The video has {self.fps:.0f} pictures a second; fast pulses need 15 or more."
             )
         return tuple(notes)
+
+    def _said_of_other_streams(self) -> str:
+        """Where else in the file a face may be, in words; empty where there is nothing else."""
+        if not self.unread.other_streams:
+            return ""
+        return (
+            f" {self.name} holds {1 + self.unread.other_streams} video streams, and only the first "
+            "is looked at: if another one shows the face, give that in a file of its own."
+        )
 
     def _notes_of_the_file(self) -> list[str]:
         """What of the file was not read, in words."""

@@ -109,6 +109,8 @@ class Unread:
     """Pieces that can't be decoded."""
     is_cut_short: bool = False
     """Whether reading stopped early."""
+    other_streams: int = 0
+    """Moving pictures beside the one that was read."""
 
     @property
     def is_joined(self) -> bool:
@@ -271,6 +273,7 @@ def _read_video(path: Path, limits: Limits, unread: Unread) -> Iterator[Frame]:
     is_mirrored: bool | None = None  # as all pictures of a stream are, or none
     to_rgb = VideoReformatter()  # one for all: what each picture would make for itself costs more
     with _open_video(path, limits) as (container, stream):
+        unread.other_streams = len(_moving_pictures(container)) - 1
         pictures = _pictures(path, container, stream, limits, unread)
         for time_s, picture in _in_order(_stamped(path, container, pictures), unread):
             size = _shown_size(picture, stream.sample_aspect_ratio)
@@ -353,6 +356,10 @@ def _open_video(path: Path, limits: Limits) -> Iterator[tuple[InputContainer, Vi
     except (OSError, FFmpegError) as error:
         raise VideoError(_unreadable(path, error.strerror or str(error))) from error
     with container:
+        if _is_animated_webp(path):
+            raise VideoError(
+                f"{path.name} is an animated WebP, which is not read: give {READABLE}."
+            )
         if _is_still_format(container.format.name):
             raise VideoError(
                 f"{path.name} is a single picture, and a pulse needs a video of the face: "
@@ -376,10 +383,8 @@ def _check_size(path: Path, width: int, height: int) -> None:
 
 
 def _moving_picture(path: Path, container: InputContainer) -> VideoStream:
-    """Pick the video stream, which is not the cover of a music file."""
-    for stream in container.streams.video:
-        if stream.disposition & Disposition.attached_pic:
-            continue
+    """Pick the first video stream."""
+    for stream in _moving_pictures(container):
         if stream.codec_context is None:
             raise VideoError(_unreadable(path, "its codec is unknown"))
         return stream
@@ -387,6 +392,12 @@ def _moving_picture(path: Path, container: InputContainer) -> VideoStream:
         raise VideoError(_unreadable(path, "it holds nothing"))
     held = "sound but no moving picture" if container.streams.audio else "no moving picture"
     raise VideoError(f"{path.name} holds {held}: give {READABLE} that shows a face.")
+
+
+def _moving_pictures(container: InputContainer) -> list[VideoStream]:
+    """List the video streams that are not the cover of a music file."""
+    streams = container.streams.video
+    return [each for each in streams if not each.disposition & Disposition.attached_pic]
 
 
 def _pictures(
@@ -494,6 +505,14 @@ def _seconds(container: InputContainer, stream: VideoStream) -> float | None:
 def _is_still_format(name: str) -> bool:
     """Tell the formats of single pictures (jpeg_pipe, png_pipe, image2, ...)."""
     return name.endswith("_pipe") or name == "image2"
+
+
+def _is_animated_webp(path: Path) -> bool:
+    """Tell it by its extended header's flag; FFmpeg takes it for a single picture."""
+    with path.open("rb") as file:
+        head = file.read(21)
+    is_extended = head[:4] == b"RIFF" and head[8:16] == b"WEBPVP8X"
+    return is_extended and bool(head[20:21] and head[20] & 2)
 
 
 def _unreadable(path: Path, reason: str) -> str:
@@ -643,5 +662,7 @@ def _read_times(file: IO[bytes], frames: tuple[int, ...]) -> NDArray[np.float64]
     if not (np.diff(seconds) > 0).all():
         raise ValueError("time_s does not increase from frame to frame")
     if seconds[-1] - seconds[0] > MAX_DURATION_S:
-        raise ValueError(f"time_s spans more than {_in_words(MAX_DURATION_S)}")
+        raise ValueError(
+            f"time_s spans more than {_in_words(MAX_DURATION_S)}, and its times are in seconds"
+        )
     return seconds

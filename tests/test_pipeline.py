@@ -7,10 +7,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
+import av
 import cv2
 import numpy as np
 import pytest
+from av.video.stream import VideoStream
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from kdphys import LiveMeter, Measurement, compare, measure
@@ -354,6 +357,24 @@ def test_a_wall_has_no_face(tmp_path):
     wall = [(rng.integers(90, 120, (64, 64, 3))).astype(np.uint8) for _ in range(80)]
     with pytest.raises(NoFaceError, match=r"No face was found in wall\.npz; film a face"):
         measure(write_npz(tmp_path / "wall.npz", wall, even_times(8, 10)))
+
+
+def test_where_no_face_is_found_other_streams_of_the_file_are_named(tmp_path):
+    path = tmp_path / "two.mkv"
+    wall = np.full((64, 64, 3), 120, np.uint8)
+    with av.open(str(path), "w") as container:
+        streams = [cast(VideoStream, container.add_stream("ffv1", rate=10)) for _ in range(2)]
+        for stream in streams:
+            stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
+        for at in range(80):
+            for stream in streams:
+                frame = av.VideoFrame.from_ndarray(wall, "rgb24").reformat(format="yuv420p")
+                frame.pts, frame.time_base = at, Fraction(1, 10)
+                container.mux(stream.encode(frame))
+        for stream in streams:
+            container.mux(stream.encode(None))
+    with pytest.raises(NoFaceError, match=r"two\.mkv holds 2 video streams, and only the first is"):
+        measure(path)
 
 
 @pytest.mark.slow

@@ -234,7 +234,8 @@ def test_a_video_of_which_reading_fails_is_read_as_far_as_that_and_it_is_noted(
             raise InvalidDataError(1, "broken")
 
         with opened(*asked) as (container, stream):
-            yield SimpleNamespace(demux=demux, format=container.format), stream
+            streams, form = container.streams, container.format
+            yield SimpleNamespace(demux=demux, format=form, streams=streams), stream
 
     monkeypatch.setattr(video, "_open_video", open_broken)
     unread = Unread()
@@ -279,6 +280,7 @@ def test_frames_of_an_archive_may_show_a_part_of_the_camera_s_picture(tmp_path):
         ({"time_s": np.array([0, 1, np.nan, 2])}, "no numbers"),
         ({"time_s": np.array([0, 1, 1, 2])}, "increase"),
         ({"time_s": np.array([0, 1, 2, 1e9])}, "hours"),
+        ({"time_s": np.array([0, 1, 2, 1e9])}, "hours, and its times are in seconds"),
         ({"time_s": np.array([0, 1, 2, None])}, "object"),
         ({"time_s": np.array(["a", "b", "c", "d"])}, "<U1"),
         ({"view": np.zeros((4, 3))}, "frames are"),  # which are not square
@@ -367,6 +369,16 @@ def single_picture(path: Path) -> None:
     path.with_suffix(".png").rename(path)
 
 
+def animated_webp(path: Path) -> None:
+    _, still = cv2.imencode(".webp", four_corners())
+    size = np.array([63, 47], "<u4").view(np.uint8).reshape(2, 4)[:, :3].tobytes()  # less 1
+    duration = (40).to_bytes(3, "little")
+    frame = bytes(6) + size + duration + bytes(1) + still.tobytes()[12:]
+    parts = [(b"VP8X", b"\x02\0\0\0" + size), (b"ANIM", bytes(6)), *[(b"ANMF", frame)] * 3]
+    content = b"".join(name + len(part).to_bytes(4, "little") + part for name, part in parts)
+    path.write_bytes(b"RIFF" + (4 + len(content)).to_bytes(4, "little") + b"WEBP" + content)
+
+
 def no_frames(path: Path) -> None:
     write_video(path, flat_pictures(12), TIMES_S, "mjpeg", "yuvj420p")
     content = path.read_bytes()
@@ -386,6 +398,7 @@ def no_frames(path: Path) -> None:
         (cut_mp4, "cut off"),
         (audio_only, "sound but no moving picture"),
         (single_picture, "single picture"),
+        (animated_webp, "is an animated WebP, which is not read: give an mp4"),
         (no_frames, "no (moving )?picture"),
     ],
 )
