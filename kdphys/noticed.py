@@ -17,7 +17,7 @@ from kdphys.errors import NoFaceError, TooShortError, VideoError
 from kdphys.faint import without_faint
 from kdphys.repeats import Repeats
 from kdphys.runtime import FPS, Model
-from kdphys.sparse import LEAST_FPS, SPARSE_FPS, PictureSteps
+from kdphys.sparse import COPIES, LEAST_FPS, SPARSE, SPARSE_FPS, Pauses, PictureSteps
 from kdphys.stream import FaceCrops, FaceStream
 from kdphys.video import READABLE, Frame, Unread
 from kdphys.vitals import LEAST_SECONDS as LEAST_STRETCH_S
@@ -46,7 +46,7 @@ class Noticed:
         self.last_s = self._missing_s = 0.0
         self._gaps = 0
         self._faces_seen = 0
-        self._pictures = PictureSteps()
+        self._pictures, self._pauses = PictureSteps(), Pauses()
         self._sparse_s = self._faint_s = 0.0
         self._found_again: list[int] = []
         self._keys: list[float] = []
@@ -77,6 +77,7 @@ class Noticed:
         if frame.key_frame is not None:
             self._stillness.push(crops.crop, key_frame=frame.key_frame, opens=crops.opens)
         crops.tell(self._pictures)
+        self._pauses.push(crops.step_s, crops.held_s, is_seen=faces.is_seen)
         if crops.is_another:
             self._found_again.append(crops.first_step)
 
@@ -119,7 +120,10 @@ class Noticed:
             as it was and why. Shape (T,).
         """
         whole = wave.astype(np.float64)
-        kept, why = self._pictures.without_sparse(whole, self.steps, FPS, LEAST_STRETCH_S)
+        words = self._pauses.words if self.fps >= LEAST_FPS else SPARSE
+        if words == COPIES and not self._has_codec:  # nothing was compressed
+            words = SPARSE
+        kept, why = self._pictures.without_sparse(whole, self.steps, FPS, LEAST_STRETCH_S, words)
         self._sparse_s = _left_out_s(wave, kept)
         return kept.astype(np.float32), why
 

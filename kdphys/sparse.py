@@ -23,6 +23,15 @@ SPARSE = (
     "{needed:.0f}. More light lets a camera film faster, and a quicker line or fewer other "
     "programs lose fewer pictures."
 )
+COPIES = (
+    "Most pictures of the face are copies of the one before, as strong compression makes them: "
+    "only {found:.1f} a second are new, and a pulse needs {needed:.0f}. Record with less "
+    "compression, and give the file as the camera wrote it."
+)
+AWAY = (
+    "The face is lost too often: no stretch of it without a pause lasts {seconds:.0f} s, as a "
+    "heart rate needs. Keep the face in view, from the front and well lit."
+)
 
 Array = NDArray[np.float64]
 
@@ -99,7 +108,7 @@ class PictureSteps:
         return found
 
     def without_sparse(
-        self, wave: Array, end_step: int, fps: float, least_s: float
+        self, wave: Array, end_step: int, fps: float, least_s: float, words: str = SPARSE
     ) -> tuple[Array, str | None]:
         """Make gaps of a wave where pictures are too few.
 
@@ -108,6 +117,7 @@ class PictureSteps:
             end_step: Step after its last sample, counted from the time 0 of the pictures.
             fps: Its sampling rate in Hz.
             least_s: The shortest stretch that can be read.
+            words: What to say, with room for how many come, how many are needed, and `least_s`.
 
         Returns:
             The wave, and None; or, where that would leave nothing to read, the wave as it was and,
@@ -119,4 +129,37 @@ class PictureSteps:
         if not sparse.any() or longest_run_s(kept, fps) >= least_s:
             return kept, None
         usual = float(np.median(found[sparse]))
-        return wave, SPARSE.format(found=usual, needed=LEAST_FPS)
+        return wave, words.format(found=usual, needed=LEAST_FPS, seconds=least_s)
+
+
+class Pauses:
+    """Tells why new pictures of a face come seldom, by the longest of what is in between."""
+
+    def __init__(self) -> None:
+        self._lasted_s = dict.fromkeys((SPARSE, COPIES, AWAY), 0.0)
+        self._between = SPARSE
+        self._held_s = 0.0
+
+    def push(self, step_s: float | None, held_s: float, *, is_seen: bool) -> None:
+        """Take the next picture.
+
+        Args:
+            step_s: Seconds since the last other picture; None where it is the one before again, or
+                nothing was before.
+            held_s: Seconds since the last other picture, 0 where this is another.
+            is_seen: Whether it shows the face, not only the place where that was.
+        """
+        self._held_s = held_s
+        if held_s:
+            if self._between != AWAY:
+                self._between = COPIES if is_seen else AWAY
+            return
+        if step_s and step_s > 1 / SPARSE_FPS:
+            self._lasted_s[self._between] += step_s
+        self._between = SPARSE
+
+    @property
+    def words(self) -> str:
+        """What most of the time of long steps went by with: the words for that."""
+        lasted_s = self._lasted_s | {self._between: self._lasted_s[self._between] + self._held_s}
+        return max(lasted_s, key=lasted_s.__getitem__)

@@ -425,6 +425,29 @@ def test_pictures_that_are_shown_again_are_not_new_ones(recording, tmp_path, hol
         assert "Only 3 pictures of the face" in str(found.vitals.heart_rate.reason)
 
 
+def test_copies_that_an_encoder_makes_are_called_so(recording, tmp_path):
+    pictures = [recording.pictures[index // 8 * 8] for index in range(301)]
+    path = write_with_aspect(tmp_path / "held.mkv", pictures, recording.time_s, "ffv1")
+    found = measure(path)
+    assert found.vitals.heart_rate.value is None
+    reason = str(found.vitals.heart_rate.reason)
+    assert "are copies of the one before, as strong compression makes them: only 3.1" in reason
+    assert "light" not in reason
+
+
+def test_a_face_that_is_lost_again_and_again_is_called_so(recording, tmp_path):
+    blank = np.full_like(recording.pictures[0], 110)
+    away = (recording.time_s - recording.time_s[0]) % 4 > 3.2
+    pictures = [
+        blank if gone else each for gone, each in zip(away, recording.pictures, strict=True)
+    ]
+    found = measure(write_npz(tmp_path / "away.npz", pictures, recording.time_s))
+    assert found.vitals.heart_rate.value is None
+    reason = str(found.vitals.heart_rate.reason)
+    assert "The face is lost too often" in reason
+    assert "lets a camera film faster" not in reason
+
+
 def join(path: Path, recording: Recording, *parts: np.ndarray) -> Path:
     """Write a recording as camera files with these stamps, one after the other in one file."""
     begins = 0

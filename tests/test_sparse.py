@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kdphys.sparse import REACH_S, SPARSE_FPS, PictureSteps
+from kdphys.sparse import AWAY, COPIES, REACH_S, SPARSE, SPARSE_FPS, Pauses, PictureSteps
 
 FPS = 30.0
 
@@ -74,6 +74,33 @@ def test_a_picture_that_is_held_for_long_tells_nothing_at_all():
     assert np.isnan(kept[301:540]).all()
     assert np.isfinite(kept[: round((10 - REACH_S) * FPS)]).all()
     assert np.isfinite(kept[-round((10 - REACH_S) * FPS) :]).all()
+
+
+@pytest.mark.parametrize(
+    ("copies", "seen", "step_s", "words"),
+    [
+        (0, 0, 0.3, SPARSE),
+        (7, 7, 0.04, COPIES),
+        (7, 3, 0.04, AWAY),  # where it was lost is noticed a little later
+        (2, 0, 0.04, SPARSE),  # 3 / 25 s are no long step
+    ],
+)
+def test_why_new_pictures_come_seldom_is_told(copies, seen, step_s, words):
+    pauses = Pauses()
+    for _ in range(20):
+        for copy in range(copies):
+            pauses.push(None, (copy + 1) * step_s, is_seen=copy < seen)
+        pauses.push((copies + 1) * step_s, 0.0, is_seen=True)
+    assert pauses.words == words
+
+
+def test_a_last_picture_that_is_held_counts_too():
+    pauses = Pauses()
+    pauses.push(0.3, 0.0, is_seen=True)
+    pauses.push(None, 0.2, is_seen=True)
+    assert pauses.words == SPARSE
+    pauses.push(None, 9.0, is_seen=True)
+    assert pauses.words == COPIES
 
 
 @pytest.mark.parametrize("held_s", [0.7, 2.0, 8.0])
