@@ -10,9 +10,10 @@ import multiprocessing
 import os
 import shutil
 import threading
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, as_completed
-from contextlib import nullcontext, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from multiprocessing import connection
 from os.path import relpath
 from pathlib import Path
@@ -42,8 +43,30 @@ NAMING = frozenset(("video", "error"))
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 """What spreadsheets take for the beginning of a formula."""
 
-Key = tuple[Path, str, str, str, str, str]
-"""What tells rows apart: video, model, its weights, speed, and the file's bytes and last change."""
+Cells = dict[str, str]
+"""A row as it is in the file."""
+
+
+class Key(NamedTuple):
+    """What tells rows apart; texts are as in the table."""
+
+    video: Path
+    """Without links."""
+    model: str
+    weights: str
+    speed: str
+    file_bytes: str
+    file_changed_s: str
+
+    @property
+    def asked(self) -> tuple[Path, str, str]:
+        """What was to be measured, and how."""
+        return self.video, self.model, self.speed
+
+    @property
+    def state(self) -> tuple[str, str]:
+        """Which state of the file it is of."""
+        return self.file_bytes, self.file_changed_s
 
 
 class Row(NamedTuple):
@@ -139,7 +162,8 @@ def end_with_parent() -> None:
 
 def key_of(video: Path, model: str, speed: float) -> Key:
     """What tells the row of a video apart, from wherever it is named."""
-    return video.resolve(), model, model_facts(model).weights, f"{speed:g}", *_state_of(video)
+    weights = model_facts(model).weights
+    return Key(video.resolve(), model, weights, f"{speed:g}", *_state_of(video))
 
 
 def _state_of(video: Path) -> tuple[str, str]:
@@ -154,12 +178,14 @@ def _state_of(video: Path) -> tuple[str, str]:
 class Table:
     """A CSV file that grows by a row at a time, so that an interrupted command loses none.
 
-    Rows that it has stay, but for those that are incomplete, as of a full disk, and those of videos
-    that could not be read: these may be measured anew, as may what other weights have measured, and
-    a video that has changed since, or of which an older table doesn't tell that. A video that is
-    named from the current folder is written as seen from the table's, so that it is the same one to
-    a later command; `=1.mp4` is written as `./=1.mp4`, which spreadsheets don't take for a formula.
-    Only one process writes a table at a time, where the system and the disk can see to that.
+    Rows that it has stay, but for those that are incomplete, as of a full disk, and those that
+    newer ones of the same video, model and speed replace: an `error` goes when the video is
+    measured, or tried again, and a measurement of a file that has changed since, or of which an
+    older table doesn't tell that, when the same weights have measured it as it is now. They go
+    together, when the table is closed or opened again. A video that is named from the current
+    folder is written as seen from the table's, so that it is the same one to a later command;
+    `=1.mp4` is written as `./=1.mp4`, which spreadsheets don't take for a formula. Only one process
+    writes a table at a time, where the system and the disk can see to that.
 
     Args:
         path: The file; of a link, the one that it points to.
@@ -169,7 +195,7 @@ class Table:
     """
 
     def __init__(self, path: Path) -> None:
-        try:
+        with _as_a_sentence(path):
             if path.exists() and not path.is_file():
                 raise VideoError(
                     f"{path} is a folder, a pipe or a device, and a table needs a file of its own: "
@@ -179,30 +205,26 @@ class Table:
             self._path, self._folder = path, path.parent
             # Where there are no such locks, a file that is open can't be replaced.
             with _held(path) if fcntl else nullcontext():
-                rows = _rows(path)
-                _rewrite(path, rows)
+                rows = _remaining(_rows(path), self._folder)
+                _rewrite(path, [cells for _, cells in rows])
             self._file = _held(path)
-        except OSError as error:
-            raise _unwritable(path, error) from error
         self._writer = csv.DictWriter(self._file, COLUMNS, restval="")
-        self.done: set[Key] = {
-            (
-                (self._folder / row["video"]).resolve(),
-                row["model"],
-                row["weights"],
-                row["speed"],
-                row["file_bytes"],
-                row["file_changed_s"],
-            )
-            for row in rows
-        }
-        """What has a row."""
+        self._asked = {key.asked for key, _ in rows}
+        self._replaces = False
+        self.done: set[Key] = {key for key, cells in rows if not cells["error"]}
+        """What has been measured."""
 
     def __enter__(self) -> "Table":
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
+        if fcntl is None:
+            self._file.close()
+        try:
+            if self._replaces:
+                self._leave_out_what_was_replaced()
+        finally:
+            self._file.close()
 
     def add(self, row: Row) -> None:
         """Write a row to the disk.
@@ -220,6 +242,16 @@ class Table:
             with suppress(OSError):  # which would try to write the same again
                 self._file.close()
             raise _unwritable(self._path, error) from error
+        asked = row.video.resolve(), str(cells["model"]), str(cells["speed"])
+        self._replaces = self._replaces or asked in self._asked
+        self._asked.add(asked)
+
+    def _leave_out_what_was_replaced(self) -> None:
+        with _as_a_sentence(self._path):
+            rows = _rows(self._path)
+            remaining = _remaining(rows, self._folder)
+            if len(remaining) < len(rows):
+                _rewrite(self._path, [cells for _, cells in remaining])
 
 
 def _unwritable(path: Path, error: OSError) -> VideoError:
@@ -237,7 +269,53 @@ def _seen_from(folder: Path, video: Path) -> str:
         return str(video)
 
 
-def _rewrite(path: Path, rows: Iterable[dict[str, str]]) -> None:
+@contextmanager
+def _as_a_sentence(path: Path) -> Iterator[None]:
+    """Say of a table that can't be written why that is."""
+    try:
+        yield
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def _remaining(rows: Iterable[Cells], folder: Path) -> list[tuple[Key, Cells]]:
+    """Rows of a table in this folder with their keys, without those that newer ones replace."""
+    keyed = [(_key_in(cells, folder), cells) for cells in rows]
+    alike: defaultdict[tuple[Path, str, str], list[tuple[Key, Cells]]] = defaultdict(list)
+    for key, cells in keyed:
+        alike[key.asked].append((key, cells))
+    replaced = {id(cells) for some in alike.values() if len(some) > 1 for cells in _replaced(some)}
+    return [(key, cells) for key, cells in keyed if id(cells) not in replaced]
+
+
+def _key_in(cells: Cells, folder: Path) -> Key:
+    said = (cells[name] for name in ("model", "weights", "speed", *STATE))
+    return Key((folder / cells["video"]).resolve(), *said)
+
+
+def _replaced(alike: list[tuple[Key, Cells]]) -> Iterator[Cells]:
+    """Which rows of one video, model and speed others among them replace.
+
+    Of measurements the file itself tells which is newer, as a spreadsheet may have sorted them;
+    where it can't be seen, all stay.
+    """
+    state = _state_of(alike[0][0].video)
+    fresh = {key.weights for key, cells in alike if _is_fresh(key, cells, state)}
+    is_answered = False  # by a row further down
+    for key, cells in reversed(alike):
+        is_now = _is_fresh(key, cells, state)
+        is_older = key.weights in fresh and not is_now
+        if is_answered if cells["error"] else is_older:
+            yield cells
+        is_answered = is_answered or is_now or bool(cells["error"])
+
+
+def _is_fresh(key: Key, cells: Cells, state: tuple[str, str]) -> bool:
+    """Whether a row measures a file in this state, which is known."""
+    return all(state) and key.state == state and not cells["error"]
+
+
+def _rewrite(path: Path, rows: Iterable[Cells]) -> None:
     """Replace a table by one of these rows, which is written beside it under a name of its own."""
     unfinished = path.with_name(f"kdphys-{token_hex(8)}.part")
     try:
@@ -293,8 +371,8 @@ def _lock(file: TextIO) -> bool:
     return True
 
 
-def _rows(path: Path) -> list[dict[str, str]]:
-    """Complete rows of a table, without those of videos that could not be read."""
+def _rows(path: Path) -> list[Cells]:
+    """Complete rows of a table."""
     if not path.exists() or not path.stat().st_size:
         return []
     try:
@@ -308,9 +386,8 @@ def _rows(path: Path) -> list[dict[str, str]]:
             f"{path} is no table of this command ({error}): give another file, or delete it."
         ) from error
     return [
-        dict.fromkeys(COLUMNS, "") | row | {"video": _named(row["video"])}
+        dict.fromkeys(COLUMNS, "") | row | {name: _named(row[name]) for name in NAMING}
         for row in rows
-        if not row["error"]
     ]
 
 

@@ -20,7 +20,7 @@ from typing import Any, TextIO
 import pytest
 
 from kdphys.__main__ import BAD_INPUT, main
-from kdphys.batch import COLUMNS, OLDER, Row, Table, _lock, key_of, measure_all, measure_row
+from kdphys.batch import COLUMNS, OLDER, STATE, Row, Table, _lock, key_of, measure_all, measure_row
 from kdphys.errors import VideoError, WorkerError
 from kdphys.pipeline import measure
 from kdphys.runtime import model_facts
@@ -51,6 +51,11 @@ class Here(ThreadPoolExecutor):
 def rows_of(table: Path) -> dict[str, dict[str, str]]:
     with table.open(newline="") as file:
         return {Path(row["video"]).name: row for row in csv.DictReader(file)}
+
+
+def all_rows_of(table: Path) -> list[dict[str, str]]:
+    with table.open(newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def command(monkeypatch: pytest.MonkeyPatch, *words: str | Path) -> int | str | None:
@@ -242,10 +247,127 @@ def test_a_video_that_has_changed_is_measured_anew(folder, tmp_path, monkeypatch
         change()
         assert command(monkeypatch, *words) == 0
         assert told in capsys.readouterr().out
-    with table.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert [row["file_changed_s"] for row in rows[1:]] == ["1000000000"] * 2
-    assert [row["file_bytes"] for row in rows[1:]] == [rows[0]["file_bytes"], "1000"]
+    (row,) = all_rows_of(table)  # a mean counts it once
+    assert (row["file_changed_s"], row["file_bytes"]) == ("1000000000", "1000")
+
+
+def state_of(video: Path) -> dict[str, str]:
+    return dict(zip(STATE, key_of(video, "pos", 1.0).state, strict=True))
+
+
+def test_only_the_same_video_model_weights_and_speed_replace_a_row(tmp_path):
+    path, video, other = tmp_path / "table.csv", tmp_path / "x.mp4", tmp_path / "y.mp4"
+    student = {"model": "student", "weights": "a" * 12, "speed": "1"}
+    before = {"file_bytes": "5", "file_changed_s": "5"}
+    kept: list[tuple[Path, dict[str, str]]] = [
+        (video, student | {"weights": "b" * 12}),
+        (video, student | {"model": "teacher"}),
+        (video, student | {"speed": "2"}),
+        (other, student),
+    ]
+    for file in (video, other):
+        file.write_text("this is no video")
+    with Table(path) as table:
+        for file, cells in [(video, student), *kept]:
+            table.add(Row(file, {**cells, **before}))
+    assert len(all_rows_of(path)) == 5
+    with Table(path) as table:
+        table.add(Row(video, {**student, **state_of(video)}))
+    rows = all_rows_of(path)
+    for (file, cells), row in zip(kept, rows[:-1], strict=True):
+        assert row.items() >= {"video": str(file), **cells, **before}.items()
+    assert rows[-1].items() >= {"video": str(video), **student, **state_of(video)}.items()
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_rows_that_a_killed_run_left_double_go_however_they_were_sorted(tmp_path, order):
+    path, video = tmp_path / "table.csv", tmp_path / "x.mp4"
+    video.write_text("this is no video")
+    states = [{"file_bytes": "5", "file_changed_s": "5"}, state_of(video)]
+    table = Table(path)
+    for state in states[::order]:
+        table.add(Row(video, {**POS, **state}))
+    table._file.close()  # and nothing else, as when it is killed
+    assert len(all_rows_of(path)) == 2
+    with Table(path) as table:
+        assert table.done == {key_of(video, "pos", 1.0)}
+    (row,) = all_rows_of(path)
+    assert row.items() >= state_of(video).items()
+
+
+def test_of_a_video_that_is_gone_all_rows_stay(tmp_path):
+    path, video = tmp_path / "table.csv", tmp_path / "x.mp4"
+    for changed_s in ("5", "6"):
+        with Table(path) as table:
+            table.add(Row(video, {**POS, "file_bytes": "5", "file_changed_s": changed_s}))
+    with Table(path):
+        pass
+    assert [row["file_changed_s"] for row in all_rows_of(path)] == ["5", "6"]
+
+
+def test_what_could_not_be_read_keeps_its_row_until_it_is_tried_again(
+    folder, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("kdphys.__main__.ProcessPoolExecutor", Here)
+    table, damaged, other = tmp_path / "out.csv", tmp_path / "a" / "x.mp4", tmp_path / "y.mp4"
+    damaged.parent.mkdir()
+    for video in (damaged, other):
+        video.write_text("this is no video")
+    words = ("--out", table, "--model", "pos", "--jobs", "1")
+    assert command(monkeypatch, damaged.parent, *words) == BAD_INPUT
+    assert command(monkeypatch, other, *words) == BAD_INPUT
+    assert command(monkeypatch, other, *words, "--speed", "2") == BAD_INPUT
+    assert [row["video"] for row in all_rows_of(table)] == [str(damaged), *2 * [str(other)]]
+    monkeypatch.setattr("kdphys.batch.measure_row", lambda video, *_: Row(video, dict(POS)))
+    copy(folder / "a.npz", other)
+    assert command(monkeypatch, other, *words) == 0
+    rows = all_rows_of(table)
+    assert [(row["video"], row["speed"], bool(row["error"])) for row in rows] == [
+        (str(damaged), "1", True),
+        (str(other), "2", True),
+        (str(other), "1", False),
+    ]
+    monkeypatch.undo()
+    monkeypatch.setattr("kdphys.__main__.ProcessPoolExecutor", Here)
+    assert command(monkeypatch, damaged.parent, *words) == BAD_INPUT  # tried again: one row
+    assert [row["video"] for row in all_rows_of(table)] == [*2 * [str(other)], str(damaged)]
+
+
+def test_a_sentence_never_replaces_a_measurement(tmp_path):
+    """The file may be back tomorrow as it was."""
+    path, video = tmp_path / "table.csv", tmp_path / "x.mp4"
+    video.write_text("this is no video")
+    measured = {**POS, "heart_rate_bpm": "61.5", "file_bytes": "5", "file_changed_s": "5"}
+    for cells in (measured, {**POS, "error": "It can't be read.", **state_of(video)}):
+        with Table(path) as table:
+            table.add(Row(video, dict(cells)))
+    assert [row["heart_rate_bpm"] for row in all_rows_of(path)] == ["61.5", ""]
+    with Table(path) as table:
+        assert len(table.done) == 1
+        table.add(Row(video, {**POS, **state_of(video)}))
+    assert [row["error"] for row in all_rows_of(path)] == [""]
+
+
+def test_what_was_replaced_goes_at_once_or_not_at_all(tmp_path, monkeypatch):
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    path, video = tmp_path / "table.csv", tmp_path / "x.mp4"
+    video.write_text("this is no video")
+    with Table(path) as table:
+        table.add(Row(video, dict(POS)))
+    table = Table(path)
+    table.add(Row(video, {**POS, **state_of(video)}))
+    before = path.read_bytes()
+    with monkeypatch.context() as full:
+        full.setattr(Path, "replace", refuse)
+        with pytest.raises(VideoError, match=r"can't be written \(No space left"), table:
+            pass
+    assert path.read_bytes() == before
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["table.csv", "x.mp4"]
+    with Table(path):
+        pass
+    assert len(all_rows_of(path)) == 1
 
 
 def test_a_table_from_before_keeps_its_rows_and_their_videos_are_measured_anew(folder, tmp_path):
