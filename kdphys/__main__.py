@@ -305,10 +305,13 @@ def _what_is_wrong_with_the_model(model: str, revision: str | None) -> str | Non
 
 def _sentence(video: Path, found: Measurement) -> str:
     heart = found.vitals.heart_rate
+    name = video.name
+    if found.speed != 1:
+        name += f", read at {found.speed:g} times its speed"
     if heart.value is None:
-        text = f"{video.name}: no reading (confidence {heart.quality:.0%}). {heart.reason}"
+        text = f"{name}: no reading (confidence {heart.quality:.0%}). {heart.reason}"
     else:
-        text = f"{video.name}: {heart.value:.0f} beats a minute (confidence {heart.quality:.0%})"
+        text = f"{name}: {heart.value:.0f} beats a minute (confidence {heart.quality:.0%})"
     return " ".join(" ".join([text, *found.notes]).split())  # one line, whatever the file's name
 
 

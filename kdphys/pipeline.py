@@ -74,6 +74,8 @@ class Measurement:
     """Some crops as the network saw them. Shape (K, S, S, 3)."""
     stretch: NDArray[np.uint8]
     """The first of the longest row of crops at 30 Hz, up to 10 s. Shape (T, S, S, 3)."""
+    speed: float = 1.0
+    """What its frame times were divided by."""
 
     def to_json(self) -> dict[str, object]:
         """The record that `python -m kdphys measure --json` prints."""
@@ -82,6 +84,7 @@ class Measurement:
             "schema": 1,
             "model": self.model,
             "weights": self.weights,
+            "speed": self.speed,
             "duration_s": round(self.duration_s, 3),
             "fps": round(self.fps, 3),
             "frames": self.frames,
@@ -233,8 +236,9 @@ class _Watch:
         self._row: list[NDArray[np.uint8]] = []
         self._longest_row = self._row
         self._faces = FaceStream()
-        self._expected_s = 0.0
+        self._expected_s, self._speed = 0.0, 1.0
         if frames is None:
+            self._speed = float(speed)
             self._expected_s = (probe(path, limits).duration_s or 0.0) / speed
             frames = read_frames(path, speed, limits, self.noticed.unread)
         self._source = ahead(frames)
@@ -361,6 +365,7 @@ class _Watch:
             notes=(*self.noticed.notes(), *filter(None, [change(vitals)])),
             crops=self.crops,
             stretch=self.stretch,
+            speed=self._speed,
         )
 
     @cached_property

@@ -27,6 +27,7 @@ ROOT = Path(__file__).parent.parent
 PROMISED = {
     "schema": int,
     "model": str,
+    "speed": float,
     "duration_s": float,
     "fps": float,
     "frames": int,
@@ -132,6 +133,14 @@ def test_below_the_last_sentence_it_says_that_it_is_no_medical_device(kdphys, sh
 def test_speed_scales_the_reading(kdphys, npz, recording):
     (record,) = kdphys("measure", npz, "--json", "--model", "pos", "--speed", "1.25").records
     assert record["heart_rate_bpm"] == pytest.approx(1.25 * recording.bpm, abs=3)
+    assert record["speed"] == 1.25
+
+
+def test_a_speed_is_said_where_it_is_not_that_of_the_recording(kdphys, short):
+    sentence, _ = kdphys("measure", short, "--model", "pos", "--speed", "1.1").out.splitlines()
+    assert sentence.startswith("short.npz, read at 1.1 times its speed: ")
+    (record,) = kdphys("measure", short, "--json", "--model", "pos", "--speed", "1").records
+    assert record["speed"] == 1
 
 
 def test_the_wave_is_written_as_csv(kdphys, npz, tmp_path):

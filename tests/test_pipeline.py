@@ -31,9 +31,9 @@ from tests._media import write_video as write_with_aspect
 
 # In the order that design.md promises, with what came later at its place.
 SCHEMA = [
-    "schema", "model", "weights", "duration_s", "fps", "frames", "face_fraction", "heart_rate_bpm",
-    "quality", "reason", "rmssd_ms", "sdnn_ms", "respiration_bpm", "seconds", "notes", "note",
-    "wave",
+    "schema", "model", "weights", "speed", "duration_s", "fps", "frames", "face_fraction",
+    "heart_rate_bpm", "quality", "reason", "rmssd_ms", "sdnn_ms", "respiration_bpm", "seconds",
+    "notes", "note", "wave",
 ]  # fmt: skip
 
 
@@ -225,6 +225,7 @@ def test_the_rate_grows_with_the_speed(npz, recording, speed):
     found = measure(npz, "pos", speed=speed)
     assert found.duration_s == pytest.approx(recording.time_s[-1] / speed)
     assert found.fps == pytest.approx(25 * speed)
+    assert found.speed == found.to_json()["speed"] == speed
     # As without speed; shorter recordings resolve less.
     assert found.vitals.heart_rate.value == pytest.approx(recording.bpm * speed, abs=3)
 
@@ -805,9 +806,12 @@ def test_frames_count_their_times_from_the_first(recording):
     """With stamps of a clock they were taken for a gap of half a century, and memory ran out."""
     pictures, time_s = part(recording, 7.0)
     read = [
-        compare("a camera", ["green"], frames=shown(pictures, offset + time_s))["green"]
-        for offset in (0.0, 1.7e9)
+        compare("a camera", ["green"], speed=speed, frames=shown(pictures, offset + time_s))[
+            "green"
+        ]
+        for offset, speed in ((0.0, 1.0), (1.7e9, 2.0))
     ]
+    assert read[1].speed == read[0].speed == 1
     assert read[1].duration_s == pytest.approx(read[0].duration_s, abs=1e-5)
     assert np.isclose(len(read[1].wave), len(read[0].wave), atol=1)
     assert read[1].notes == read[0].notes == ()
