@@ -161,6 +161,8 @@ def compare(
     Returns:
         One measurement for each model, in the order of `models`.
     """
+    if isinstance(models, str) or not models:
+        raise ValueError(f"models={models!r} must be a sequence of names, at least one")
     began = time.perf_counter()
     path = Path(path)
     opened = {name: open_model(name) for name in models}

@@ -505,6 +505,14 @@ def test_an_unknown_model_is_refused_before_the_video_is_read(tmp_path):
         measure(tmp_path / "missing.mp4", "best")
 
 
+@pytest.mark.parametrize("models", ["student", "", [], ()])
+def test_models_that_are_no_sequence_of_names_are_refused_before_the_video_is_read(
+    tmp_path, models
+):
+    with pytest.raises(ValueError, match=r"models=.* must be a sequence of names, at least one"):
+        compare(tmp_path / "missing.mp4", models)
+
+
 def test_comparing_gives_the_models_in_the_order_asked_for(npz):
     found = compare(npz, ["green", "student", "pos"])
     assert list(found) == ["green", "student", "pos"]
