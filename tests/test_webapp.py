@@ -199,6 +199,13 @@ def test_the_reading_is_shown_with_its_confidence(found):
     assert "2 faces in view" in shown
 
 
+def test_the_spread_of_beats_is_said_to_be_that_of_the_whole_video(found):
+    vitals = replace(found["student"].vitals, sdnn=Reading(41.0, "ms", 0.9, None))
+    shown = cards.hero(replace(found["student"], vitals=vitals))
+    assert texts.SDNN_VIDEO_NOTE in shown
+    assert "minute" not in shown
+
+
 def test_no_reading_stands_in_the_same_place_with_its_reason(unread):
     shown = cards.hero(unread["student"])
     assert f'id="kd-bpm">{texts.NO_READING}<' in shown

@@ -72,7 +72,7 @@ def hero(measurement: Measurement) -> str:
   <ul class="kd-notes">{notes}</ul>
   <dl class="kd-tiles">
     {_vital(texts.RMSSD, vitals.rmssd, texts.RMSSD_NOTE)}
-    {_vital(texts.SDNN, vitals.sdnn, texts.SDNN_NOTE)}
+    {_vital(texts.SDNN, vitals.sdnn, texts.SDNN_VIDEO_NOTE)}
     {_vital(texts.RESPIRATION, vitals.respiration, texts.RESPIRATION_NOTE)}
     {_tile(texts.BEATS, str(len(vitals.beats_s)), "", texts.BEATS_NOTE)}
     {_tile(texts.FACE_SHARE, f"{100 * measurement.face_fraction:.0f}", "%", texts.FACE_NOTE)}
