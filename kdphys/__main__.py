@@ -7,7 +7,8 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager, nullcontext, redirect_stderr
 from dataclasses import dataclass
@@ -150,27 +151,45 @@ def _measure(command: MeasureCommand) -> int:
 
 
 def _measure_all(command: MeasureCommand, model: str, waves: WaveFile | None) -> int:
-    status, has_sentences = 0, False
-    for given in command.videos:
+    videos, status = _find_all(command.videos)
+    has_sentences, names = False, Counter(video.name for video in set(videos))
+    for video in videos:
+        is_alone = names[video.name] == 1
         try:
-            videos = find_videos(Path(given))
+            found = measure(video, model, speed=command.speed)
         except KDPhysError as error:
-            status = _complain(str(error))
+            status = _complain(str(error) if is_alone else _with_path(str(error), video))
             continue
-        for video in videos:
-            try:
-                found = measure(video, model, speed=command.speed)
-            except KDPhysError as error:
-                status = _complain(str(error))
-                continue
-            record = found.to_json() | {"video": str(video)}
-            print(json.dumps(record) if command.json else _sentence(video, found), flush=True)
-            has_sentences = not command.json
-            if waves:
-                waves.add(video, found)
+        record = found.to_json() | {"video": str(video)}
+        sentence = _sentence(video.name if is_alone else str(video), found)
+        print(json.dumps(record) if command.json else sentence, flush=True)
+        has_sentences = not command.json
+        if waves:
+            waves.add(video, found)
     if has_sentences:
         print(NOT_MEDICAL)
     return status
+
+
+def _find_all(paths: Iterable[str]) -> tuple[list[Path], int]:
+    """Videos behind all paths; what is no video is said, and makes the status that of bad input."""
+    videos: list[Path] = []
+    status = 0
+    for path in paths:
+        try:
+            videos += find_videos(Path(path))
+        except KDPhysError as error:
+            status = _complain(str(error))
+    return videos, status
+
+
+def _with_path(sentence: str, video: Path) -> str:
+    """Tell by its path of which video of the same name a sentence is."""
+    if str(video) in sentence:
+        return sentence
+    if sentence.startswith(video.name):
+        return f"{video}{sentence.removeprefix(video.name)}"
+    return f"{video}: {sentence}"
 
 
 def _batch(command: BatchCommand) -> int:
@@ -179,13 +198,8 @@ def _batch(command: BatchCommand) -> int:
         return _complain(wrong)
     model = _full_name(command)
     open_model(model)
-    found: list[Path] = []
-    failed, status = 0, 0
-    for given in command.videos:
-        try:
-            found += find_videos(Path(given))
-        except KDPhysError as error:
-            status = _complain(str(error))
+    found, status = _find_all(command.videos)
+    failed = 0
     with Table(command.out) as table:
         wanted = {key_of(video, model, command.speed): video for video in found}
         videos = [video for key, video in wanted.items() if key not in table.done]
@@ -303,9 +317,8 @@ def _what_is_wrong_with_the_model(model: str, revision: str | None) -> str | Non
     return None
 
 
-def _sentence(video: Path, found: Measurement) -> str:
+def _sentence(name: str, found: Measurement) -> str:
     heart = found.vitals.heart_rate
-    name = video.name
     if found.speed != 1:
         name += f", read at {found.speed:g} times its speed"
     if heart.value is None:

@@ -171,6 +171,33 @@ def test_several_inputs_and_a_folder_give_a_line_each(kdphys, short, tmp_path, r
     assert _without_times(alone) == second
 
 
+def test_videos_of_the_same_name_are_named_by_their_paths(kdphys, short, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "bad.mp4").write_text("this is no video")
+        np.savez(tmp_path / folder / "face.npz", **np.load(short))
+    (tmp_path / "a" / "only.npz").write_bytes(short.read_bytes())
+    write_npz(tmp_path / "b" / "wall.npz", *wall(8))
+    (tmp_path / "a" / "wall.npz").write_bytes((tmp_path / "b" / "wall.npz").read_bytes())
+    answer = kdphys("measure", "a", "b", "--model", "pos")
+    assert answer.status == 2
+    *read, last = answer.out.splitlines()
+    names = [line.partition(":")[0] for line in read]
+    assert names == ["a/face.npz", "only.npz", "b/face.npz"]
+    assert last == NOT_MEDICAL
+    said = answer.err.splitlines()
+    assert [line.partition(" can't")[0] for line in said[::2]] == ["a/bad.mp4", "b/bad.mp4"]
+    assert [line.partition(": No face")[0] for line in said[1::2]] == ["a/wall.npz", "b/wall.npz"]
+    others = kdphys("measure", "a/bad.mp4", "b/wall.npz", "a/bad.mp4").err.splitlines()
+    assert [line.startswith("bad.mp4 can't") for line in others] == [True, False, True]
+
+
+def wall(seconds: int) -> tuple[list[np.ndarray], np.ndarray]:
+    """Pictures without a face, and their times."""
+    return [np.full((64, 64, 3), (120, 110, 100), np.uint8)] * 10 * seconds, even_times(seconds, 10)
+
+
 def _without_times(record: dict) -> dict:
     return {name: value for name, value in record.items() if name not in ("seconds", "video")}
 
@@ -229,8 +256,7 @@ def two_seconds(folder: Path, recording: Recording) -> Path:
 
 
 def no_face(folder: Path, _recording: Recording) -> Path:
-    wall = np.full((64, 64, 3), (120, 110, 100), np.uint8)
-    return write_video(folder / "wall.mp4", [wall] * 80, even_times(8, 10))
+    return write_video(folder / "wall.mp4", *wall(8))
 
 
 def black(folder: Path, _recording: Recording) -> Path:
