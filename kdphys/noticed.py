@@ -29,6 +29,8 @@ OTHER_BPM = 8.0  # between faces that were found one after the other, beyond whi
 DARK = 12.0  # mean grey level below which a picture is called black
 BRIGHTNESS_EVERY = 30  # frames
 LOST = 0.02  # share of the frames without a face, above which it is said
+COLOURLESS = 2.0  # grey levels between a pixel's colours, as rounding and coding leave them of grey
+BLACK_AND_WHITE = "The video is black and white, and a pulse is read from colour: film in colour."
 FEW_FPS = 14.0  # below which fast pulses are hard to tell
 
 
@@ -54,6 +56,7 @@ class Noticed:
         self._stillness = Stillness()
         self._repeats = Repeats()
         self._brightness = 0.0
+        self._has_colour = False
 
     def frame(self, frame: Frame) -> None:
         """Take the next frame."""
@@ -74,6 +77,7 @@ class Noticed:
         if faces.box and faces.is_seen:
             self.with_face += 1
             self._repeats.push(frame.rgb, frame.time_s, faces.box, frame.view)
+            self._has_colour = self._has_colour or _is_coloured(crops.crop)
         if frame.key_frame is not None:
             self._stillness.push(crops.crop, key_frame=frame.key_frame, opens=crops.opens)
         crops.tell(self._pictures)
@@ -160,7 +164,7 @@ class Noticed:
         """Refuse what can't hold a pulse.
 
         Raises:
-            VideoError: The pictures are black, or too few a second.
+            VideoError: The pictures are black, too few a second, or without colour.
             NoFaceError: There was no face at all.
             TooShortError: The recording is too short.
         """
@@ -188,6 +192,8 @@ class Noticed:
                 f"No face was found in {name}; film a face from the front, well lit and at least "
                 f"a tenth of the picture wide.{self._said_of_other_streams()}"
             )
+        if not self._has_colour:
+            raise VideoError(BLACK_AND_WHITE)
 
     def notes(self) -> tuple[str, ...]:
         """What else a person should know."""
@@ -254,6 +260,11 @@ class Noticed:
                 "was read."
             )
         return notes
+
+
+def _is_coloured(crop: NDArray[np.uint8]) -> bool:
+    """Tell whether a crop of a face, shape (S, S, 3), is not in shades of grey alone."""
+    return float((crop.max(2) - crop.min(2)).mean()) > COLOURLESS
 
 
 def _left_out_s(wave: NDArray[np.floating], kept: NDArray[np.floating]) -> float:

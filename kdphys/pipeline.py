@@ -333,7 +333,7 @@ class _Watch:
         """Refuse what can't hold a pulse.
 
         Raises:
-            VideoError: The pictures are black, or too few a second.
+            VideoError: The pictures are black, too few a second, or without colour.
             NoFaceError: There was no face at all, or for a moment only.
             TooShortError: The recording is too short.
         """

@@ -136,8 +136,8 @@ class Pauses:
     """Tells why new pictures of a face come seldom, by the longest of what is in between."""
 
     def __init__(self) -> None:
-        self._lasted_s = dict.fromkeys((SPARSE, COPIES, AWAY), 0.0)
-        self._between = SPARSE
+        self._lasted_s: dict[str, float] = dict.fromkeys((SPARSE, COPIES, AWAY), 0.0)
+        self._between: str = SPARSE
         self._held_s = 0.0
 
     def push(self, step_s: float | None, held_s: float, *, is_seen: bool) -> None:

@@ -449,6 +449,31 @@ def test_a_face_that_is_lost_again_and_again_is_called_so(recording, tmp_path):
     assert "lets a camera film faster" not in reason
 
 
+def in_grey(pictures: list) -> list:
+    return [np.repeat(cv2.cvtColor(each, cv2.COLOR_RGB2GRAY)[..., None], 3, 2) for each in pictures]
+
+
+def test_a_black_and_white_video_is_called_so(recording, tmp_path):
+    pictures, time_s = part(recording, 8.0)
+    brighter = 1 + 0.02 * np.sin(2 * np.pi * 1.3 * time_s)  # as a lamp's light
+    lit = [
+        np.clip(each * gain, 0, 255).astype(np.uint8)
+        for each, gain in zip(in_grey(pictures), brighter, strict=True)
+    ]
+    for path in (
+        write_video(tmp_path / "grey.mp4", lit, time_s, quality=23),
+        write_npz(tmp_path / "grey.npz", lit, time_s),
+    ):
+        with pytest.raises(VideoError, match="is black and white, and a pulse is read from colour"):
+            measure(path, "pos")
+
+
+def test_a_few_grey_pictures_make_no_black_and_white_video(recording, tmp_path):
+    few = [*in_grey(recording.pictures[:20]), *recording.pictures[20:]]
+    found = measure(write_npz(tmp_path / "few.npz", few, recording.time_s), "pos")
+    assert "black and white" not in str(found.vitals.heart_rate.reason)
+
+
 def join(path: Path, recording: Recording, *parts: np.ndarray) -> Path:
     """Write a recording as camera files with these stamps, one after the other in one file."""
     begins = 0
