@@ -400,6 +400,149 @@ def test_a_damaged_data_set_says_what_is_wrong_with_it(tmp_path, film, name, spo
         SETS[name].read(tmp_path)
 
 
+def _unlike_rows(samples: int) -> Callable[[Path], None]:
+    """Takes samples off the last row of a truth of UBFC."""
+
+    def cut(root: Path) -> None:
+        path = next(root.rglob("ground_truth.txt"))
+        path.write_text(path.read_text().rstrip()[: -samples * 16])  # two blanks, 14 characters
+
+    return cut
+
+
+def _transposed_truth(root: Path) -> None:
+    path = next(root.rglob("ground_truth.txt"))
+    np.savetxt(path, np.loadtxt(path).T)
+
+
+def _null_json(root: Path) -> None:
+    path = next(root.rglob("07-02.json"))
+    told = json.loads(path.read_text())
+    told["/FullPackage"][9]["Value"]["waveform"] = None
+    path.write_text(json.dumps(told))
+
+
+def _unlike_pulse(root: Path) -> None:
+    with h5py.File(next(root.rglob("data.hdf5")), "a") as file:
+        pulse = np.asarray(file["pulse"])
+        del file["pulse"]
+        file["pulse"] = pulse[:-3]
+
+
+def _bad_cell(root: Path) -> None:
+    path = next(root.rglob("*.csv"))
+    lines = path.read_text().splitlines()
+    lines[9] = lines[9].replace(",", ",x", 1)
+    path.write_text("\n".join(lines))
+
+
+@pytest.mark.parametrize(
+    ("name", "people", "spoil", "words"),
+    [
+        (
+            "ubfc 2",
+            ("subject12", "subject8"),
+            _unlike_rows(6),
+            r"3 rows of \d+ to \d+ numbers; they",
+        ),
+        (
+            "ubfc 2",
+            ("subject12", "subject8"),
+            _transposed_truth,
+            "rows of 3 numbers; it must have 3",
+        ),
+        (
+            "ubfc 2",
+            ("subject12", "subject8"),
+            _cut_truth,
+            "it must have 3 rows, wave, rate and time",
+        ),
+        ("ubfc 2", ("subject12", "subject8"), _no_video(".avi"), r"holds 0 files vid\*\.avi"),
+        ("pure", ("07-", "08-"), _null_json, r"07-02\.json can't be used \(TypeError"),
+        ("cohface", ("31", "32"), _unlike_pulse, r"data\.hdf5 can't be used"),
+        ("mmpd", ("p9", "p8"), _not_matlab, "must be a MATLAB file of version 5"),
+        ("scamps", ("P000042", "P000043"), _not_matlab, "no MATLAB file of version 7.3"),
+        ("folder", ("mary", "anna"), _bad_cell, "a value that is no number"),
+        ("folder", ("mary", "anna"), _no_video(".csv"), r"at rest\.csv is missing"),
+    ],
+)
+def test_damaged_labels_of_one_recording_do_not_end_the_others(
+    tmp_path, film, name, people, spoil, words
+):
+    SETS[name].write(tmp_path / "other", film)
+    for path in sorted((tmp_path / "other").rglob(f"{people[0]}*"), reverse=True):
+        path.rename(path.with_name(path.name.replace(*people)))
+    SETS[name].write(tmp_path / "root", film)
+    spoil(tmp_path / "root")
+    copytree(tmp_path / "other", tmp_path / "root", dirs_exist_ok=True)
+    damaged, whole = sorted(
+        SETS[name].read(tmp_path / "root"), key=lambda recording: recording.damage is None
+    )
+    assert damaged.subject == SETS[name].subject != whole.subject
+    with pytest.raises(JobError, match=words):
+        cut_clips(damaged, 10.0)
+    assert whole.wave is not None
+    assert len(list(whole.watch())) == len(film.pictures)
+
+
+def test_a_recording_with_damaged_labels_is_left_out_by_name(drawn, tmp_path, caplog):
+    root = tmp_path / "root"
+    copytree(drawn, root)
+    (root / "anna_sitting.csv").write_text("time_s,wave\n0,1\n1,none\n")
+    write_clips(RecordingsJob(root=root, out=tmp_path / "out", test_share=0))
+    assert "train anna_sitting was left out: " in caplog.text
+    assert "anna_sitting.csv holds a value that is no number" in caplog.text
+    assert [truth["subject"] for truth in read_store(tmp_path / "out/train").truths] == [
+        "folder/ben"
+    ]
+    first, second = run_benchmark(BenchmarkJob("folder", root, tmp_path / "tables", ("green",)))
+    assert (first.recording.name, second.refused) == ("anna_sitting", None)
+    assert "a value that is no number" in str(first.refused)
+    report = json.loads((tmp_path / "tables" / "folder.json").read_text())
+    assert [one["refused"] for one in report["outcomes"]] == [first.refused, None]
+    copy(drawn / "anna_sitting.csv", root)
+    write_clips(RecordingsJob(root=root, out=tmp_path / "out", test_share=0))  # once it is mended
+    assert len(read_store(tmp_path / "out" / "train")) == 2
+
+
+@pytest.mark.parametrize("lost", [0, 1, 5])
+def test_rows_of_ubfc_that_differ_by_a_few_samples_are_cut_alike(tmp_path, film, lost):
+    write_ubfc_2(tmp_path, film)
+    (whole,) = read_ubfc(tmp_path)
+    if lost:
+        _unlike_rows(lost)(tmp_path)
+    (found,) = read_ubfc(tmp_path)
+    assert whole.wave is not None
+    assert found.wave is not None
+    assert len(found.wave.values) == len(whole.wave.values) - lost
+    np.testing.assert_array_equal(found.wave.values, whole.wave.values[: len(found.wave.values)])
+
+
+def test_commas_at_the_ends_of_the_lines_of_a_dump_of_ubfc_do_not_count(tmp_path, film):
+    write_ubfc_1(tmp_path, film)
+    (before,) = read_ubfc(tmp_path)
+    path = next(tmp_path.rglob("gtdump.xmp"))
+    path.write_text(path.read_text().replace("\n", ",\n"))
+    (after,) = read_ubfc(tmp_path)
+    assert before.wave is not None
+    assert after.wave is not None
+    np.testing.assert_array_equal(after.wave.values, before.wave.values)
+    path.write_text("0,84,98,1,\n16,84,98,\n")
+    with pytest.raises(JobError, match=r"2 rows of 3 to 4 numbers; it must have 4 columns"):
+        read_ubfc(tmp_path)
+
+
+def test_labels_of_mmpd_in_matlab_cells_are_those_in_the_cells(tmp_path):
+    held = {"GT_ppg": np.ones((1, 900)), "video": np.zeros((9, 2, 2, 3))}
+    cells = {"light": "LED-low", "motion": "Talking", "skin_color": 3}
+    boxed = {name: np.array([np.array([value])], object) for name, value in cells.items()}
+    nested = np.empty((1, 1), object)
+    nested[0, 0] = "Talking"
+    io.savemat(tmp_path / "p1_0.mat", held | boxed | {"motion": nested})
+    (found,) = read_mmpd(tmp_path)
+    assert (found.activity, found.light, found.skin_tone) == ("talking", "LED-low", "Fitzpatrick 3")
+
+
 # Labels -------------------------------------------------------------------------------------------
 
 

@@ -30,7 +30,7 @@ from typing import Literal
 import cv2
 import h5py
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy import io
 from scipy.io.matlab import MatReadError
 
@@ -65,6 +65,12 @@ PURE_ACTIVITIES = {
 COHFACE_LIGHT = {"0": "lamp", "1": "lamp", "2": "daylight", "3": "daylight"}
 NANOSECOND = 1e-9
 LEAST_CLIP_S = 6.0
+FEW_SAMPLES = 5  # by which the rows of a file may differ, as where its sensor was stopped
+UNREAD = (
+    LookupError, RuntimeError, ValueError, OSError, TypeError, OverflowError, MemoryError,
+    zlib.error, MatReadError,
+)  # fmt: skip
+"""What reading a damaged file of HDF5 or of MATLAB may end with."""
 
 
 @dataclass(frozen=True)
@@ -87,13 +93,27 @@ class Recording:
     """As the set labels it."""
     light: str | None = None
     """What light there was."""
+    damage: JobError | FileNotFoundError | None = None
+    """Why its labels can't be used, if they can't: a damaged file among many must not end the
+    others, and who it is of still counts in a split."""
+
+    def check_labels(self) -> None:
+        """Check that its labels can be used.
+
+        Raises:
+            JobError: They are damaged, or missing.
+        """
+        if self.damage:
+            raise JobError(str(self.damage)) from self.damage
 
     def watch(self) -> Iterator[Frame]:
         """Yield its frames as the program sees them, each later than the one before.
 
         Raises:
+            JobError: Its labels are damaged.
             VideoError: They can't be read: a damaged file among many must not end the others.
         """
+        self.check_labels()
         last_s = -math.inf
         try:
             for frame in self.frames():
@@ -113,153 +133,160 @@ def read_ubfc(root: Path) -> list[Recording]:
     In DATASET_2, ground_truth.txt has three rows: wave, rate, time in seconds. In DATASET_1,
     gtdump.xmp has four columns: time in milliseconds, rate, oxygen saturation, wave.
     """
-    recordings = []
-    for path in sorted([*root.rglob("ground_truth.txt"), *root.rglob("gtdump.xmp")]):
-        second = path.name == "ground_truth.txt"
-        numbers = _read_numbers(path, "" if second else ",")
-        if (len(numbers) if second else numbers.shape[1]) < (3 if second else 4):
-            raise JobError(
-                f"{path} holds {numbers.shape[0]} rows of {numbers.shape[1]} numbers; it must have "
-                f"{'3 rows' if second else '4 columns'}: copy it again"
-            )
-        wave, rate, time_s = numbers[:3] if second else numbers.T[[3, 1, 0]]
-        time_s = time_s if second else time_s / 1000
-        videos = sorted(path.parent.glob("vid*.avi"))
-        if len(videos) != 1:
-            raise FileNotFoundError(
-                f"{path.parent} holds {len(videos)} files vid*.avi beside {path.name}; there must "
-                "be one: copy the folder again"
-            )
-        recordings.append(
-            Recording(
-                name=path.parent.name,
-                subject=f"ubfc/{path.parent.name}",
-                frames=partial(read_frames, videos[0]),
-                wave=Trace.of(time_s, wave),
-                rate=Trace.of(time_s, rate),
-                activity="game" if second else "still",
-            )
-        )
+    paths = sorted([*root.rglob("ground_truth.txt"), *root.rglob("gtdump.xmp")])
+    recordings = [
+        _one(_of_ubfc, path, path.parent.name, f"ubfc/{path.parent.name}") for path in paths
+    ]
     return _found(recordings, root, "subjectN/ground_truth.txt (or gtdump.xmp) and vid.avi")
+
+
+def _of_ubfc(path: Path, name: str, subject: str) -> Recording:
+    second = path.name == "ground_truth.txt"
+    if second:
+        wave, rate, time_s = _three_rows(path)
+    else:
+        time_ms, rate, _, wave = _four_columns(path)
+        time_s = time_ms / 1000
+    videos = sorted(path.parent.glob("vid*.avi"))
+    if len(videos) != 1:
+        raise FileNotFoundError(
+            f"{path.parent} holds {len(videos)} files vid*.avi beside {path.name}; there must "
+            "be one: copy the folder again"
+        )
+    return Recording(
+        name=name,
+        subject=subject,
+        frames=partial(read_frames, videos[0]),
+        wave=Trace.of(time_s, wave),
+        rate=Trace.of(time_s, rate),
+        activity="game" if second else "still",
+    )
 
 
 def read_pure(root: Path) -> list[Recording]:
     """Recordings of PURE: NN-MM/NN-MM.json, and pictures named by nanoseconds in NN-MM/NN-MM."""
-    recordings = []
-    for path in sorted(root.rglob("[0-9][0-9]-[0-9][0-9].json")):
-        subject, activity = path.stem.split("-")
-        pictures = _pure_pictures(path)
-        start = int(pictures[0].stem.removeprefix("Image"))
-        try:
-            packages = json.loads(path.read_text())["/FullPackage"]
-            stamps = [int(package["Timestamp"]) - start for package in packages]
-            wave = [float(package["Value"]["waveform"]) for package in packages]
-            rate = [float(package["Value"]["pulseRate"]) for package in packages]
-        except (KeyError, TypeError, ValueError) as error:
-            raise JobError(
-                f"{path} can't be used ({error!r}); it needs /FullPackage with Timestamp and Value "
-                "of waveform and pulseRate: copy it again"
-            ) from error
-        time_s = np.array(stamps) * NANOSECOND
-        recordings.append(
-            Recording(
-                name=path.stem,
-                subject=f"pure/{subject}",
-                frames=partial(_read_pictures, pictures),
-                wave=Trace.of(time_s, wave),
-                rate=Trace.of(time_s, rate),
-                activity=PURE_ACTIVITIES.get(activity),
-            )
-        )
+    paths = sorted(root.rglob("[0-9][0-9]-[0-9][0-9].json"))
+    recordings = [_one(_of_pure, path, path.stem, f"pure/{path.stem[:2]}") for path in paths]
     return _found(recordings, root, "NN-MM/NN-MM.json and NN-MM/NN-MM/Image*.png")
 
 
-UNREAD = (
-    LookupError, RuntimeError, ValueError, OSError, TypeError, OverflowError, MemoryError,
-    zlib.error, MatReadError,
-)  # fmt: skip
-"""What reading a damaged file of HDF5 or of MATLAB may end with."""
+def _of_pure(path: Path, name: str, subject: str) -> Recording:
+    pictures = _pure_pictures(path)
+    start = int(pictures[0].stem.removeprefix("Image"))
+    try:
+        packages = json.loads(path.read_text())["/FullPackage"]
+        stamps = [int(package["Timestamp"]) - start for package in packages]
+        wave = [float(package["Value"]["waveform"]) for package in packages]
+        rate = [float(package["Value"]["pulseRate"]) for package in packages]
+        time_s = np.array(stamps) * NANOSECOND
+    except UNREAD as error:
+        raise JobError(
+            f"{path} can't be used ({error!r}); it needs /FullPackage with Timestamp and Value "
+            "of waveform and pulseRate: copy it again"
+        ) from error
+    return Recording(
+        name=name,
+        subject=subject,
+        frames=partial(_read_pictures, pictures),
+        wave=Trace.of(time_s, wave),
+        rate=Trace.of(time_s, rate),
+        activity=PURE_ACTIVITIES.get(name.partition("-")[2]),
+    )
 
 
 def read_cohface(root: Path) -> list[Recording]:
     """Recordings of COHFACE: N/M/data.avi and data.hdf5 with pulse and time."""
     recordings = []
     for path in sorted(root.rglob("data.hdf5")):
-        subject, session = path.parts[-3:-1]
-        try:
-            with h5py.File(path) as file:
-                pulse, time_s = (_dataset(file, name, path) for name in ("pulse", "time"))
-            wave = Trace.of(time_s, pulse)
-        except JobError:
-            raise
-        except UNREAD as error:
-            raise JobError(f"{path} can't be used ({error}): copy it again") from error
-        recordings.append(
-            Recording(
-                name=f"{subject}-{session}",
-                subject=f"cohface/{subject}",
-                frames=partial(read_frames, _there(path.with_name("data.avi"))),
-                wave=wave,
-                activity="still",
-                light=COHFACE_LIGHT.get(session),
-            )
-        )
+        subject, session = path.absolute().parts[-3:-1]
+        recordings.append(_one(_of_cohface, path, f"{subject}-{session}", f"cohface/{subject}"))
     return _found(recordings, root, "N/M/data.hdf5 and data.avi")
+
+
+def _of_cohface(path: Path, name: str, subject: str) -> Recording:
+    try:
+        with h5py.File(path) as file:
+            pulse, time_s = (_dataset(file, name, path) for name in ("pulse", "time"))
+        wave = Trace.of(time_s, pulse)
+    except JobError:
+        raise
+    except UNREAD as error:
+        raise JobError(f"{path} can't be used ({error}): copy it again") from error
+    return Recording(
+        name=name,
+        subject=subject,
+        frames=partial(read_frames, _there(path.with_name("data.avi"))),
+        wave=wave,
+        activity="still",
+        light=COHFACE_LIGHT.get(path.parent.name),
+    )
 
 
 def read_mmpd(root: Path) -> list[Recording]:
     """Recordings of MMPD, full or mini: subjectN/pN_M.mat."""
-    labels = ("GT_ppg", "light", "motion", "skin_color")
-    recordings = []
-    for path in sorted(root.rglob("p*_*.mat")):
-        try:
-            held = io.loadmat(path, variable_names=labels)
-            wave, *others = (np.asarray(held[name]).ravel() for name in labels)
-            light, motion, skin = (one[0] for one in others)
-            tone, trace = int(skin), Trace.of(np.arange(len(wave)) / MMPD_FPS, wave)
-        except UNREAD as error:
-            raise JobError(
-                f"{path} can't be used ({error}); it must be a MATLAB file of version 5 with "
-                f"video, {', '.join(labels)}: download it again"
-            ) from error
-        activity = "Walking" if motion == "Watching Videos" else str(motion)
-        recordings.append(
-            Recording(
-                name=path.stem,
-                subject=f"mmpd/{path.stem.split('_')[0]}",
-                frames=partial(_read_mmpd_frames, path),
-                wave=trace,
-                activity=activity.strip().lower(),
-                skin_tone=f"Fitzpatrick {tone}",
-                light=str(light).strip(),
-            )
-        )
+    recordings = [
+        _one(_of_mmpd, path, path.stem, f"mmpd/{path.stem.split('_')[0]}")
+        for path in sorted(root.rglob("p*_*.mat"))
+    ]
     return _found(recordings, root, "subjectN/pN_M.mat")
+
+
+def _of_mmpd(path: Path, name: str, subject: str) -> Recording:
+    labels = ("GT_ppg", "light", "motion", "skin_color")
+    try:
+        held = io.loadmat(path, variable_names=labels)
+        wave, *others = (_out_of_cells(held[label]) for label in labels)
+        light, motion, skin = (one[0] for one in others)
+        tone, trace = int(skin), Trace.of(np.arange(len(wave)) / MMPD_FPS, wave)
+    except UNREAD as error:
+        raise JobError(
+            f"{path} can't be used ({error}); it must be a MATLAB file of version 5 with "
+            f"video, {', '.join(labels)}: download it again"
+        ) from error
+    activity = "Walking" if motion == "Watching Videos" else str(motion)
+    return Recording(
+        name=name,
+        subject=subject,
+        frames=partial(_read_mmpd_frames, path),
+        wave=trace,
+        activity=activity.strip().lower(),
+        skin_tone=f"Fitzpatrick {tone}",
+        light=str(light).strip(),
+    )
+
+
+def _out_of_cells(label: ArrayLike) -> NDArray[np.generic]:
+    """A label without the MATLAB cells of one that are around it. Shape (N,)."""
+    held = np.asarray(label)
+    while held.dtype == object and held.size == 1:
+        held = np.asarray(held.item())
+    return held.ravel()
 
 
 def read_scamps(root: Path) -> list[Recording]:
     """Recordings of SCAMPS: PNNNNNN.mat of version 7.3 with Xsub or RawFrames, and d_ppg."""
-    recordings = []
-    for path in sorted(root.rglob("P[0-9]*.mat")):
-        try:
-            with h5py.File(path) as file:
-                wave = _dataset(file, "d_ppg", path)
-                video = next((name for name in ("RawFrames", "Xsub") if name in file), None)
-        except JobError:
-            raise
-        except UNREAD as error:
-            raise JobError(f"{path} is no MATLAB file of version 7.3; download it again") from error
-        if video is None:
-            raise JobError(f"{path} holds neither RawFrames nor Xsub; download it again")
-        recordings.append(
-            Recording(
-                name=path.stem,
-                subject=f"scamps/{path.stem}",
-                frames=partial(_read_scamps_frames, path, video, len(wave)),
-                wave=Trace.of(np.arange(len(wave)) / SCAMPS_FPS, wave),
-            )
-        )
+    paths = sorted(root.rglob("P[0-9]*.mat"))
+    recordings = [_one(_of_scamps, path, path.stem, f"scamps/{path.stem}") for path in paths]
     return _found(recordings, root, "PNNNNNN.mat")
+
+
+def _of_scamps(path: Path, name: str, subject: str) -> Recording:
+    try:
+        with h5py.File(path) as file:
+            wave = _dataset(file, "d_ppg", path)
+            video = next((kind for kind in ("RawFrames", "Xsub") if kind in file), None)
+    except JobError:
+        raise
+    except UNREAD as error:
+        raise JobError(f"{path} is no MATLAB file of version 7.3; download it again") from error
+    if video is None:
+        raise JobError(f"{path} holds neither RawFrames nor Xsub; download it again")
+    return Recording(
+        name=name,
+        subject=subject,
+        frames=partial(_read_scamps_frames, path, video, len(wave)),
+        wave=Trace.of(np.arange(len(wave)) / SCAMPS_FPS, wave),
+    )
 
 
 def read_folder(root: Path) -> list[Recording]:
@@ -268,23 +295,25 @@ def read_folder(root: Path) -> list[Recording]:
     The CSV has a header that names `time_s`, seconds since the first frame, and `wave` or `bpm` or
     both. Everything up to the first underscore is the person; a name without one is a person too.
     """
-    recordings = []
-    for video in find_videos(root) if root.is_dir() else ():
-        path = _there(video.with_suffix(".csv"))
-        columns = _read_columns(path)
-        wave, rate = (_trace(columns, name, path) for name in ("wave", "bpm"))
-        person, _, activity = video.stem.partition("_")
-        recordings.append(
-            Recording(
-                name=video.stem,
-                subject=f"folder/{person}",
-                frames=partial(read_frames, video),
-                wave=wave,
-                rate=rate,
-                activity=activity or None,
-            )
-        )
+    recordings = [
+        _one(_of_folder, video, video.stem, f"folder/{video.stem.partition('_')[0]}")
+        for video in (find_videos(root) if root.is_dir() else ())
+    ]
     return _found(recordings, root, "PERSON_ACTIVITY.mp4 and PERSON_ACTIVITY.csv")
+
+
+def _of_folder(video: Path, name: str, subject: str) -> Recording:
+    path = _there(video.with_suffix(".csv"))
+    columns = _read_columns(path)
+    wave, rate = (_trace(columns, column, path) for column in ("wave", "bpm"))
+    return Recording(
+        name=name,
+        subject=subject,
+        frames=partial(read_frames, video),
+        wave=wave,
+        rate=rate,
+        activity=name.partition("_")[2] or None,
+    )
 
 
 LOADERS: dict[Dataset, Callable[[Path], list[Recording]]] = {
@@ -297,8 +326,23 @@ LOADERS: dict[Dataset, Callable[[Path], list[Recording]]] = {
 }
 
 
+def _one(
+    read: Callable[[Path, str, str], Recording], path: Path, name: str, subject: str
+) -> Recording:
+    """Read one recording, by its file with the labels; what is wrong with it stays with it."""
+    try:
+        return read(path, name, subject)
+    except (JobError, FileNotFoundError) as error:
+        return Recording(name, subject, frames=lambda: iter(()), wave=None, damage=error)
+
+
 def _found(recordings: list[Recording], root: Path, needed: str) -> list[Recording]:
-    """Refuse a folder without a single recording."""
+    """Refuse a folder without a single recording that can be used.
+
+    Raises:
+        FileNotFoundError: There is none, or a part of each is missing.
+        JobError: One is there twice, or all are damaged.
+    """
     if not recordings:
         state = "holds none of them" if root.is_dir() else "is no folder"
         raise FileNotFoundError(
@@ -307,6 +351,9 @@ def _found(recordings: list[Recording], root: Path, needed: str) -> list[Recordi
     twice = [name for name, count in Counter(one.name for one in recordings).items() if count > 1]
     if twice:
         raise JobError(f"{root} holds {twice[0]} twice; give one copy of the data set as --root")
+    damages = [one.damage for one in recordings if one.damage]
+    if len(damages) == len(recordings):
+        raise damages[0]
     return recordings
 
 
@@ -316,10 +363,41 @@ def _there(path: Path) -> Path:
     return path
 
 
-def _read_numbers(path: Path, delimiter: str) -> Array:
-    """Read rows of numbers. Shape (rows, columns)."""
+def _three_rows(path: Path) -> Array:
+    """Read three rows of numbers, of which one may have a few samples more. Shape (3, N)."""
+    rows = _read_rows(path, None)
+    if len(rows) != 3:
+        raise JobError(
+            f"{path} holds {_told(rows)}; it must have 3 rows, wave, rate and time: copy it again"
+        )
+    shortest = min(map(len, rows))
+    if max(map(len, rows)) - shortest > FEW_SAMPLES:
+        raise JobError(
+            f"{path} holds {_told(rows)}; they may differ by {FEW_SAMPLES} at most: copy it again"
+        )
+    return np.array([row[:shortest] for row in rows])
+
+
+def _four_columns(path: Path) -> Array:
+    """Read four columns of numbers, whatever is beside them. Shape (4, N)."""
+    rows = _read_rows(path, ",")
+    if min(map(len, rows), default=0) < 4:
+        raise JobError(f"{path} holds {_told(rows)}; it must have 4 columns: copy it again")
+    return np.array([row[:4] for row in rows]).T
+
+
+def _told(rows: list[list[float]]) -> str:
+    """How many numbers there are, in words."""
+    least, most = (find(map(len, rows), default=0) for find in (min, max))
+    return f"{len(rows)} rows of {least}{f' to {most}' if most > least else ''} numbers"
+
+
+def _read_rows(path: Path, delimiter: str | None) -> list[list[float]]:
+    """Read lines of numbers; nothing counts that is left empty at the end of a line."""
     try:
-        return np.loadtxt(path, delimiter=delimiter or None, ndmin=2)
+        lines = path.read_text("utf-8-sig").splitlines()
+        kept = [line for line in (line.rstrip(", \t") for line in lines) if line]
+        return [[float(cell) for cell in line.split(delimiter)] for line in kept]
     except ValueError as error:
         raise JobError(f"{path} can't be read as numbers ({error}): copy it again") from error
 
@@ -508,9 +586,11 @@ def cut_clips(recording: Recording, seconds: float) -> list[RealClip]:
         sensor shows a steady pulse; a logged warning says why there is none.
 
     Raises:
+        JobError: Its labels are damaged.
         ValueError: The recording has no wave.
         VideoError: Its video can't be read.
     """
+    recording.check_labels()
     if recording.wave is None:
         raise ValueError(
             f"{recording.name} has rates but no wave; training needs a wave, train/evaluate.py not"
@@ -618,6 +698,8 @@ class RecordingsJob:
 
 def read_recordings(dataset: Dataset, root: Path | None) -> list[Recording]:
     """Read what recordings a data set holds; their videos are read later.
+
+    One whose labels are damaged is among them, with what is wrong with it, while another is whole.
 
     Raises:
         FileNotFoundError: It is not there.
