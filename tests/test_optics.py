@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 
-from train import world
 from train.optics import (
     BLOOD_FRACTION,
     COMMON_BLOOD,
@@ -11,7 +10,6 @@ from train.optics import (
     WHITE_KELVIN,
     skin_tone,
 )
-from train.synthetic import SyntheticConfig, make_film
 
 MELANIN = np.linspace(0, 1, 6)
 
@@ -42,22 +40,3 @@ def test_more_melanin_darkens_every_colour_and_hides_a_part_of_the_pulse(blood, 
 def test_more_blood_reddens():
     pale, flushed = (skin_tone(0.2, blood, WHITE_KELVIN).reflectance for blood in BLOOD_FRACTION)
     assert flushed[0] / flushed[1] > 1.1 * pale[0] / pale[1]
-
-
-@pytest.mark.parametrize("factor", world.FACTORS)
-def test_each_factor_can_be_switched_off_alone(factor):
-    config = SyntheticConfig(seconds=2.0, side=64, difficulty=2.0)
-    changed = 0
-    for seed in range(12):
-        on, off = (
-            make_film(seed, SyntheticConfig(**{**vars(config), "off": names}))
-            for names in ((), (factor,))
-        )
-        same = len(on.pictures) == len(off.pictures) and all(
-            map(np.array_equal, on.pictures, off.pictures)
-        )
-        boxes = [film.boxes[-1] for film in (on, off)]
-        changed += not same or boxes[0] != boxes[1] or on.time_s[-1] != off.time_s[-1]
-        if changed:
-            return
-    pytest.fail(f"nothing changes without {factor}")

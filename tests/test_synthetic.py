@@ -1,7 +1,8 @@
 import json
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import nullcontext
-from dataclasses import asdict, replace
+from dataclasses import asdict, astuple, replace
+from functools import cache
 from pathlib import Path
 from typing import NoReturn, Self
 
@@ -41,6 +42,13 @@ from train.synthetic import (
 
 SHORT = SyntheticConfig(seconds=2.0, side=64)
 ALL = frozenset(world.FACTORS)
+OF_TIME = world.BUNDLES["timing"] | {"timing"}
+OF_PULSE = ("variability", "breath", "ectopic", "pause", "beats")
+SEEDS = (0, 7, 9)  # between them they show most factors; the others, which are rarer:
+SHOWN_BY = {
+    "ectopic": 31, "pause": 29, "mask": 16, "flicker": 6, "exposure": 6, "gain": 6, "balance": 4,
+    "drops": 3, "blink": 1,
+}  # fmt: skip
 
 
 def test_a_clip_is_a_pure_function_of_its_seed():
@@ -235,7 +243,7 @@ def test_a_factor_that_is_off_leaves_no_trace(seed):
     np.testing.assert_array_equal(drawn("motion", "rhythm", "talk")[0].eyes, moving.eyes)
 
 
-@pytest.mark.parametrize("factor", [name for name in world.FACTORS if name != "timing"])
+@pytest.mark.parametrize("factor", sorted(ALL - OF_TIME - set(OF_PULSE)))
 def test_films_with_and_without_a_factor_are_a_pair(factor):
     config = replace(SHORT, difficulty=2.0, negatives=0.5)
     for seed in range(4):
@@ -244,6 +252,69 @@ def test_films_with_and_without_a_factor_are_a_pair(factor):
         assert one.truth.strength == other.truth.strength
         np.testing.assert_array_equal(one.pulse.at(one.time_s), other.pulse.at(one.time_s))
         np.testing.assert_array_equal(one.time_s, other.time_s)
+
+
+@cache
+def told(seed: int, off: frozenset[str], negatives: float = 0.0) -> tuple[bytes, ...]:
+    """All of a small difficult film: its pictures, stamps, boxes and pulse."""
+    small = replace(SHORT, side=32, fps=15.0, difficulty=2.0, negatives=negatives)
+    film = make_film(seed, replace(small, off=tuple(sorted(off))))
+    pictures, boxes = np.stack(film.pictures), np.array([astuple(box) for box in film.boxes])
+    parts = (pictures, film.time_s, boxes, film.pulse.values, film.pulse.beats_s)
+    return tuple(part.tobytes() for part in parts)
+
+
+def needed(factor: str) -> frozenset[str]:
+    """What must be on for a factor to show: itself, the bundle that it is of, and its parts."""
+    bundles = {name for name, parts in world.BUNDLES.items() if factor in parts}
+    beside = {"breath": {"variability"}}.get(factor, set())
+    return world.BUNDLES.get(factor, frozenset()) | bundles | beside | {factor}
+
+
+@pytest.mark.parametrize("factor", world.FACTORS)
+def test_a_factor_switched_off_changes_the_films_in_which_it_was_drawn_and_no_others(factor):
+    one, shown = frozenset({factor}), 0
+    seeds = (*SEEDS, SHOWN_BY[factor]) if factor in SHOWN_BY else SEEDS
+    for seed in seeds:
+        # Frames at other times have other movements; and noise brings small changes to a level.
+        others = ALL - needed(factor) - OF_TIME - {"noise"}
+        drawn = told(seed, others) != told(seed, others | one)
+        changed = told(seed, frozenset()) != told(seed, one)
+        assert drawn or not changed
+        shown += drawn and changed
+    assert shown
+
+
+@pytest.mark.parametrize("bundle", world.BUNDLES)
+def test_a_bundle_is_its_parts(bundle):
+    for seed in SEEDS:
+        assert told(seed, frozenset({bundle})) == told(seed, world.BUNDLES[bundle])
+
+
+@pytest.mark.parametrize("factor", OF_PULSE)
+def test_what_a_pulse_is_without_changes_nothing_else(factor):
+    """In one without a pulse, that is, whose pictures would show it."""
+    for seed in (*SEEDS, SHOWN_BY.get(factor, 0)):
+        assert told(seed, frozenset(), 1.0)[:3] == told(seed, frozenset({factor}), 1.0)[:3]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_with_all_of_it_off_a_pulse_is_a_metronome_of_equal_beats(seed):
+    def drawn(*off: str) -> pulses.Pulse:
+        rng = np.random.default_rng(seed)
+        return pulses.draw_pulse(rng, 20.0, 1.0, off=frozenset(off))
+
+    steady, lively = drawn(*OF_PULSE), drawn()
+    lengths = np.diff(steady.beats_s)
+    assert np.ptp(lengths) < 1e-9
+    assert np.ptp(np.diff(lively.beats_s)) > 1e-3
+    assert steady.bpm == pytest.approx(60 / lengths[0])
+    # Its rate is the mean one with which the other's beats were drawn, over 27 s around it.
+    assert steady.bpm == pytest.approx(lively.bpm, rel=0.1)
+    steps = round(pulses.WAVE_HZ * 60 / steady.bpm)
+    beats = [steady.at(onset + np.arange(steps) / pulses.WAVE_HZ) for onset in steady.beats_s[:5]]
+    assert np.ptp(np.stack(beats), axis=0).max() < 0.05  # of 1, between samples at 240 Hz
+    assert len(drawn("pause").beats_s) - len(lively.beats_s) in (0, 1)
 
 
 @pytest.mark.parametrize("shoulder", [0.0, 0.5, 0.99])

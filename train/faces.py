@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from train.optics import draw_tone
 
 Map = NDArray[np.float32]
+Layers = tuple[Map, Map, Map]
+"""Picture, bare skin and outline of a head. Of shape (N, N, 3), (N, N) and (N, N)."""
 
 FLUSH = 0.5  # how much more blood darkens green, at most
 
@@ -85,13 +87,14 @@ def view_grid(side: int, view: float) -> tuple[Map, Map]:
     return x.astype(np.float32), y.astype(np.float32)
 
 
-def draw_face(rng: np.random.Generator, x: Map, y: Map) -> Face:
+def draw_face(rng: np.random.Generator, x: Map, y: Map, off: frozenset[str] = frozenset()) -> Face:
     """Draw a new person.
 
     Args:
         rng: Source of randomness.
         x: Horizontal coordinates of the view. Shape (N, N).
         y: Vertical coordinates of the view. Shape (N, N).
+        off: What nobody is to wear, of the looks in `train.world.FACTORS`.
 
     Returns:
         The face. All skin tones are equally likely along the melanin axis.
@@ -111,9 +114,9 @@ def draw_face(rng: np.random.Generator, x: Map, y: Map) -> Face:
     skin = colour * np.exp(-FLUSH * tone.flush * redder[..., None])
     skin *= 1 + 0.05 * smooth_field(rng, x.shape, 24)[..., None]
     image, bare = _draw_features(rng, skin.astype(np.float32), x, y, body)
-    image, bare, head = _draw_hair(rng, (image, bare), front, (x, y), body)
+    image, bare, head = _draw_hair(rng, (image, bare), front, (x, y), body, off)
     image, head = _draw_neck(image, head, skin, (x, y), body)
-    image, bare, head = _draw_wear(rng, (image, bare, head), front, (x, y), body)
+    image, bare, head = _draw_wear(rng, (image, bare, head), front, (x, y), body, off)
     perfusion = (
         bare * head * np.clip(1 + 0.45 * smooth_field(rng, x.shape, 4) + 0.3 * blood, 0.1, 2.5)
     )
@@ -238,6 +241,7 @@ def _draw_hair(
     front: Map,
     place: tuple[Map, Map],
     body: Anatomy,
+    off: frozenset[str],
 ) -> tuple[Map, Map, Map]:
     """Add ears, hair and beard; return picture, bare skin and the outline of the head."""
     (image, bare), (x, y) = drawn, place
@@ -263,7 +267,7 @@ def _draw_hair(
         head, bare = _union(head, hair), bare * (1 - hair)
     if rng.uniform() < 0.25:  # beard
         low = _step(y - rng.uniform(0.3, 0.55) - 0.15 * np.cos(4 * x), 0.06) * front
-        beard = low * (1 - _lips(x, y, body)) * rng.uniform(0.3, 0.95)
+        beard = low * (1 - _lips(x, y, body)) * rng.uniform(0.3, 0.95) * ("beard" not in off)
         image = _over(image, beard, colour * strands)
         bare = bare * (1 - 0.95 * beard)
     return image, bare, head
@@ -282,49 +286,35 @@ def _draw_neck(
 
 def _draw_wear(
     rng: np.random.Generator,
-    drawn: tuple[Map, Map, Map],
+    drawn: Layers,
     front: Map,
     place: tuple[Map, Map],
     body: Anatomy,
-) -> tuple[Map, Map, Map]:
-    """Glasses, make-up, a mask over mouth and nose, a scarf around the face; none is common."""
-    (image, bare, head), (x, y) = drawn, place
+    off: frozenset[str],
+) -> Layers:
+    """Make-up, glasses, a mask over mouth and nose, a scarf around the face; none is common."""
     glasses, make_up, mask, scarf = rng.uniform(size=4) < (0.25, 0.15, 0.06, 0.06)
-    if make_up:
-        image, bare = _make_up(rng, (image, bare), place, body)
-    if glasses:
-        frame = np.zeros(x.shape, np.float32)
-        width, height = rng.uniform(0.19, 0.25), rng.uniform(0.13, 0.2)
-        for side in (-1, 1):
-            outer = disc(x, y, side * body.eye_x, body.eye_y, width, height)
-            inner = disc(x, y, side * body.eye_x, body.eye_y, width - 0.03, height - 0.03)
-            frame = np.maximum(frame, outer - inner)
-        bridge = _step(0.1 - abs(x), 0.02) * _step(0.02 - abs(y - body.eye_y), 0.01)
-        frame = np.maximum(frame, bridge)
-        image = _over(image, frame, rng.uniform(0.005, 0.2) * np.exp(rng.normal(0, 0.3, 3)))
-        bare = bare * (1 - frame)
-    if mask:
-        cloth = front * _step(y - body.nose_y + rng.uniform(0.0, 0.2) - 0.25 * x**2, 0.04)
-        pleats = 1 + 0.15 * np.sin(rng.uniform(15, 30) * y)
-        image = _over(image, cloth, _cloth(rng) * pleats[..., None])
-        bare = bare * (1 - cloth)
-    if scarf:
-        reach = rng.uniform(0.78, 0.92)
-        inside = disc(x, y, 0, 0.08, reach * body.half_width, reach * body.half_height)
-        around = disc(x, y, 0, 0.05, 1.35 * body.half_width, 1.3 * body.half_height)
-        cloth = np.maximum(around, _step(0.75 - abs(x), 0.1) * _step(y - 0.6, 0.1)) * (1 - inside)
-        image = _over(
-            image, cloth, _cloth(rng) * (1 + 0.15 * smooth_field(rng, x.shape, 9))[..., None]
-        )
-        head, bare = _union(head, cloth), bare * (1 - cloth)
-    return image, bare, head
+    for name, worn, put_on in (
+        ("make-up", make_up, _make_up),
+        ("glasses", glasses, _put_on_glasses),
+        ("mask", mask, _put_on_mask),
+        ("scarf", scarf, _put_on_scarf),
+    ):
+        if worn:  # drawn even where it is off, so that the rest of the face is the same
+            dressed = put_on(rng, drawn, front, place, body)
+            drawn = drawn if name in off else dressed
+    return drawn
 
 
 def _make_up(
-    rng: np.random.Generator, drawn: tuple[Map, Map], place: tuple[Map, Map], body: Anatomy
-) -> tuple[Map, Map]:
+    rng: np.random.Generator,
+    drawn: Layers,
+    _: Map,
+    place: tuple[Map, Map],
+    body: Anatomy,
+) -> Layers:
     """Foundation that covers a part of the pulse, and colour on lips, cheeks and lids."""
-    (image, bare), (x, y) = drawn, place
+    (image, bare, head), (x, y) = drawn, place
     cover = rng.uniform(0.0, 0.5)
     mean = (image * bare[..., None]).sum((0, 1)) / max(float(bare.sum()), 1.0)
     image = _over(image, 0.6 * cover * bare, mean)
@@ -335,7 +325,60 @@ def _make_up(
         image = _over(image, rng.uniform(0, 0.25) * cheek * bare, np.array([0.6, 0.2, 0.2]))
         lid = disc(x, y, side * body.eye_x, body.eye_y - 0.1, 1.3 * body.eye_size, 0.06)
         image = _over(image, rng.uniform(0, 0.5) * lid, 0.3 * rng.uniform(size=3))
-    return image, bare * (1 - cover) * (1 - 0.5 * lips)
+    return image, bare * (1 - cover) * (1 - 0.5 * lips), head
+
+
+def _put_on_glasses(
+    rng: np.random.Generator,
+    drawn: Layers,
+    _: Map,
+    place: tuple[Map, Map],
+    body: Anatomy,
+) -> Layers:
+    """A frame around the eyes."""
+    (image, bare, head), (x, y) = drawn, place
+    frame = np.zeros(x.shape, np.float32)
+    width, height = rng.uniform(0.19, 0.25), rng.uniform(0.13, 0.2)
+    for side in (-1, 1):
+        outer = disc(x, y, side * body.eye_x, body.eye_y, width, height)
+        inner = disc(x, y, side * body.eye_x, body.eye_y, width - 0.03, height - 0.03)
+        frame = np.maximum(frame, outer - inner)
+    bridge = _step(0.1 - abs(x), 0.02) * _step(0.02 - abs(y - body.eye_y), 0.01)
+    frame = np.maximum(frame, bridge)
+    image = _over(image, frame, rng.uniform(0.005, 0.2) * np.exp(rng.normal(0, 0.3, 3)))
+    return image, bare * (1 - frame), head
+
+
+def _put_on_mask(
+    rng: np.random.Generator,
+    drawn: Layers,
+    front: Map,
+    place: tuple[Map, Map],
+    body: Anatomy,
+) -> Layers:
+    """Cloth with pleats over mouth and nose."""
+    (image, bare, head), (x, y) = drawn, place
+    cloth = front * _step(y - body.nose_y + rng.uniform(0.0, 0.2) - 0.25 * x**2, 0.04)
+    pleats = 1 + 0.15 * np.sin(rng.uniform(15, 30) * y)
+    image = _over(image, cloth, _cloth(rng) * pleats[..., None])
+    return image, bare * (1 - cloth), head
+
+
+def _put_on_scarf(
+    rng: np.random.Generator,
+    drawn: Layers,
+    _: Map,
+    place: tuple[Map, Map],
+    body: Anatomy,
+) -> Layers:
+    """Cloth around the face."""
+    (image, bare, head), (x, y) = drawn, place
+    reach = rng.uniform(0.78, 0.92)
+    inside = disc(x, y, 0, 0.08, reach * body.half_width, reach * body.half_height)
+    around = disc(x, y, 0, 0.05, 1.35 * body.half_width, 1.3 * body.half_height)
+    cloth = np.maximum(around, _step(0.75 - abs(x), 0.1) * _step(y - 0.6, 0.1)) * (1 - inside)
+    image = _over(image, cloth, _cloth(rng) * (1 + 0.15 * smooth_field(rng, x.shape, 9))[..., None])
+    return image, bare * (1 - cloth), _union(head, cloth)
 
 
 def _cloth(rng: np.random.Generator) -> NDArray[np.float64]:

@@ -46,7 +46,11 @@ class Pulse:
 
 
 def draw_pulse(
-    rng: np.random.Generator, seconds: float, variability: float, bpm: float | None = None
+    rng: np.random.Generator,
+    seconds: float,
+    variability: float,
+    bpm: float | None = None,
+    off: frozenset[str] = frozenset(),
 ) -> Pulse:
     """Draw a pulse, unless told otherwise at a rate uniform in 40 to 180 beats a minute.
 
@@ -55,6 +59,8 @@ def draw_pulse(
         seconds: Length of the pulse.
         variability: 0 for a metronome, 1 for strong heart-rate variability and drift.
         bpm: Mean heart rate; none draws one.
+        off: Factors to leave out, of those of a pulse in `train.world.FACTORS`. As many beats are
+            drawn as with them.
 
     Returns:
         The pulse, `seconds` long.
@@ -62,19 +68,25 @@ def draw_pulse(
     drawn = rng.uniform(LEAST_BPM, MOST_BPM)
     bpm = drawn if bpm is None else bpm
     breath = Breath(rng.uniform(0.1, 0.5), rng.uniform(0, 2 * np.pi))
-    onsets = _beat_onsets(rng, bpm, seconds, variability, breath)
+    onsets = _beat_onsets(rng, bpm, seconds, variability, breath, off)
     rate = _rate_bpm(onsets[(onsets >= 0) & (onsets <= seconds)])
+    there = np.ones(len(onsets), bool)
     if variability and rng.uniform() < 0.05:  # one beat is missing
-        onsets = np.delete(onsets, int(rng.integers(2, len(onsets) - 2)))
+        there[rng.integers(2, len(onsets) - 2)] = False
     time_s = np.arange(0.0, seconds + 1 / WAVE_HZ, 1 / WAVE_HZ)
-    beat, phase = _place_in_beat(time_s, onsets)
     shape = _beat_shape(rng, bpm)
-    strength = 1 + rng.uniform(0, 0.15) * rng.standard_normal(len(onsets))  # beat to beat
-    strength += variability * rng.uniform(0, 0.25) * breath.at(onsets)
+    uneven = np.zeros(len(onsets))  # from beat to beat
+    uneven[there] = rng.uniform(0, 0.15) * rng.standard_normal(int(there.sum()))
+    swell = variability * rng.uniform(0, 0.25)
+    sway = variability * rng.uniform(0, 0.6) * breath.at(time_s + rng.uniform(0, 3))
+    kept = there | ("pause" in off)
+    onsets = onsets[kept]
+    beat, phase = _place_in_beat(time_s, onsets)
+    strength = 1 + ("beats" not in off) * uneven[kept]
+    strength += ("breath" not in off) * swell * breath.at(onsets)
     values = np.interp(phase, np.linspace(0, 1, PHASE_STEPS), shape) * strength[beat]
     pulse = pulse_of(time_s, values, onsets, seconds)
-    sway = variability * rng.uniform(0, 0.6) * breath.at(time_s + rng.uniform(0, 3))
-    return replace(pulse, values=pulse.values + sway, bpm=rate)
+    return replace(pulse, values=pulse.values + ("breath" not in off) * sway, bpm=rate)
 
 
 def pulse_of(
@@ -132,25 +144,38 @@ class Breath:
 
 
 def _beat_onsets(
-    rng: np.random.Generator, bpm: float, seconds: float, variability: float, breath: Breath
+    rng: np.random.Generator,
+    bpm: float,
+    seconds: float,
+    variability: float,
+    breath: Breath,
+    off: frozenset[str],
 ) -> NDArray[np.float64]:
     """Integrate an instantaneous rate into beat onsets from before 0 to after `seconds`."""
     step = 0.05
     time_s = np.arange(-3.0, seconds + 4.0, step)
     calm = np.clip((150 - bpm) / 90, 0.15, 1.0)  # a fast heart varies less
-    sway = variability * calm * rng.uniform(0.0, 0.08)
-    rate = 1 + sway * breath.at(time_s)
-    rate += variability * rng.uniform(-0.08, 0.08) * (time_s / max(seconds, 1.0) - 0.5)
-    rate += variability * calm * 0.03 * _slow_noise(rng, len(time_s), step, 0.1)
-    rate /= rate.mean()
-    cycles = np.cumsum(np.clip(bpm * rate, LEAST_BPM * 0.9, MOST_BPM * 1.1) / 60 * step)
-    cycles += rng.uniform()
-    whole = np.arange(np.ceil(cycles[0]), np.floor(cycles[-1]) + 1)
-    onsets = np.interp(whole, cycles, time_s)
+    sway = variability * calm * rng.uniform(0.0, 0.08) * breath.at(time_s)
+    drift = variability * rng.uniform(-0.08, 0.08) * (time_s / max(seconds, 1.0) - 0.5)
+    noise = variability * calm * 0.03 * _slow_noise(rng, len(time_s), step, 0.1)
+    begin = rng.uniform()
+    cycles = _cycles(1 + sway + drift + noise, bpm, step)
+    whole = np.arange(np.ceil(cycles[0] + begin), np.floor(cycles[-1] + begin) + 1)
+    varies = "variability" not in off
+    kept = 1 + (varies and "breath" not in off) * sway + varies * drift + varies * noise
+    steady = _cycles(kept, bpm, step)
+    onsets = np.interp(whole, steady * (cycles[-1] / steady[-1]) + begin, time_s)
     if variability and rng.uniform() < 0.1:  # one ectopic beat: early, then a pause
         early = int(rng.integers(2, len(onsets) - 2))
-        onsets[early] -= 0.25 * (onsets[early] - onsets[early - 1])
+        ahead = 0.25 * (onsets[early] - onsets[early - 1])
+        onsets[early] -= ("ectopic" not in off) * ahead
     return onsets
+
+
+def _cycles(rate: NDArray[np.float64], bpm: float, step_s: float) -> NDArray[np.float64]:
+    """Beats that have passed at each step, where the heart rate goes with `rate`. Shape (N,)."""
+    rate = bpm * (rate / rate.mean())
+    return np.cumsum(np.clip(rate, LEAST_BPM * 0.9, MOST_BPM * 1.1) / 60 * step_s)
 
 
 def _beat_shape(rng: np.random.Generator, bpm: float) -> NDArray[np.float64]:

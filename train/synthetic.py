@@ -100,7 +100,7 @@ class SyntheticConfig:
     acting: float = 0.0
     """Share of those who make faces, one grimace after another, at times in a rhythm."""
     off: tuple[str, ...] = ()
-    """Factors to switch off; see train.world.FACTORS."""
+    """Factors to switch off; train.world.MEANING says what each is."""
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -204,9 +204,7 @@ def make_film(seed: int, config: SyntheticConfig) -> Film:
     hand = None
     if "hand" not in off and not still:
         hand = world.draw_hand(streams.of("hand"), face, true_s, hardship, config.view)
-    shot = world.Shot(
-        face, room, motion, light, camera, blood, config.view, hand, mixed_light="mixed" not in off
-    )
+    shot = world.Shot(face, room, motion, light, camera, blood, config.view, hand, off)
     pictures = list(world.film(streams.of("film"), shot))
     keys = np.zeros(len(pictures), bool)
     if codec:
@@ -256,16 +254,22 @@ def _frame_times(
     rng: np.random.Generator, seconds: float, fps: float, difficulty: float, off: frozenset[str]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """When frames were taken, and when their stamps say they were. Two of shape (T,)."""
+    off = world.switched_off(off)
     time_s = np.arange(math.ceil(seconds * fps) + 1) / fps
-    if "timing" in off:
-        return time_s, time_s
+    kept = np.ones(len(time_s), bool)
     if rng.uniform() < 0.3 * difficulty:  # dropped frames
         kept = rng.uniform(size=len(time_s)) > rng.uniform(0, 0.1)
         kept[[0, -1]] = True
-        time_s = time_s[kept]
+    count = int(kept.sum())  # frames that are not dropped after all are even, with right stamps
+    late, error = np.zeros(len(time_s)), np.zeros(len(time_s))
     if rng.uniform() < 0.3:  # a camera without an even clock, whose stamps are right but for a bit
-        time_s = time_s + rng.uniform(0, 0.35) / fps * rng.uniform(-1, 1, len(time_s))
-    error = difficulty * 0.002 * rng.standard_normal(len(time_s))
+        late[kept] = rng.uniform(0, 0.35) / fps * rng.uniform(-1, 1, count)
+    error[kept] = difficulty * 0.002 * rng.standard_normal(count)
+    kept |= "drops" in off
+    time_s = time_s + ("jitter" not in off) * late
+    time_s, error = time_s[kept], error[kept]
+    if "stamps" in off:
+        return time_s, time_s
     return time_s, np.maximum.accumulate(time_s + error) + 1e-4 * np.arange(len(time_s)) / fps
 
 
@@ -278,7 +282,7 @@ def _draw_head(
         found = portraits.choose_portrait(rng, config.faces, config.people, wanted)
         if found:
             return portraits.draw_portrait(rng, found, x, y, wanted)
-    return faces.draw_face(rng, x, y), None
+    return faces.draw_face(rng, x, y, frozenset(config.off)), None
 
 
 def _draw_pulse(
@@ -294,7 +298,7 @@ def _draw_pulse(
         found = draw_recorded_pulse(rng, recorded, seconds, bpm)
         if found:
             return found
-    return pulses.draw_pulse(rng, seconds, variability, bpm)
+    return pulses.draw_pulse(rng, seconds, variability, bpm, frozenset(config.off))
 
 
 def _draw_strength(rng: np.random.Generator, difficulty: float) -> float:

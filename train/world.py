@@ -23,11 +23,58 @@ from train.streams import Streams, Track, smooth_noise
 
 Picture = NDArray[np.uint8]
 
-FACTORS = (
-    "motion", "rhythm", "talk", "express", "blink", "hand", "light", "mixed", "flicker",
-    "shadow", "exposure", "curve", "saturation", "noise", "bayer", "blur", "chroma", "codec", "box",
-    "timing",
-)  # fmt: skip
+MEANING = {
+    "variability": "changes of a drawn heart rate, those that follow the breath too",
+    "breath": "what the breath does to a drawn pulse: to its rate, its strength and its level",
+    "ectopic": "a beat of a drawn pulse that comes early, and the pause behind it",
+    "pause": "a beat of a drawn pulse that is missing",
+    "beats": "beats of a drawn pulse that are not equally strong",
+    "beard": "on drawn heads, as the next four",
+    "glasses": "their frame",
+    "make-up": "foundation over the pulse; colour on lips, cheeks and lids",
+    "mask": "over mouth and nose",
+    "scarf": "around the face",
+    "motion": "the head turns, sways and comes near; it goes along with grimaces",
+    "rhythm": "it nods or sways evenly",
+    "talk": "the mouth opens",
+    "express": "muscles of the face fold, shade and blanch the skin, in grimaces too",
+    "blink": "the eyes shut",
+    "hand": "a hand passes before the face",
+    "light": "drift and screen",
+    "drift": "the light changes slowly, and less a little faster",
+    "screen": "the light changes at once, from scene to scene",
+    "mixed": "the room's own light has another colour than the lamp's",
+    "shine": "the lamp's highlight on the skin",
+    "flicker": "of lamps on mains",
+    "shadow": "a soft edge wanders over the face",
+    "exposure": "gain and balance",
+    "gain": "the camera sets its exposure anew",
+    "balance": "the camera's white balance moves over",
+    "curve": "the shoulder of the camera's curve",
+    "saturation": "colours more vivid than they are",
+    "noise": "of the sensor",
+    "bayer": "one colour a pixel, the others interpolated",
+    "blur": "the focus",
+    "chroma": "colour at half the resolution",
+    "codec": "a lossy codec",
+    "box": "the box around a face is unsteady, or stays where it is",
+    "timing": "drops, jitter and stamps",
+    "drops": "frames that are missing",
+    "jitter": "frames that are not taken evenly",
+    "stamps": "stamps that are not quite right",
+}
+"""Factors that can be switched off, each alone, and what they are.
+
+What else is drawn stays as it is with them; but where frames are taken at other times, for want of
+drops or jitter, all that moves is drawn anew.
+"""
+FACTORS = tuple(MEANING)
+BUNDLES = {
+    "light": frozenset({"drift", "screen"}),
+    "exposure": frozenset({"gain", "balance"}),
+    "timing": frozenset({"drops", "jitter", "stamps"}),
+}
+"""Factors that are several others together."""
 
 
 CREASE_RGB = np.array([0.85, 1.0, 1.1], np.float32)  # skin lights itself in its creases, with red
@@ -147,8 +194,13 @@ class Shot:
     view: float
     """Half the width of the view in face units."""
     hand: Hand | None = None
-    mixed_light: bool = True
-    """Whether the room's own light has another colour than the lamp's."""
+    off: frozenset[str] = frozenset()
+    """Factors to leave out, of those that film: the lamp's "mixed" and "shine"."""
+
+
+def switched_off(names: frozenset[str]) -> frozenset[str]:
+    """Those names, and all that is in the bundles among them."""
+    return names.union(*(parts for bundle, parts in BUNDLES.items() if bundle in names))
 
 
 def draw_motion(
@@ -188,34 +240,17 @@ def draw_motion(
 
 def draw_light(streams: Streams, time_s: Track, difficulty: float, off: frozenset[str]) -> Light:
     """Draw illumination over time: colour, drift, a changing screen, flicker, auto exposure."""
-    rng = streams.of("light")
+    off = switched_off(off)
     frames = len(time_s)
     step = float(np.median(np.diff(time_s)))
-    change = np.zeros((frames, 3))
-    if "light" not in off:
-        for cutoff, most in ((0.1, 0.08), (1.0, 0.008)):
-            size = difficulty * most * rng.uniform() ** 2
-            common = smooth_noise(rng, frames, step, cutoff)[:, None]
-            own = np.stack([smooth_noise(rng, frames, step, cutoff) for _ in range(3)], 1)
-            change += size * (common + rng.uniform(0.0, 0.6) * own)
-        if rng.uniform() < 0.3 * difficulty:  # a screen lights the face
-            scene = np.searchsorted(np.cumsum(rng.exponential(2.0, 200)), time_s)
-            change += rng.uniform(0.003, 0.03) * rng.standard_normal((400, 3))[scene]
+    change = _draw_drift(streams.of("light"), time_s, difficulty, off)
     rng = streams.of("flicker")
     if "flicker" not in off and rng.uniform() < 0.25 * difficulty:  # mains light, aliased
         hz = rng.choice([100.0, 120.0]) + rng.uniform(-0.2, 0.2)
         wave = np.sin(2 * np.pi * hz * time_s + rng.uniform(0, 6.28))
         change += rng.uniform(0.001, 0.015) * wave[:, None]
-    gain = np.ones(frames)
-    rng = streams.of("exposure")
-    if "exposure" not in off and rng.uniform() < 0.3 * difficulty:
-        steps = rng.uniform(0, time_s[-1], int(rng.integers(1, 4)))
-        sizes = rng.normal(0, 0.05, len(steps))
-        for moment, size in zip(steps, sizes, strict=True):
-            gain *= 1 + size / (1 + np.exp(-(time_s - moment) / 0.08))
-    if "exposure" not in off and rng.uniform() < 0.2 * difficulty:  # the white balance moves over
-        share = 1 / (1 + np.exp(-(time_s - rng.uniform(0, time_s[-1])) / rng.uniform(0.1, 0.6)))
-        change += share[:, None] * rng.normal(0, 0.03, 3) * np.array([1, 0.2, 1])
+    gain, balance = _draw_exposure(streams.of("exposure"), time_s, difficulty, off)
+    change += balance
     rng = streams.of("lamp")
     colour = np.exp(rng.normal(0, 0.12, 3) * np.array([1, 0.5, 1]))
     rng = streams.of("shadow")
@@ -226,6 +261,42 @@ def draw_light(streams: Streams, time_s: Track, difficulty: float, off: frozense
         room=np.exp(streams.of("room").uniform(0, 1) * change) * exposed,
         shadow=np.full(frames, -9.0) if "shadow" in off else shadow,
     )
+
+
+def _draw_drift(
+    rng: np.random.Generator, time_s: Track, difficulty: float, off: frozenset[str]
+) -> Track:
+    """Logarithm of a light that drifts, and of a screen beside it. Shape (T, 3)."""
+    frames = len(time_s)
+    step = float(np.median(np.diff(time_s)))
+    change = np.zeros((frames, 3))
+    for cutoff, most in ((0.1, 0.08), (1.0, 0.008)):
+        size = difficulty * most * rng.uniform() ** 2
+        common = smooth_noise(rng, frames, step, cutoff)[:, None]
+        own = np.stack([smooth_noise(rng, frames, step, cutoff) for _ in range(3)], 1)
+        change += ("drift" not in off) * (size * (common + rng.uniform(0.0, 0.6) * own))
+    if rng.uniform() < 0.3 * difficulty:  # a screen lights the face
+        scene = np.searchsorted(np.cumsum(rng.exponential(2.0, 200)), time_s)
+        lit = rng.uniform(0.003, 0.03) * rng.standard_normal((400, 3))[scene]
+        change += ("screen" not in off) * lit
+    return change
+
+
+def _draw_exposure(
+    rng: np.random.Generator, time_s: Track, difficulty: float, off: frozenset[str]
+) -> tuple[Track, Track]:
+    """What a camera sets anew: its gain, shape (T,), and logarithms of its colours', (T, 3)."""
+    gain, balance = np.ones(len(time_s)), np.zeros((len(time_s), 3))
+    if rng.uniform() < 0.3 * difficulty:
+        steps = rng.uniform(0, time_s[-1], int(rng.integers(1, 4)))
+        sizes = ("gain" not in off) * rng.normal(0, 0.05, len(steps))
+        for moment, size in zip(steps, sizes, strict=True):
+            gain *= 1 + size / (1 + np.exp(-(time_s - moment) / 0.08))
+    if rng.uniform() < 0.2 * difficulty:  # the white balance moves over
+        share = 1 / (1 + np.exp(-(time_s - rng.uniform(0, time_s[-1])) / rng.uniform(0.1, 0.6)))
+        moved = share[:, None] * rng.normal(0, 0.03, 3) * np.array([1, 0.2, 1])
+        balance += ("balance" not in off) * moved
+    return gain, balance
 
 
 def draw_camera(
@@ -239,11 +310,12 @@ def draw_camera(
     noise = np.exp(rng.uniform(np.log(0.002), np.log(0.004 + 0.026 * difficulty)))
     gamma = float(rng.uniform(1.7, 2.4))
     shoulder = 0.0 if "curve" in off else float(streams.of("curve").uniform(0, 1))
+    blur = float(rng.uniform(0, 1.2) * rng.uniform())  # drawn even where it is off
     saturation = 1.0 if "saturation" in off else streams.of("saturation").uniform(*SATURATION)
     return Camera(
         noise=0.0 if "noise" in off else float(noise),
         curve=curve_through(float(wanted), gamma, shoulder),
-        blur=0.0 if "blur" in off else float(rng.uniform(0, 1.2) * rng.uniform()),
+        blur=0.0 if "blur" in off else blur,
         exposure=wanted / level,
         saturation=float(saturation),
         mosaic=rng.uniform() < 0.5 and "bayer" not in off,
@@ -292,7 +364,7 @@ def film(rng: np.random.Generator, shot: Shot) -> Iterator[Picture]:
     """
     face, motion, light = shot.face, shot.motion, shot.light
     x, y = view_grid(len(face.head), shot.view)
-    lamp = _shading(rng, face, len(x) / (2 * shot.view), mixed=shot.mixed_light)
+    lamp = _shading(rng, face, len(x) / (2 * shot.view), shot.off)
     edge_angle, edge_depth = rng.uniform(0, 6.28), rng.uniform(0.0, 0.4)
     across = (np.cos(edge_angle) * x + np.sin(edge_angle) * y).astype(np.float32)
     folds = _draw_folds(rng, face)
@@ -430,7 +502,9 @@ class _Lamp:
         return self.still + yaw * self.by_yaw + pitch * self.by_pitch
 
 
-def _shading(rng: np.random.Generator, face: Face, pixels_per_unit: float, *, mixed: bool) -> _Lamp:
+def _shading(
+    rng: np.random.Generator, face: Face, pixels_per_unit: float, off: frozenset[str]
+) -> _Lamp:
     """Light a head by its depth."""
     slope_y, slope_x = np.gradient(cv2.GaussianBlur(face.depth, (0, 0), len(face.depth) / 60))
     normal = np.dstack(
@@ -450,13 +524,14 @@ def _shading(rng: np.random.Generator, face: Face, pixels_per_unit: float, *, mi
     half = lamp / np.linalg.norm(lamp) + np.array([0, 0, 1.0])
     half /= np.linalg.norm(half)
     gloss = rng.uniform(0, 0.12) * np.clip(normal @ half, 0, 1) ** rng.uniform(15, 60)
+    gloss *= "shine" not in off
     still = lit(0, 0)
     return _Lamp(
         still,
         ((lit(0.1, 0) - still) / 0.1).astype(np.float32),
         ((lit(0, 0.1) - still) / 0.1).astype(np.float32),
         (gloss * (face.perfusion > 0.1)).astype(np.float32),
-        (ambient * np.exp(mixed * cooler)).astype(np.float32),
+        (ambient * np.exp(("mixed" not in off) * cooler)).astype(np.float32),
     )
 
 
