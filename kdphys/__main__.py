@@ -8,9 +8,9 @@ import os
 import signal
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
-from contextlib import contextmanager, nullcontext, redirect_stderr
+from contextlib import contextmanager, nullcontext, redirect_stderr, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -29,7 +29,7 @@ from kdphys.waves import WaveFile
 
 BAD_INPUT, INTERRUPTED = 2, 130
 CLUSTER_S = "10s"  # to wait for a cluster
-BOX = "╭╮╰╯│─┌┐└┘"  # what tyro frames its complaints with
+BOX = "╭╮╰╯│─┌┐└┘-"  # what tyro frames its complaints with
 
 Videos = Annotated[  # as words, since an empty one as a path is the current folder
     tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="[PATH ...]")
@@ -135,9 +135,27 @@ def _parse() -> MeasureCommand | BatchCommand | BenchCommand | None:
     except SystemExit as stop:
         if not stop.code:  # --help
             raise
-    words = heard.getvalue().translate(str.maketrans("", "", BOX)).split()
-    _complain(" ".join(words).removeprefix("Parsing error "))
+    _complain(_misunderstood(heard.getvalue(), sys.argv[1:]))
     return None
+
+
+def _misunderstood(heard: str, words: Sequence[str]) -> str:
+    """What tyro says of these words, without its frame, whose title says the same."""
+    _, _, framed = heard.strip().partition("\n")
+    said = " ".join(word for word in framed.split() if word.strip(BOX))
+    if said.startswith("Unrecognized"):
+        named = "".join(said.split())  # long words are broken
+        for word in words:
+            if word.startswith("-") and "".join(word.split()) in named and _may_be_a_video(word):
+                return f"{word} is taken for an option: write ./{word} for what is named so."
+    return said
+
+
+def _may_be_a_video(word: str) -> bool:
+    path = Path(word)
+    with suppress(OSError):  # as of a name that is too long
+        return path.suffix.lower() in VIDEO_SUFFIXES or path.exists()
+    return False
 
 
 def _measure(command: MeasureCommand) -> int:

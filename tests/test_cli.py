@@ -440,6 +440,52 @@ def test_a_bench_without_weights_says_what_is_wrong_with_them(kdphys, monkeypatc
     assert answer.err == "They are damaged: export them again.\n"
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+@pytest.mark.parametrize(
+    ("words", "begin"),
+    [
+        (["measure", "a.mp4", "--modle", "pos"], "Unrecognized options: --modle, pos Perhaps"),
+        (["measure", "a.mp4", "--speed"], "Missing value for argument '--speed'. Expected"),
+        (["measure", "a.mp4", "--speed", "fast"], "Error parsing --speed: could not convert"),
+        (["measure", "a.mp4", "--jobs", "3"], "Unrecognized or misplaced options: --jobs (applied"),
+        ([], "Expected one of {measure, batch, bench}. For full helptext, run kdphys --help"),
+    ],
+)
+def test_what_can_t_be_understood_is_said_once(kdphys, monkeypatch, words, begin, encoding):
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding))
+    (line,) = kdphys(*words).err.splitlines()
+    assert line.startswith(begin)
+    assert "---" not in line
+
+
+@pytest.mark.parametrize("command", ["measure", "batch"])
+@pytest.mark.parametrize(
+    "name", ["-dash.mp4", "--a_b.npz", "-folder", "-c d.MOV", f"-{200 * 'x'}.mp4"]
+)
+def test_a_video_whose_name_begins_as_an_option_is_told_how_to_be_named(
+    kdphys, tmp_path, monkeypatch, command, name
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "-folder").mkdir()
+    answer = kdphys(command, name)
+    assert (answer.status, answer.out) == (2, "")
+    assert answer.err == f"{name} is taken for an option: write ./{name} for what is named so.\n"
+
+
+def test_an_option_too_long_for_a_name_is_one_line(kdphys):
+    (line,) = kdphys("measure", f"-{300 * 'x'}").err.splitlines()
+    assert line.startswith("Unrecognized options: -xxx")
+
+
+def test_a_video_whose_name_begins_as_an_option_is_measured_when_named_so(
+    kdphys, short, monkeypatch, tmp_path
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "-dash.npz").write_bytes(short.read_bytes())
+    for words in (("./-dash.npz",), ("--", "-dash.npz")):
+        assert kdphys("measure", "--model", "green", *words).out.startswith("-dash.npz: ")
+
+
 def test_a_csv_never_replaces_a_video(kdphys, short, tmp_path):
     video = tmp_path / "kept.mp4"
     video.write_bytes(b"a video")
