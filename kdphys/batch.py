@@ -241,6 +241,7 @@ class Table:
         except OSError as error:
             with suppress(OSError):  # which would try to write the same again
                 self._file.close()
+            self._replaces = False  # nobody else is kept from the table any more
             raise _unwritable(self._path, error) from error
         asked = row.video.resolve(), str(cells["model"]), str(cells["speed"])
         self._replaces = self._replaces or asked in self._asked

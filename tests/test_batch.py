@@ -429,6 +429,25 @@ def test_a_table_that_can_t_be_replaced_is_as_it_was_and_nothing_lies_beside_it(
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_table_that_is_held_no_more_is_not_rewritten(tmp_path, monkeypatch):
+    """A full disk ends the lock with the file, and another run may be writing by then."""
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    path, video = tmp_path / "table.csv", tmp_path / "x.mp4"
+    video.write_text("this is no video")
+    with Table(path) as table:
+        table.add(Row(video, dict(POS)))
+    table = Table(path)
+    table.add(Row(video, {**POS, **state_of(video)}))
+    inode = path.stat().st_ino
+    monkeypatch.setattr("kdphys.batch.os.fsync", fail)
+    with pytest.raises(VideoError, match=r"can't be written \(No space left"), table:
+        table.add(Row(video, dict(POS)))
+    assert path.stat().st_ino == inode
+
+
 def test_another_table_is_not_written_to(tmp_path):
     path = tmp_path / "table.csv"
     path.write_bytes(b"\xff\x00no table\n")
