@@ -233,6 +233,16 @@ def test_without_a_camera_a_sentence_says_what_to_do(start, address, flags, said
     chromium.close()
 
 
+def test_live_too_beats_are_not_said_to_vary_less_than_their_noise_tells(sitter, address):
+    page = visit(sitter, address)
+    for value, shown in ((0, "under 5 ms"), (5.4, "5 ms"), (None, texts.NOTHING)):
+        page.evaluate(
+            "value => kdphysLive.showTile('rmssd', { value, unit: 'ms', reason: null })", value
+        )
+        expect(part(page, "rmssd")).to_have_text(shown)
+    page.close()
+
+
 def test_a_lost_connection_is_taken_up_again(sitter, address):
     page = visit(sitter, address)
     part(page, "start").click()

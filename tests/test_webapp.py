@@ -199,6 +199,14 @@ def test_the_reading_is_shown_with_its_confidence(found):
     assert "2 faces in view" in shown
 
 
+@pytest.mark.parametrize(("rmssd", "shown"), [(0.0, "under 5"), (4.9, "under 5"), (5.4, "5")])
+def test_beats_are_not_said_to_vary_less_than_their_noise_tells(found, rmssd, shown):
+    """0 ms was shown of a heart, which no heart has."""
+    vitals = replace(found["student"].vitals, rmssd=Reading(rmssd, "ms", 0.9, None))
+    said = cards.hero(replace(found["student"], vitals=vitals))
+    assert f"<b>{shown} <small>ms</small></b>" in said
+
+
 def test_the_spread_of_beats_is_said_to_be_that_of_the_whole_video(found):
     vitals = replace(found["student"].vitals, sdnn=Reading(41.0, "ms", 0.9, None))
     shown = cards.hero(replace(found["student"], vitals=vitals))

@@ -173,7 +173,9 @@ def _confidence(quality: float) -> str:
 def _vital(name: str, reading: Reading, note: str) -> str:
     if reading.value is None:
         return _tile(name, texts.NOTHING, "", reading.reason or "", kind="kd-missing")
-    return _tile(name, f"{reading.value:.0f}", reading.unit, note)
+    is_under = reading.unit == "ms" and reading.value < texts.LEAST_MS
+    shown = texts.UNDER.format(least=texts.LEAST_MS) if is_under else f"{reading.value:.0f}"
+    return _tile(name, shown, reading.unit, note)
 
 
 def _tile(name: str, value: str, unit: str, note: str, *, kind: str = "") -> str:

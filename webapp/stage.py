@@ -37,6 +37,8 @@ def stage(ahead_s: float) -> str:
             "recorded": texts.LIVE_RECORDED,
             "nothing_recorded": texts.LIVE_NOTHING_RECORDED,
             "spoken": texts.LIVE_SPOKEN,
+            "under": texts.UNDER.format(least=texts.LEAST_MS),
+            "least": {"ms": texts.LEAST_MS},
             "sent": texts.LIVE_SENT,
             "kept": texts.LIVE_PRIVATE_NOTE,
             "note": NOT_MEDICAL,

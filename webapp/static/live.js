@@ -530,7 +530,8 @@ class Live {
     this.part(name)
       .closest("div")
       .classList.toggle("kd-missing", value === null);
-    this.part(name).textContent = value === null ? "–" : `${value.toFixed(0)} ${unit}`;
+    const shown = value < this.texts.least[unit] ? this.texts.under : value?.toFixed(0);
+    this.part(name).textContent = value === null ? "–" : `${shown} ${unit}`;
     this.part(`${name}-why`).textContent = reason ?? this.notes[name];
   }
 
