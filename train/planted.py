@@ -66,7 +66,7 @@ class PlantedJob:
     pulses: int = 20
     """Of each depth in each film, at rates spread evenly."""
     workers: int = 2
-    """Processes."""
+    """Processes that read."""
     smoke: bool = False
     """One pulse, to see that it runs to its end."""
 
@@ -119,14 +119,22 @@ def main(job: PlantedJob) -> None:
     if not films:
         raise JobError("No film was named: give --real FILE or FOLDER, of faces without a pulse.")
     made, rows = origin(), []
-    with ProcessPoolExecutor(job.workers, get_context("spawn")) as pool:
-        for found in pool.map(read, cases(job, films)):
-            rows += found
-            logger.info("%s", " ".join(map(_told, found)))
+    for found in _read_all(job, films):
+        rows += found
+        logger.info("%s", " ".join(map(_told, found)))
     report = {"origin": asdict(made), "pulses": job.pulses, "rows": [asdict(row) for row in rows]}
     job.out.mkdir(parents=True, exist_ok=True)
     (job.out / "planted.json").write_text(json.dumps(report, indent=1) + "\n")
     (job.out / "planted.md").write_text(page(rows, job, made))
+
+
+def _read_all(job: PlantedJob, films: Sequence[Path]) -> Iterator[list[Read]]:
+    """Read all films, in so many processes; one of them is this one."""
+    if job.workers == 1:
+        yield from map(read, cases(job, films))
+        return
+    with ProcessPoolExecutor(job.workers, get_context("spawn")) as pool:
+        yield from pool.map(read, cases(job, films))
 
 
 def cases(job: PlantedJob, films: Sequence[Path]) -> Iterator[Case]:
