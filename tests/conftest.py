@@ -23,6 +23,16 @@ def recording() -> Recording:
 
 
 @pytest.fixture(scope="session")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set of one's own: two drawn people, 11 s each."""
+    from train.recordings import draw_folder  # with torch, which few tests need
+
+    folder = tmp_path_factory.mktemp("drawn")
+    draw_folder(folder, ("anna", "ben"), 11.0)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def npz(recording: Recording, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same as a file."""
     path = tmp_path_factory.mktemp("films") / "easy.npz"

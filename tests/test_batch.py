@@ -348,19 +348,26 @@ def test_a_sentence_never_replaces_a_measurement(tmp_path):
     assert [row["error"] for row in all_rows_of(path)] == [""]
 
 
-def test_what_was_replaced_goes_at_once_or_not_at_all(tmp_path, monkeypatch):
-    def refuse(*_: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
+def find_the_disk_full(*_: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
 
-    path, video = tmp_path / "table.csv", tmp_path / "x.mp4"
+
+def about_to_replace_a_row(folder: Path) -> tuple[Path, Table, Path]:
+    """A table in which a video has a row and a newer one, not closed yet; and the video."""
+    path, video = folder / "table.csv", folder / "x.mp4"
     video.write_text("this is no video")
     with Table(path) as table:
         table.add(Row(video, dict(POS)))
     table = Table(path)
     table.add(Row(video, {**POS, **state_of(video)}))
+    return path, table, video
+
+
+def test_what_was_replaced_goes_at_once_or_not_at_all(tmp_path, monkeypatch):
+    path, table, _ = about_to_replace_a_row(tmp_path)
     before = path.read_bytes()
     with monkeypatch.context() as full:
-        full.setattr(Path, "replace", refuse)
+        full.setattr(Path, "replace", find_the_disk_full)
         with pytest.raises(VideoError, match=r"can't be written \(No space left"), table:
             pass
     assert path.read_bytes() == before
@@ -431,18 +438,9 @@ def test_a_table_that_can_t_be_replaced_is_as_it_was_and_nothing_lies_beside_it(
 
 def test_a_table_that_is_held_no_more_is_not_rewritten(tmp_path, monkeypatch):
     """A full disk ends the lock with the file, and another run may be writing by then."""
-
-    def fail(*_: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    path, video = tmp_path / "table.csv", tmp_path / "x.mp4"
-    video.write_text("this is no video")
-    with Table(path) as table:
-        table.add(Row(video, dict(POS)))
-    table = Table(path)
-    table.add(Row(video, {**POS, **state_of(video)}))
+    path, table, video = about_to_replace_a_row(tmp_path)
     inode = path.stat().st_ino
-    monkeypatch.setattr("kdphys.batch.os.fsync", fail)
+    monkeypatch.setattr("kdphys.batch.os.fsync", find_the_disk_full)
     with pytest.raises(VideoError, match=r"can't be written \(No space left"), table:
         table.add(Row(video, dict(POS)))
     assert path.stat().st_ino == inode

@@ -55,7 +55,6 @@ from train.recordings import (
     _write_side,
     check_split,
     cut_clips,
-    draw_folder,
     people_of,
     read_cohface,
     read_folder,
@@ -609,14 +608,6 @@ def test_a_part_beside_a_gap_has_the_rate_of_its_own_side():
 
 
 # Clips for training -------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def drawn(tmp_path_factory) -> Path:
-    """A data set of one's own: two drawn people, 11 s each."""
-    folder = tmp_path_factory.mktemp("drawn")
-    draw_folder(folder, ("anna", "ben"), 11.0)
-    return folder
 
 
 @pytest.fixture(scope="module")

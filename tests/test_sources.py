@@ -16,20 +16,12 @@ from train.distill import DistillRun
 from train.distill import main as distill
 from train.loop import without_folders
 from train.processes import join
-from train.recordings import RecordingsJob, draw_folder, people_of, write_clips
+from train.recordings import RecordingsJob, people_of, write_clips
 from train.sources import folders_of
 from train.teacher import TeacherRun
 from train.teacher import main as train_teacher
 
 PLAN = replace(SHORT, steps=1)
-
-
-@pytest.fixture(scope="module")
-def drawn(tmp_path_factory) -> Path:
-    """A data set of one's own: two drawn people, 11 s each."""
-    folder = tmp_path_factory.mktemp("drawn")
-    draw_folder(folder, ("anna", "ben"), 11.0)
-    return folder
 
 
 @pytest.fixture(scope="module")

@@ -479,26 +479,18 @@ def test_clips_of_two_configurations_never_mix_in_one_folder(tmp_path: Path):
     assert len(read_store(tmp_path)) == 2
 
 
-def test_a_folder_from_before_there_were_other_codecs_goes_on(tmp_path: Path):
+@pytest.mark.parametrize(
+    ("field", "then", "since"), [("boxes", "drawn", "found"), ("codecs", "usual", "others")]
+)
+def test_a_folder_from_before_there_was_a_choice_goes_on(tmp_path: Path, field, then, since):
     job = SyntheticJob(tmp_path, clips=2, seed=5, workers=1, config=SHORT)
     write_dataset(job)
     manifest = json.loads((tmp_path / "manifest.json").read_text())
-    assert manifest["config"].pop("codecs") == "usual"
+    assert manifest["config"].pop(field) == then
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
     write_dataset(job)
     with pytest.raises(ValueError, match="another configuration"):
-        write_dataset(replace(job, config=replace(SHORT, codecs="others")))
-
-
-def test_a_folder_from_before_faces_could_be_found_goes_on(tmp_path: Path):
-    job = SyntheticJob(tmp_path, clips=2, seed=5, workers=1, config=SHORT)
-    write_dataset(job)
-    manifest = json.loads((tmp_path / "manifest.json").read_text())
-    assert manifest["config"].pop("boxes") == "drawn"
-    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
-    write_dataset(job)
-    with pytest.raises(ValueError, match="another configuration"):
-        write_dataset(replace(job, config=replace(SHORT, boxes="found")))
+        write_dataset(replace(job, config=replace(SHORT, **{field: since})))
 
 
 @pytest.mark.parametrize(

@@ -153,10 +153,9 @@ def read(case: Case) -> list[Read]:
     cv2.setNumThreads(1)
     frames, true_bpm = read_frames(case.film, case.speed), None
     if case.depth:
-        boxes = face_boxes(case.film)
+        boxes, length_s = follow(case.film)
         rng = np.random.default_rng(case.seed)
-        length_s = max(frame.time_s for frame in read_frames(case.film, case.speed))
-        pulse = draw_pulse(rng, length_s + 2 * LEAD_S, VARIABILITY, case.bpm)
+        pulse = draw_pulse(rng, length_s / case.speed + 2 * LEAD_S, VARIABILITY, case.bpm)
         frames, true_bpm = plant(frames, boxes, pulse, case.depth, rng), pulse.bpm
     found = compare(case.film, case.models, frames=frames)
     return [_row(case, true_bpm, one) for one in found.values()]
@@ -205,10 +204,13 @@ def draw_pattern(rng: np.random.Generator) -> Map:
 
 
 @cache
-def face_boxes(film: Path) -> tuple[FaceBox | None, ...]:
-    """Follow the face through a film; a box for each frame."""
-    tracker = FaceTracker(FaceFinder())
-    return tuple(tracker.update(frame.rgb, frame.time_s) for frame in read_frames(film))
+def follow(film: Path) -> tuple[tuple[FaceBox | None, ...], float]:
+    """Follow the face through a film; gives a box for each frame, and the film's seconds."""
+    tracker, boxes, time_s = FaceTracker(FaceFinder()), [], 0.0
+    for frame in read_frames(film):
+        time_s = frame.time_s
+        boxes.append(tracker.update(frame.rgb, time_s))
+    return tuple(boxes), time_s
 
 
 def _on_face(pattern: Map, box: FaceBox, picture: NDArray[np.uint8]) -> Map:
