@@ -1,8 +1,6 @@
 """How much waves without a pulse count where a network's confidence is fitted."""
 
 import logging
-import resource
-import shutil
 from shutil import copytree
 
 import numpy as np
@@ -10,7 +8,7 @@ import pytest
 import torch
 
 from kdphys.errors import WeightsError
-from kdphys.hub import SHIPPED, load_weights
+from kdphys.hub import SHIPPED
 from kdphys.runtime import open_model
 from kdphys.vitals import LEAST_QUALITY, QualityFeatures
 from train import confidence
@@ -23,12 +21,9 @@ from train.confidence import (
     _weights,
     choose_share,
     main,
-    write_fitted,
 )
 from train.datasets import ClipStore
 from train.export import fitted
-from train.room import NoRoomError
-from train.script import JobError
 
 
 def waves(apart: float) -> tuple[list[QualityFeatures], np.ndarray, np.ndarray]:
@@ -101,30 +96,6 @@ def test_each_clip_is_judged_in_light_that_wanders_too():
     still, wandered = pieces[: len(pieces) // 2], pieces[len(pieces) // 2 :]
     assert [len(piece) for piece in still] == [len(piece) for piece in wandered]
     assert np.nanstd(still[0]) < 1e-9 < np.nanstd(wandered[0])
-
-
-def test_a_full_disk_leaves_the_manifest_as_it_was(tmp_path):
-    folder = copytree(SHIPPED / "student", tmp_path / "student")
-    weights, before = load_weights(folder), (folder / "manifest.json").read_bytes()
-    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limit[1]))
-    try:
-        with pytest.raises(NoRoomError):
-            write_fitted(folder, weights, {"reliability": []})
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
-    assert (folder / "manifest.json").read_bytes() == before
-
-
-def test_weights_that_were_exported_meanwhile_keep_their_own_manifest(tmp_path):
-    folder = copytree(SHIPPED / "student", tmp_path / "student")
-    weights = load_weights(folder)
-    shutil.rmtree(folder)
-    copytree(SHIPPED / "teacher", folder)
-    before = (folder / "manifest.json").read_bytes()
-    with pytest.raises(JobError, match="exported anew meanwhile"):
-        write_fitted(folder, weights, {"reliability": []})
-    assert (folder / "manifest.json").read_bytes() == before
 
 
 @pytest.mark.parametrize("text", ['{"sha256": {', "[]", "null", '{"sha256": null}'])

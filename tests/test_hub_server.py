@@ -119,7 +119,12 @@ def test_a_card_quotes_no_evaluation_of_other_weights(client, hub, tmp_path):
     report = json.loads(RESULTS.read_text())
     report["weights"]["student"] = "f" * 64
     (tmp_path / "results.json").write_text(json.dumps(report))
-    commit = push(client, "kd/other", results=tmp_path / "results.json").found["commit"]
+    student = Path(shutil.copytree(STUDENT, tmp_path / "student"))
+    manifest = json.loads((student / "manifest.json").read_text())
+    manifest.pop("metrics", None)  # those would be of these weights
+    (student / "manifest.json").write_text(json.dumps(manifest))
+    results = tmp_path / "results.json"
+    commit = push(client, "kd/other", student, results=results).found["commit"]
     text = hub.repositories["kd/other"][commit]["README.md"].decode()
     assert "model-index" not in ModelCard(text).data.to_dict()
     assert "mean absolute error" not in text

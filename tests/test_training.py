@@ -1,5 +1,6 @@
 """The training scripts run to their end, and a stopped run goes on as if it had not stopped."""
 
+import csv
 import json
 import re
 import subprocess
@@ -253,6 +254,10 @@ def test_evaluate_runs_to_its_end(tmp_path):
     page = (tmp_path / "out" / "README.md").read_text()
     assert "**not measured**" in page
     assert "| pos |" in page
+    rows = list(csv.DictReader((tmp_path / "out" / "clips.csv").read_text().splitlines()))
+    assert [bool(row["true_bpm"]) for row in rows] == [True] * 3 + [False] * 2
+    given = [row for row in rows[:3] if row["student_given_bpm"]]
+    assert len(given) == found["synthetic"]["student"]["all"]["number of readings"]
     assert found["origin"]["machine"] in page
     report = (tmp_path / "r.html").read_text()
     assert report.count('<div class="worst">') == 3

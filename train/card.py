@@ -19,7 +19,8 @@ CARD = """---
 - **Output**: blood-volume wave, one sample a frame; its amplitude shrinks where there is no pulse
 - **Licence**: {licence}
 - **Files**: model.onnx, which KDPhys runs; model.safetensors, the same numbers for PyTorch;
-  config.json; manifest.json with the sha256 of each, the training run and the confidence's fit
+  config.json; manifest.json with the sha256 of each, the training run, the confidence's fit and
+  what was measured
 
 ## How to load it
 
@@ -52,6 +53,7 @@ health data: film only people who agreed to it. After the paper KDPhys (arXiv 26
 layers, losses' weights and recipe are not published: those here are our own.
 """
 
+METRICS = "metrics"  # of a manifest: what train/evaluate.py found, and by which command
 SYNTHETIC = "synthetic faces made by KDPhys"
 DRAWN = """drawn by KDPhys' own generator: heads with a known pulse, seen through changing light,
 motion, camera noise and video compression"""
@@ -119,7 +121,8 @@ def model_card(
     Args:
         manifest: As `train/export.py` writes it.
         repository: Where it is published on the Hub, as owner/name, if it is.
-        scores: What `train/evaluate.py` found for these weights, if it is known.
+        scores: What `train/evaluate.py` found for these weights; what their manifest keeps of
+            that, if anything, unless given.
 
     Returns:
         Markdown with the Hub's front matter.
@@ -129,6 +132,8 @@ def model_card(
     model = str(manifest["model"])
     table = manifest.get("reliability")
     load = ON_THE_HUB if repository else HERE
+    if scores is None and isinstance(kept := manifest.get(METRICS), dict):
+        scores = kept["synthetic"]
     return CARD.format(
         front=_front(str(manifest["name"]), scores),
         model=model,

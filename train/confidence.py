@@ -6,7 +6,6 @@ without a pulse, each as it is and in light that wanders, fits `kdphys.vitals.Ca
 comes out, judges it on clips kept back, and writes it into the manifest beside the weights.
 """
 
-import json
 import logging
 import math
 from collections.abc import Sequence
@@ -17,18 +16,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from kdphys.hub import Weights, load_weights
+from kdphys.hub import load_weights
 from kdphys.pulse import WAVE_BAND_HZ, bandpass_runs
 from kdphys.runtime import FPS, Model, StudentModel, TeacherModel
 from kdphys.vitals import FLAT, LEAST_QUALITY, LEAST_SECONDS, QualityFeatures, read_rate
 from train.aside import aside
 from train.calibrate import fit, reliability
-from train.card import model_card
 from train.datasets import ClipStore, wandering
 from train.evaluate import drawn_clips
-from train.room import written
+from train.noted import note
 from train.scores import wave_of
-from train.script import JobError, run_script
+from train.script import run_script
 from train.synthetic import Boxes, SyntheticConfig
 
 logger = logging.getLogger(__name__)
@@ -103,34 +101,8 @@ def main(job: ConfidenceJob) -> None:
             continue
         found = fit(features, errors, use_amplitude=True, weights=weights_of)
         rounded = [[round(c, 3), round(r, 3), n] for c, r, n in table]
-        write_fitted(folder, weights, {"calibration": asdict(found), "reliability": rounded})
+        note(folder, weights, {"calibration": asdict(found), "reliability": rounded})
         logger.info("wrote %s and README.md beside it", folder / "manifest.json")
-
-
-def write_fitted(folder: Path, weights: Weights, found: dict[str, object]) -> None:
-    """Write what was fitted into the manifest beside the weights, and their card.
-
-    Args:
-        folder: Where they lie.
-        weights: Those that were measured.
-        found: By the manifest's names.
-
-    Raises:
-        JobError: Others lie there by now.
-        NoRoomError: The disk has no room; the manifest is as it was.
-        WeightsError: Those that lie there by now are damaged.
-    """
-    now = load_weights(folder)
-    if now.manifest["sha256"] != weights.manifest["sha256"]:
-        raise JobError(
-            f"The weights in {folder} were exported anew meanwhile, so nothing is written: run "
-            "the same command again"
-        )
-    manifest = now.manifest | found
-    with written(folder / "manifest.json") as file:
-        file.write_text(json.dumps(manifest, indent=1) + "\n")
-    with written(folder / "README.md") as file:
-        file.write_text(model_card(manifest))
 
 
 def _observe(

@@ -18,16 +18,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdphys.errors import KDPhysError
+from kdphys.hub import Weights, is_folder, load_named
 from kdphys.metrics import confidence_interval, mae, pearson, rmse, within, worst_over_best
 from kdphys.pipeline import MODELS, compare
-from kdphys.runtime import Model, open_model
+from kdphys.runtime import CLASSICAL, NETWORKS, Model, open_model
 from train.aside import aside
 from train.benchmark import BenchmarkJob, digests_of, markdown_table, run_benchmark
+from train.card import METRICS
 from train.datasets import ClipStore, read_store
+from train.noted import note
 from train.origin import Origin, origin
 from train.recordings import Dataset
 from train.report import Evidence, write_report
-from train.scores import Array, Scores, score
+from train.scores import Array, Scores, score, write_rows
 from train.script import JobError, run_script
 from train.synthetic import (
     OTHER_CODECS,
@@ -47,6 +50,7 @@ SPEEDS = (0.8, 1.0, 1.25, 1.5, 1.75)
 BANDS = {"below 60": (0.0, 60.0), "60 to 120": (60.0, 120.0), "above 120": (120.0, 999.0)}
 TOOLBOX_RATES = (48.0, 130.0)  # of clips whose rate the toolbox's band holds with room around it
 SKINS = {"light": (0.0, 1 / 3), "medium": (1 / 3, 2 / 3), "dark": (2 / 3, 1.01)}
+SURE = (0.5, 0.6, 0.7, 0.8, 0.9)  # confidences from which readings are counted; the first is shown
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,7 @@ class EvaluateJob:
     """Measure every model and write tables."""
 
     out: Path = Path("docs/results")
-    """Folder for results.json and README.md."""
+    """Folder for results.json, README.md, and clips.csv with what was read of each clip."""
     data: Path = Path("data/test")
     """Where the test clips are kept; drawn if they are not there."""
     clips: int = 100
@@ -86,6 +90,9 @@ class EvaluateJob:
     """Folder of clips, written by train/recordings.py, whose people are tested; all otherwise."""
     trained_on: tuple[Path, ...] = ()
     """Folders of clips that the models have learned from; nobody in them may be tested."""
+    note: bool = False
+    """Write what was found into the manifest and card beside each network's weights too, for the
+    evaluation that is to go with them."""
     report: Path | None = None
     """HTML page to write as well: plots, groups, and the clips that go worst. It draws clips of
     lower difficulty for it; not of a data set."""
@@ -98,6 +105,8 @@ class EvaluateJob:
             raise ValueError("root, people and trained_on belong to a data set: name it as dataset")
         if self.dataset and self.report:
             raise ValueError("report is a page about synthetic clips: leave it out with a dataset")
+        if self.note and (self.dataset or self.smoke):
+            raise ValueError("note is of synthetic clips, all of them: no dataset, no smoke")
         if min(self.clips, self.negatives) < 1:
             raise ValueError(
                 f"clips={self.clips} and negatives={self.negatives} must be at least 1"
@@ -110,6 +119,7 @@ def main(job: EvaluateJob) -> None:
     if job.smoke:
         job = aside(job, "out", "data")
     _check(job)
+    beside = _weights_beside(job) if job.note else {}
     if job.dataset:
         most = 2 if job.smoke else None
         run_benchmark(
@@ -159,6 +169,10 @@ def main(job: EvaluateJob) -> None:
         report["real"] = replayed
     (job.out / "results.json").write_text(json.dumps(report, indent=1, allow_nan=False) + "\n")
     (job.out / "README.md").write_text(_page(report, job, made))
+    write_rows(job.out / "clips.csv", [(pulsing, read), (silent, unread)])
+    for name, weights in beside.items():
+        told = {"command": report["command"], "on": str(made), "synthetic": synthetic[name]}
+        note(weights.onnx.parent, weights, {METRICS: told})
     if job.report:
         first = open_model(job.models[0], threads=2)
         parts = [share * seconds for share in PARTS]
@@ -187,6 +201,22 @@ def _check(job: EvaluateJob) -> None:
             raise JobError(f"--models {name} is not known: {error}.") from error
     if job.real and not job.real.is_dir():
         raise JobError(f"--real {job.real} is no folder: give the folder of the real clips.")
+
+
+def _weights_beside(job: EvaluateJob) -> dict[str, Weights]:
+    """Weights of each network, which must lie on this machine to be written beside.
+
+    Raises:
+        JobError: Those of one lie on the Hub.
+    """
+    networks = [name for name in job.models if name not in CLASSICAL]
+    for name in networks:
+        if name not in NETWORKS and not is_folder(name):
+            raise JobError(
+                f"--note writes beside weights on this machine, and {name} is on the Hub: name a "
+                "folder, or leave --note out."
+            )
+    return {name: load_named(name) for name in networks}
 
 
 def _easier(
@@ -262,7 +292,9 @@ def _summary(
         table[name] = _line(scores, true, (true >= low) & (true < high))
     for name, (low, high) in SKINS.items():
         table[name] = _line(scores, true, (melanin >= low) & (melanin < high))
-    table["skin"] = _unlike(scores, true, np.digitize(melanin, [low for low, _ in SKINS.values()]))
+    skin = np.digitize(melanin, [low for low, _ in SKINS.values()])
+    table["skin"] = _unlike(scores, true, skin)
+    table["by confidence"] = [_sure(scores, true, skin, least) for least in SURE]
     slow = true < 60
     doubled = np.abs(scores.bpm - 2 * true) <= 6
     table["by the highest peak"] = _by_peak(scores, true)
@@ -278,6 +310,23 @@ def _unlike(scores: Scores, true: Array, group: NDArray[np.int64]) -> dict[str, 
     errors = np.abs(scores.given - true)[given]
     found = worst_over_best(errors, group[given], np.random.default_rng(0))
     return {name: _round(value) for name, value in zip(UNLIKE, found, strict=True)}
+
+
+def _sure(
+    scores: Scores, true: Array, skin: NDArray[np.int64], least: float
+) -> dict[str, float | None]:
+    """How many readings have some confidence or more, and how right those are."""
+    chosen = np.isfinite(scores.given) & (scores.quality >= least)
+    errors = np.abs(scores.given - true)[chosen]
+    ratio, _ = worst_over_best(errors, skin[chosen], np.random.default_rng(0), draws=1)
+    return {
+        "confidence": least,
+        "readings": len(errors),
+        "share": _round(float(chosen.mean())),
+        "MAE": _round(float(errors.mean())) if len(errors) else None,
+        "wrong": int((errors > 3).sum()),
+        "worst skin over best": _round(ratio),
+    }
 
 
 def _by_peak(scores: Scores, true: Array) -> dict[str, float | None]:
@@ -342,7 +391,7 @@ def _command(job: EvaluateJob) -> str:
     words = ["python train/evaluate.py"]
     for part in fields(job):
         value = getattr(job, part.name)
-        if value == part.default or part.name in ("out", "data", "report"):
+        if value == part.default or part.name in ("out", "data", "report", "note"):
             continue
         shown = "DIR" if isinstance(value, Path) else value
         if isinstance(value, tuple):
@@ -420,6 +469,20 @@ def _page(report: dict[str, object], job: EvaluateJob, made: Origin) -> str:
             for name, rows in synthetic.items()
         ],
     )
+    lines += ["", "### By confidence", ""]
+    lines += [
+        f"Readings of at least this confidence (the program gives those from {SURE[0]} on): their",
+        "share of all clips, mean error, how many are off by more than 3 bpm, and mean error on",
+        "the skin that goes worst over that on the one that goes best.",
+        "",
+    ]
+    lines += markdown_table(
+        ["model", *(f"{least:g}" for least in SURE)],
+        [
+            [name, *(_how_right(row) for row in rows["by confidence"])]
+            for name, rows in synthetic.items()
+        ],
+    )
     low, high = (f"{rate:g}" for rate in TOOLBOX_RATES)
     lines += ["", "### Read by the highest peak of a spectrum", ""]
     lines += [
@@ -467,6 +530,13 @@ def _real_table(rows: list[dict[str, object]], models: Sequence[str]) -> list[st
             line.append(f"{shown} ({row[f'{name} quality']})")
         cells.append(line)
     return markdown_table(["clip", "speed", *models], cells)
+
+
+def _how_right(row: dict[str, float | None]) -> str:
+    if row["MAE"] is None:
+        return "none"
+    ratio = "" if row["worst skin over best"] is None else f", {row['worst skin over best']} times"
+    return f"{100 * (row['share'] or 0):.0f} %, {row['MAE']}, {row['wrong']}{ratio}"
 
 
 def _given(row: dict[str, object]) -> str:

@@ -27,7 +27,7 @@ from kdphys.models.student import Student, StudentConfig, StudentState
 from kdphys.models.teacher import Teacher, TeacherConfig
 from kdphys.ort import onnxruntime
 from train.aside import aside
-from train.card import model_card, training_of
+from train.card import METRICS, model_card, training_of
 from train.loop import (
     WEIGHTS,
     fill,
@@ -36,6 +36,7 @@ from train.loop import (
     record_in,
     write_weights,
 )
+from train.noted import FITTED
 from train.push import push
 from train.room import room_for
 from train.script import JobError, run_script
@@ -302,7 +303,7 @@ def fitted(out: Path, made: Path) -> dict[str, object]:
     known = digests.get("model.safetensors") if isinstance(digests, dict) else None
     if known != sha256(made / "model.safetensors"):
         return {}
-    return {name: before[name] for name in ("calibration", "reliability") if name in before}
+    return {name: before[name] for name in (*FITTED, METRICS) if name in before}
 
 
 def macs_per_frame(model: Student | Teacher) -> float:

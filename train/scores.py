@@ -1,6 +1,9 @@
 """Scoring: what a model says about clips whose truth is known, as the measuring path says it."""
 
+import csv
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,6 +68,40 @@ def score(model: Model, store: ClipStore, seconds: float | None = None) -> Score
         alike = pearson(wave, label), shifted_pearson(wave, label, round(SLACK_S * FPS))
         rows.append((raw_bpm(wave), toolbox_bpm(wave, FPS), given, heart.quality, *alike))
     return Scores(*np.array(rows).T)
+
+
+def write_rows(path: Path, read: Sequence[tuple[ClipStore, Mapping[str, Scores]]]) -> None:
+    """Write a table (CSV) of what was read of each clip, for other statistics than ours.
+
+    Args:
+        path: Of the table. A clip without a pulse has no true rate, one without a reading no rate.
+        read: Clips, and of each model its readings of them.
+    """
+    with path.open("w", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        models = list(read[0][1])
+        kinds = ("whatever_bpm", "given_bpm", "confidence", "correlation")
+        table.writerow(
+            [
+                "seed",
+                "true_bpm",
+                "melanin",
+                *(f"{model}_{kind}" for model in models for kind in kinds),
+            ]
+        )
+        for store, scores in read:
+            for at, truth in enumerate(store.truths):
+                row: list[object] = [truth["seed"], _figure(float(store.bpm[at]) or np.nan, 2)]
+                row.append(_figure(float(str(truth["melanin"])), 3))
+                for found in (scores[model] for model in models):
+                    row += [_figure(rate[at], 2) for rate in (found.bpm, found.given)]
+                    row += [_figure(share[at], 3) for share in (found.quality, found.likeness)]
+                table.writerow(row)
+
+
+def _figure(value: float, places: int) -> str:
+    """A figure for a table; nothing where there is none."""
+    return f"{value:.{places}f}" if np.isfinite(value) else ""
 
 
 def shifted_pearson(wave: Array, label: Array, slack: int) -> float:
