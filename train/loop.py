@@ -235,7 +235,7 @@ def _train(run: Run, accelerator: Accelerator) -> None:
     learner, optimizer, cycle = accelerator.prepare(learner, optimizer, cycle)
     start = _open(run, accelerator)
     store = run.store.near(accelerator.device)
-    began = time.monotonic()
+    began = time.monotonic() - _seconds(run.out)
     for step in range(start, plan.steps):
         learner.train()
         drawn = np.random.default_rng((plan.seed, step))
@@ -258,9 +258,12 @@ def _train(run: Run, accelerator: Accelerator) -> None:
             facts = {"step": step + 1, **check(kept, run.check, run.lag)}
             _log(run.out, facts, accelerator)
         if last or (step + 1) % plan.save_every == 0:
-            _save(run, accelerator, step + 1)
+            _save(run, accelerator, step + 1, time.monotonic() - began)
     if accelerator.is_main_process:
         write_weights(averaged.module.state_dict(), run.out)
+        with written(run.out / "run.json") as file:
+            record = read_record(run.out / "run.json") | {"seconds": _seconds(run.out) or None}
+            file.write_text(json.dumps(record, indent=1) + "\n")
 
 
 def _check_length(run: Run) -> None:
@@ -359,6 +362,12 @@ def _progress(out: Path) -> int:
     return json.loads(path.read_text())["step"] if path.exists() else 0
 
 
+def _seconds(out: Path) -> float:
+    """How long the steps that are done in a folder have taken, beginnings of the command aside."""
+    path = out / "progress.json"
+    return json.loads(path.read_text()).get("seconds", 0.0) if path.exists() else 0.0
+
+
 def _identity(facts: Mapping[str, object]) -> dict[str, object]:
     """What makes a run the run that it is: not where its files lie, nor what machine does it."""
     flat: dict[str, object] = {}
@@ -373,7 +382,7 @@ def _identity(facts: Mapping[str, object]) -> dict[str, object]:
     return kept | flat
 
 
-def _save(run: Run, accelerator: Accelerator, step: int) -> None:
+def _save(run: Run, accelerator: Accelerator, step: int, seconds: float) -> None:
     """Write a checkpoint, then that it is there, then remove the one before.
 
     However this is cut short, a whole checkpoint is left, and progress.json names it.
@@ -389,7 +398,7 @@ def _save(run: Run, accelerator: Accelerator, step: int) -> None:
     if accelerator.is_main_process:
         before = _progress(run.out)
         with written(run.out / "progress.json") as file:
-            file.write_text(json.dumps({"step": step}))
+            file.write_text(json.dumps({"step": step, "seconds": round(seconds, 1)}))
         if before != step:
             shutil.rmtree(_checkpoint(run.out, before), ignore_errors=True)
 
