@@ -1,12 +1,15 @@
 """A model is scored as the program reads it."""
 
+import csv
+
 import numpy as np
 import pytest
 import torch
 
 from kdphys.runtime import open_model
 from train.datasets import ClipStore
-from train.scores import score
+from train.evaluate import _sure
+from train.scores import Scores, score, write_rows
 
 SKIN = np.array([150.0, 110.0, 90.0])
 BLOOD = np.array([0.43, 1.0, 0.69])  # of R, G, B, relative to green
@@ -26,3 +29,35 @@ def test_light_in_a_rhythm_is_given_no_rate(colour, given):
     found = score(open_model("green"), store)
     assert found.bpm == pytest.approx([72], abs=0.5)
     np.testing.assert_allclose(found.given, given, atol=0.5)
+
+
+def some_scores(given: list[float], quality: list[float]) -> Scores:
+    """What some model read: whatever the confidence 70 bpm, and a wave of no worth."""
+    whatever, alike = np.full(len(given), 70.0), np.zeros(len(given))
+    return Scores(whatever, whatever, np.array(given), np.array(quality), alike, alike)
+
+
+def test_readings_are_counted_from_a_confidence_on():
+    true, skin = np.array([60.0, 60.0, 60.0, 60.0]), np.array([1, 2, 1, 2])
+    scores = some_scores([61.0, 62.0, 65.0, np.nan], [0.9, 0.8, 0.6, 0.2])
+    assert _sure(scores, true, skin, 0.8) == {
+        "confidence": 0.8, "readings": 2, "share": 0.5, "MAE": 1.5, "wrong": 0,
+        "worst skin over best": 2.0,
+    }  # fmt: skip
+    assert _sure(scores, true, skin, 0.5)["wrong"] == 1
+    none = _sure(scores, true, skin, 0.95)
+    assert (none["readings"], none["MAE"], none["worst skin over best"]) == (0, None, None)
+
+
+def test_what_was_read_of_each_clip_is_a_table(tmp_path):
+    pixels = torch.zeros((2, 1, 36, 36, 3), dtype=torch.uint8)
+    truths: tuple[dict[str, object], ...] = tuple({"seed": at, "melanin": 0.25} for at in (7, 8))
+    bpm, waves = np.array([60.0, 0.0], np.float32), np.zeros((2, 1), np.float32)
+    store = ClipStore((pixels,), waves, bpm, truths, "0")
+    write_rows(tmp_path / "clips.csv", [(store, {"pos": some_scores([61.0, np.nan], [0.9, 0.2])})])
+    assert list(csv.reader((tmp_path / "clips.csv").read_text().splitlines())) == [
+        ["seed", "true_bpm", "melanin", "pos_whatever_bpm", "pos_given_bpm", "pos_confidence",
+         "pos_correlation"],
+        ["7", "60.00", "0.250", "70.00", "61.00", "0.900", "0.000"],
+        ["8", "", "0.250", "70.00", "", "0.200", "0.000"],
+    ]  # fmt: skip
