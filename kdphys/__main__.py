@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from kdphys.batch import Table, end_with_parent, key_of, measure_all
 from kdphys.bench import bench
-from kdphys.errors import KDPhysError, WorkerError
+from kdphys.errors import HubUnreachableError, KDPhysError, WorkerError
 from kdphys.hub import is_folder
 from kdphys.pipeline import MODELS, NOT_MEDICAL, Measurement, measure
 from kdphys.runtime import open_model
@@ -47,6 +47,9 @@ class MeasureCommand:
     Face Hub, with --revision."""
     revision: str | None = None
     """Full hash of the commit on the Hub to take the network from."""
+    fallback: Literal["student", "teacher", "pos", "chrom", "green"] | str | None = None
+    """What reads instead where the Hub does not answer and that commit is not kept here: of what
+    comes with KDPhys, or FOLDER. It is said on standard error, and each record names its model."""
     speed: float = 1.0
     """Read the frame times as if the video were played this much faster."""
     json: bool = False
@@ -76,6 +79,8 @@ class BatchCommand:
     model: Literal["student", "teacher", "pos", "chrom", "green"] | str = "student"
     """As for measure."""
     revision: str | None = None
+    """As for measure."""
+    fallback: Literal["student", "teacher", "pos", "chrom", "green"] | str | None = None
     """As for measure."""
     speed: float = 1.0
     """As for measure."""
@@ -162,8 +167,7 @@ def _measure(command: MeasureCommand) -> int:
     """Measure each video; one that can't be read does not stop the others."""
     if wrong := _what_is_wrong(command):
         return _complain(wrong)
-    model = _full_name(command)
-    open_model(model)  # before any video is read, as it may have to be fetched
+    model = _opened(command)
     with WaveFile(command.csv) if command.csv else nullcontext() as waves:
         return _measure_all(command, model, waves)
 
@@ -214,8 +218,7 @@ def _batch(command: BatchCommand) -> int:
     """Measure all videos that have no row yet."""
     if wrong := _what_is_wrong_with_the_table(command):
         return _complain(wrong)
-    model = _full_name(command)
-    open_model(model)
+    model = _opened(command)
     found, status = _find_all(command.videos)
     failed = 0
     with Table(command.out) as table:
@@ -287,8 +290,18 @@ def _what_is_wrong_with_the_table(command: BatchCommand) -> str | None:
     return _what_is_wrong_with_the_file("--out", command.out)
 
 
-def _full_name(command: MeasureCommand | BatchCommand) -> str:
-    return f"{command.model}@{command.revision}" if command.revision else command.model
+def _opened(command: MeasureCommand | BatchCommand) -> str:
+    """Full name of the model that reads, opened before any video as it may have to be fetched."""
+    model = f"{command.model}@{command.revision}" if command.revision else command.model
+    try:
+        open_model(model)
+    except HubUnreachableError as error:
+        if command.fallback is None:
+            raise
+        open_model(command.fallback)
+        _complain(f"{error} Reading with {command.fallback} instead, as --fallback says.")
+        return command.fallback
+    return model
 
 
 def _what_is_wrong(command: MeasureCommand) -> str | None:
@@ -304,6 +317,8 @@ def _what_is_wrong_with_the_input(command: MeasureCommand | BatchCommand) -> str
     if "" in command.videos:
         return "The name of a video is empty: name a video file or a folder of videos."
     if wrong := _what_is_wrong_with_the_model(command.model, command.revision):
+        return wrong
+    if wrong := _what_is_wrong_with_the_fallback(command.fallback, command.revision):
         return wrong
     if not 0.1 <= command.speed <= 10:
         return f"--speed {command.speed:g} is out of range: give 0.1 to 10."
@@ -333,6 +348,16 @@ def _what_is_wrong_with_the_model(model: str, revision: str | None) -> str | Non
             "OWNER/NAME on the Hugging Face Hub with --revision."
         )
     return None
+
+
+def _what_is_wrong_with_the_fallback(fallback: str | None, revision: str | None) -> str | None:
+    if fallback is None:
+        return None
+    if not revision:
+        return "--fallback is for where the Hub does not answer: leave it out without --revision."
+    if fallback in MODELS or is_folder(fallback):
+        return None
+    return f"--fallback {fallback} is not known: give {', '.join(MODELS)}, or a folder of weights."
 
 
 def _sentence(name: str, found: Measurement) -> str:

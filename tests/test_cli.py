@@ -41,6 +41,7 @@ PROMISED = {
     "seconds": dict,
     "wave": dict,
 }
+HUB = ("--model", "owner/name", "--revision", "0" * 40)  # which no test can reach
 
 
 @dataclass(frozen=True)
@@ -416,6 +417,11 @@ def test_an_empty_name_is_not_the_current_folder(kdphys, short, monkeypatch, com
             "full commit hash",
         ),
         (["measure", "face.mp4", "--revision", "0" * 40], "--revision is for a network on the Hub"),
+        (["measure", "face.mp4", "--fallback", "student"], "leave it out without --revision"),
+        (
+            ["batch", "face.mp4", *HUB, "--fallback", "owner/other"],
+            "--fallback owner/other is not known",
+        ),
         (["measure", "face.mp4", "--speed", "fast"], "fast"),
         (["weigh"], "weigh"),
         ([], "bench"),
@@ -428,6 +434,24 @@ def test_a_command_that_can_t_be_understood_is_one_line(kdphys, words, named):
     (line,) = answer.err.splitlines()
     assert named in line
     assert "─" not in line
+
+
+@pytest.mark.parametrize("command", ["measure", "batch"])
+def test_without_a_connection_only_a_fallback_that_was_named_reads(
+    kdphys, short, tmp_path, command
+):
+    table = ("--out", tmp_path / "rates.csv", "--jobs", 1) if command == "batch" else ("--json",)
+    refused = kdphys(command, short, *table, *HUB)
+    assert (refused.status, refused.out) == (2, "")
+    answer = kdphys(command, short, *table, *HUB, "--fallback", "pos")
+    assert answer.status == 0
+    first = answer.err.splitlines()[0]
+    assert first == refused.err.rstrip() + " Reading with pos instead, as --fallback says."
+    if command == "measure":
+        rows = answer.records
+    else:
+        rows = list(csv.DictReader((tmp_path / "rates.csv").read_text().splitlines()))
+    assert [row["model"] for row in rows] == ["pos"]
 
 
 def test_a_bench_without_weights_says_what_is_wrong_with_them(kdphys, monkeypatch):
