@@ -423,7 +423,8 @@ def _page(report: dict[str, object], job: EvaluateJob, made: Origin) -> str:
     lines = [
         "# Results",
         "",
-        f"Made by `{report['command']}` on {made} (results.json beside this has more).",
+        f"Made by `{report['command']}` on {made} (results.json beside this has more, clips.csv",
+        "what was read of each clip).",
         "Accuracy on real faces against a contact sensor is **not measured**.",
         "",
         f"## Synthetic: {job.clips} clips of 30 s, difficulty {job.difficulty:g}, unseen seeds"
