@@ -1,4 +1,5 @@
 import json
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -8,8 +9,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from kdphys.pulse import bandpass
+from train import datasets
 from train.datasets import FPS, ClipStore, draw_batch, read_store, wandering, whole_batch
 from train.script import JobError
+from train.synthetic import SyntheticConfig, make_clip, make_film
 
 FRAMES = 300
 RATES = (48.0, 72.0, 0.0, 110.0, 150.0)
@@ -167,6 +170,25 @@ def test_shards_are_read_in_order(tmp_path):
     assert store.bpm.tolist() == [60.0, 0.0, 90.0]
     assert [int(store.clip(index)[0, 0, 0, 0]) for index in range(3)] == [0, 0, 1]
     assert len(read_store(tmp_path, most=2)) == 2
+
+
+def test_what_the_program_sees_beside_crops_is_kept_and_clips_from_before_have_none(tmp_path):
+    config = SyntheticConfig(seconds=2.0, side=64, negatives=0.0, difficulty=2.0)
+    coded = [seed for seed in range(40) if make_film(seed, config).truth.codec][:2]
+    clips = [make_clip(seed, config) for seed in coded]
+    pixels, waves = [clip.pixels for clip in clips], [clip.wave for clip in clips]
+    truths = [asdict(clip.truth) for clip in clips]
+    places, keys = [clip.places for clip in clips], [clip.key_times_s for clip in clips]
+    datasets.write_shard(tmp_path / "0000.npz", pixels, waves, truths, places, keys)
+    store = read_store(tmp_path)
+    for clip, seen in zip(clips, store.seen, strict=True):
+        np.testing.assert_array_equal(seen.places, clip.places)
+        np.testing.assert_array_equal(seen.key_times_s, clip.key_times_s)
+        assert seen.key_times_s[0] == 0  # a film begins with one
+    assert len(read_store(tmp_path, most=1).seen) == 1
+    datasets.write_shard(tmp_path / "0000.npz", pixels, waves, truths)
+    assert read_store(tmp_path).seen == ()
+    assert read_store(tmp_path).sha256 == store.sha256
 
 
 def test_unfinished_shards_are_left_out(tmp_path):

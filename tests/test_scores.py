@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from kdphys.runtime import open_model
-from train.datasets import ClipStore
+from train.datasets import ClipStore, Seen
 from train.evaluate import _sure
 from train.scores import Scores, score, write_rows
 
@@ -29,6 +29,24 @@ def test_light_in_a_rhythm_is_given_no_rate(colour, given):
     found = score(open_model("green"), store)
     assert found.bpm == pytest.approx([72], abs=0.5)
     np.testing.assert_allclose(found.given, given, atol=0.5)
+
+
+def test_a_head_that_moves_in_the_rhythm_is_given_no_rate_where_that_was_kept():
+    time_s = np.arange(600) / 30
+    wave = np.sin(2 * np.pi * 72 / 60 * time_s)
+    rng = np.random.default_rng(0)
+    mean = SKIN * (1 + 0.02 * wave[:, None] * BLOOD)
+    pixels = (mean[:, None, None] + rng.normal(0, 2, (600, 36, 36, 3))).round().astype(np.uint8)
+    places = 100 * (np.array([3.0, 2.0, 1.0]) + 2e-4 * rng.standard_normal((600, 3)))
+    swaying = places + 2 * wave[:, None] * np.array([0.0, 1.0, 0.0])
+    for seen, given in (((), 72), ((places,), 72), ((swaying,), np.nan)):
+        store = ClipStore(
+            (torch.from_numpy(pixels)[None],), -wave[None].astype(np.float32),
+            np.array([72], np.float32), ({"key_every": None},), "0",
+            seen=tuple(Seen(one.astype(np.float32), np.empty(0)) for one in seen),
+        )  # fmt: skip
+        found = score(open_model("green"), store)
+        np.testing.assert_allclose(found.given, [given], atol=0.5)
 
 
 def some_scores(given: list[float], quality: list[float]) -> Scores:

@@ -84,6 +84,8 @@ def test_a_clip_is_a_small_even_movie_with_a_wave(seed):
     assert clip.wave.shape == (60,)
     assert np.isfinite(clip.wave).all()
     assert (np.diff(clip.key_times_s) > 0).all()
+    assert clip.places.shape == (60, 3)
+    assert (clip.places[:, 2] > 0).all()
     json.dumps(asdict(clip.truth))
 
 

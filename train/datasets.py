@@ -57,6 +57,16 @@ class Batch:
 
 
 @dataclass(frozen=True)
+class Seen:
+    """What the program sees of a clip beside its crops."""
+
+    places: NDArray[np.float32]
+    """Where the face was, as `kdphys.sway` takes it. Shape (T, 3)."""
+    key_times_s: NDArray[np.float64]
+    """When the key frames were. Shape (K,)."""
+
+
+@dataclass(frozen=True)
 class ClipStore:
     """Clips of one length in memory, as uint8."""
 
@@ -72,6 +82,8 @@ class ClipStore:
     """Digest of the pixels, waves and truths: which data this is."""
     recipes: tuple[dict[str, object], ...] = ()
     """What made the clips of each folder: its manifest."""
+    seen: tuple["Seen", ...] = ()
+    """What the program sees of each clip beside its pixels; none where it was not kept."""
 
     def __len__(self) -> int:
         return len(self.waves)
@@ -102,6 +114,8 @@ def write_shard(
     pixels: Sequence[NDArray[np.uint8]],
     waves: Sequence[NDArray[np.float32]],
     truths: Sequence[dict[str, object]],
+    places: Sequence[NDArray[np.float32]] | None = None,
+    key_times_s: Sequence[NDArray[np.float64]] | None = None,
 ) -> None:
     """Write clips to a file that is there whole or not at all.
 
@@ -110,12 +124,23 @@ def write_shard(
         pixels: Crops of each clip, all of one shape (T, S, S, 3).
         waves: What the network should say of each. Shape (T,).
         truths: What else is known about each.
+        places: Where the face was in each, as `kdphys.sway` takes it; shape (T, 3).
+        key_times_s: When the key frames of each were. Shape (K,), of which K may differ.
 
     Raises:
         NoRoomError: The disk has no room for it.
     """
     told = np.array([json.dumps(truth) for truth in truths])
-    save_arrays(path, {"pixels": np.stack(pixels), "wave": np.stack(waves), "truth": told})
+    parts = {"pixels": np.stack(pixels), "wave": np.stack(waves), "truth": told}
+    if places is not None:
+        parts |= {"places": np.stack(places)}
+    if key_times_s is not None:
+        most = max(len(times) for times in key_times_s)
+        filled = [
+            np.pad(times, (0, most - len(times)), constant_values=np.nan) for times in key_times_s
+        ]
+        parts |= {"keys": np.stack(filled)}
+    save_arrays(path, parts)
 
 
 def unplaced(config: Mapping[str, object]) -> dict[str, object]:
@@ -140,7 +165,7 @@ def read_store(folder: Path, most: int | None = None) -> ClipStore:
     names = _shards_in(folder)
     recipe = read_manifest(folder) if (folder / MANIFEST).exists() else {}
     is_of_people = bool(recipe.get("config", {}).get("dataset"))
-    pixels, waves, truths = [], [], []
+    pixels, waves, truths, seen = [], [], [], []
     digest, whole = hashlib.sha256(), hashlib.sha256()  # of what is read, and of all there is
     for name in names:
         left = None if most is None else most - len(truths)
@@ -157,11 +182,15 @@ def read_store(folder: Path, most: int | None = None) -> ClipStore:
         pixels.append(torch.from_numpy(drawn))
         waves.append(wave)
         truths += [json.loads(str(text)) for text in told]
+        seen += _read_seen(name)[:left]
     bpm = np.array([truth["bpm"] or 0.0 for truth in truths], np.float32)
     wave = np.concatenate(waves)
     if is_of_people:  # by which they are known again, where names are not
         recipe |= {"sha256": whole.hexdigest()}
-    return ClipStore(tuple(pixels), wave, bpm, tuple(truths), digest.hexdigest(), (recipe,))
+    whole_of = tuple(seen) if len(seen) == len(truths) else ()
+    return ClipStore(
+        tuple(pixels), wave, bpm, tuple(truths), digest.hexdigest(), (recipe,), whole_of
+    )
 
 
 def frames_in(folder: Path) -> int:
@@ -219,6 +248,17 @@ def _read_shard(name: Path, *parts: str) -> tuple[NDArray[Any], ...]:
             return tuple(shard[part] for part in parts)
     except (BadZipFile, zlib.error, EOFError, KeyError, ValueError, UnpicklingError) as error:
         raise JobError(f"{name} was cut off or is damaged ({error}): {REWRITE}") from error
+
+
+def _read_seen(name: Path) -> list[Seen]:
+    """What was seen of the clips of a shard beside their crops; nothing where it was not kept."""
+    with name.open("rb") as file, np.load(file) as shard:
+        if not {"places", "keys"} <= set(shard.files):
+            return []
+        return [
+            Seen(places, times[np.isfinite(times)])
+            for places, times in zip(shard["places"], shard["keys"], strict=True)
+        ]
 
 
 def read_stores(folders: Sequence[Path], most: int | None = None) -> ClipStore:

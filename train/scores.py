@@ -61,6 +61,7 @@ def score(model: Model, store: ClipStore, seconds: float | None = None) -> Score
             calibration=model.calibration,
             key_times_s=key_times(store, index),
             colours=skin_mean(pixels),
+            places=places_in(store, index, len(pixels)),
         )
         heart = vitals.heart_rate
         given = np.nan if heart.value is None else heart.value
@@ -122,12 +123,19 @@ def wave_of(model: Model, pixels: NDArray[np.uint8]) -> Array:
     return np.concatenate([session.push(pixels), session.finish()]).astype(np.float64)
 
 
+def places_in(store: ClipStore, index: int, frames: int) -> Array | None:
+    """Where the face was in the first frames of a clip; None where that was not kept."""
+    return store.seen[index].places[:frames].astype(np.float64) if store.seen else None
+
+
 def key_times(store: ClipStore, index: int) -> Array | None:
     """When the key frames of a synthetic clip were; None without a codec."""
     truth = store.truths[index]
     every = truth["key_every"]
     if not isinstance(every, int):
         return None
+    if store.seen:
+        return store.seen[index].key_times_s
     seconds = store.waves.shape[1] / FPS
     return np.arange(0, seconds, every / float(str(truth["fps"])))
 

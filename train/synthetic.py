@@ -158,8 +158,10 @@ class SyntheticClip:
     wave: NDArray[np.float32]
     """What the network should say (see train.pulses); zeros where there is no pulse. Shape (T,)."""
     truth: Truth
-    key_times_s: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
-    """Times of the codec's key frames."""
+    key_times_s: NDArray[np.float64]
+    """Times of the codec's key frames, from the first crop on. Shape (K,)."""
+    places: NDArray[np.float32]
+    """Where the face was cut out, as `kdphys.sway` takes it. Shape (T, 3)."""
 
 
 def make_film(seed: int, config: SyntheticConfig) -> Film:
@@ -246,8 +248,12 @@ def make_clip(seed: int, config: SyntheticConfig) -> SyntheticClip:
     pixels = np.concatenate(parts)[:frames]
     times = film.time_s[0] + np.arange(len(pixels)) / NETWORK_FPS
     wave = film.pulse.target_at(times) * (film.truth.bpm is not None)
-    keys = film.time_s[: len(film.key_frame)][film.key_frame]
-    return SyntheticClip(pixels, wave.astype(np.float32), film.truth, keys)
+    keys = film.time_s[: len(film.key_frame)][film.key_frame] - film.time_s[0]
+    cut = [((box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2, box.width) for box in film.boxes]
+    places = [np.interp(times, film.time_s, part) for part in np.transpose(cut)]
+    return SyntheticClip(
+        pixels, wave.astype(np.float32), film.truth, keys, np.stack(places, 1).astype(np.float32)
+    )
 
 
 def _frame_times(
@@ -559,6 +565,8 @@ def _write_shard(job: SyntheticJob, start: int) -> int:
         [clip.pixels for clip in made],
         [clip.wave for clip in made],
         [asdict(clip.truth) for clip in made],
+        [clip.places for clip in made],
+        [clip.key_times_s for clip in made],
     )
     return start
 
