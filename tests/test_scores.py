@@ -8,7 +8,7 @@ import torch
 
 from kdphys.runtime import open_model
 from train.datasets import ClipStore, Seen
-from train.evaluate import _sure
+from train.figures import how_right
 from train.scores import Scores, score, write_rows
 
 SKIN = np.array([150.0, 110.0, 90.0])
@@ -58,12 +58,12 @@ def some_scores(given: list[float], quality: list[float]) -> Scores:
 def test_readings_are_counted_from_a_confidence_on():
     true, skin = np.array([60.0, 60.0, 60.0, 60.0]), np.array([1, 2, 1, 2])
     scores = some_scores([61.0, 62.0, 65.0, np.nan], [0.9, 0.8, 0.6, 0.2])
-    assert _sure(scores, true, skin, 0.8) == {
+    assert how_right(scores, true, skin, 0.8) == {
         "confidence": 0.8, "readings": 2, "share": 0.5, "MAE": 1.5, "wrong": 0,
         "worst skin over best": 2.0,
     }  # fmt: skip
-    assert _sure(scores, true, skin, 0.5)["wrong"] == 1
-    none = _sure(scores, true, skin, 0.95)
+    assert how_right(scores, true, skin, 0.5)["wrong"] == 1
+    none = how_right(scores, true, skin, 0.95)
     assert (none["readings"], none["MAE"], none["worst skin over best"]) == (0, None, None)
 
 

@@ -1,0 +1,140 @@
+"""What many scores come to: errors of all and of readings, by heart rate, skin and confidence."""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdphys.metrics import confidence_interval, mae, pearson, rmse, within, worst_over_best
+from train.datasets import ClipStore
+from train.scores import Array, Scores
+
+BANDS = {"below 60": (0.0, 60.0), "60 to 120": (60.0, 120.0), "above 120": (120.0, 999.0)}
+TOOLBOX_RATES = (48.0, 130.0)  # of clips whose rate the toolbox's band holds with room around it
+SKINS = {"light": (0.0, 1 / 3), "medium": (1 / 3, 2 / 3), "dark": (2 / 3, 1.01)}
+SURE = (0.5, 0.6, 0.7, 0.8, 0.9)  # confidences from which readings are counted; the first is shown
+UNLIKE = ("worst over best", "as much by chance")
+
+
+def summary(
+    scores: Scores, silent: Scores, store: ClipStore, sure: NDArray[np.bool_]
+) -> dict[str, object]:
+    """What the readings of one model come to: all of them, by rate, by skin, by confidence.
+
+    Args:
+        scores: Of clips with a pulse.
+        silent: Of clips without one.
+        store: The clips with a pulse.
+        sure: For which of them the first of the models that are compared gives a reading.
+
+    Returns:
+        Tables and figures by name, as JSON has them.
+    """
+    true = store.bpm.astype(np.float64)
+    melanin = np.array([float(str(truth["melanin"])) for truth in store.truths])
+    everything = np.ones(len(true), bool)
+    table: dict[str, object] = {"all": _line(scores, true, everything)}
+    table["where the first reads"] = _line(scores, true, sure)
+    for name, (low, high) in BANDS.items():
+        table[name] = _line(scores, true, (true >= low) & (true < high))
+    for name, (low, high) in SKINS.items():
+        table[name] = _line(scores, true, (melanin >= low) & (melanin < high))
+    skin = np.digitize(melanin, [low for low, _ in SKINS.values()])
+    table["skin"] = _unlike(scores, true, skin)
+    table["by confidence"] = [how_right(scores, true, skin, least) for least in SURE]
+    slow = true < 60
+    doubled = np.abs(scores.bpm - 2 * true) <= 6
+    table["by the highest peak"] = _by_peak(scores, true)
+    table["wrong readings"] = _wrong(scores, true)
+    table["doubled below 60"] = f"{int((doubled & slow).sum())} of {int(slow.sum())}"
+    table["no reading without a pulse"] = round(float(np.isnan(silent.given).mean()), 3)
+    return table
+
+
+def _unlike(scores: Scores, true: Array, group: NDArray[np.int64]) -> dict[str, float | None]:
+    """How unlike the readings of several groups are."""
+    given = np.isfinite(scores.given)
+    errors = np.abs(scores.given - true)[given]
+    found = worst_over_best(errors, group[given], np.random.default_rng(0))
+    return {name: _round(value) for name, value in zip(UNLIKE, found, strict=True)}
+
+
+def how_right(
+    scores: Scores, true: Array, skin: NDArray[np.int64], least: float
+) -> dict[str, float | None]:
+    """How many readings have some confidence or more, and how right those are.
+
+    Args:
+        scores: Of clips with a pulse.
+        true: Their rates in bpm. Shape (N,).
+        skin: Which group of skins each is of. Shape (N,).
+        least: The confidence.
+    """
+    chosen = np.isfinite(scores.given) & (scores.quality >= least)
+    errors = np.abs(scores.given - true)[chosen]
+    ratio, _ = worst_over_best(errors, skin[chosen], np.random.default_rng(0), draws=1)
+    return {
+        "confidence": least,
+        "readings": len(errors),
+        "share": _round(float(chosen.mean())),
+        "MAE": _round(float(errors.mean())) if len(errors) else None,
+        "wrong": int((errors > 3).sum()),
+        "worst skin over best": _round(ratio),
+    }
+
+
+def _by_peak(scores: Scores, true: Array) -> dict[str, float | None]:
+    """Errors of the signal stage and of the highest peak, on the clips that both can read."""
+    inside = (true >= TOOLBOX_RATES[0]) & (true <= TOOLBOX_RATES[1])
+    staged, peaked, true = scores.bpm[inside], scores.peak[inside], true[inside]
+    return {
+        "n": len(true),
+        "MAE": _round(mae(staged, true)),
+        "within 3": _round(within(staged, true, 3.0)),
+        "MAE by peak": _round(mae(peaked, true)),
+        "within 3 by peak": _round(within(peaked, true, 3.0)),
+    }
+
+
+def _wrong(scores: Scores, true: Array) -> list[dict[str, float]]:
+    """The readings that were given and are off by more than 3 bpm."""
+    return [
+        {
+            "true": round(float(true[at]), 1),
+            "given": round(float(scores.given[at]), 1),
+            "confidence": round(float(scores.quality[at]), 2),
+        }
+        for at in np.flatnonzero(np.abs(scores.given - true) > 3)
+    ]
+
+
+def _line(scores: Scores, true: Array, chosen: NDArray[np.bool_]) -> dict[str, object]:
+    bpm, given, true = scores.bpm[chosen], scores.given[chosen], true[chosen]
+    if not len(true):
+        return {"n": 0}
+    rng = np.random.default_rng(0)
+    low, high = confidence_interval(mae, bpm, true, rng)
+    return {
+        "n": len(true),
+        "median error": _round(float(np.nanmedian(np.abs(bpm - true)))),
+        "MAE": _round(mae(bpm, true)),
+        "MAE 95 %": [_round(low), _round(high)],
+        "RMSE": _round(rmse(bpm, true)),
+        "r": _round(pearson(bpm, true)),
+        "within 3": _round(within(bpm, true, 3.0)),
+        "readings": _round(float(np.isfinite(given).mean())),
+        "number of readings": int(np.isfinite(given).sum()),
+        "median error of readings": _median(np.abs(given - true)),
+        "MAE of readings": _round(mae(given, true)),
+        "MAE of readings 95 %": [_round(end) for end in confidence_interval(mae, given, true, rng)],
+    }
+
+
+def _median(errors: Array) -> float | None:
+    kept = errors[np.isfinite(errors)]
+    return _round(float(np.median(kept))) if len(kept) else None
+
+
+def _round(value: float) -> float | None:
+    """A figure for a table; None, as JSON has it, where there is none."""
+    return round(value, 3) if math.isfinite(value) else None
