@@ -22,6 +22,7 @@ from starlette.requests import ClientDisconnect
 from kdphys.errors import WeightsError
 from kdphys.pipeline import MODELS
 from kdphys.runtime import model_facts
+from kdphys.video import VIDEO_SUFFIXES
 from webapp import cards, distillation, doors, handlers, private, texts, tools
 from webapp.address import Unnamed
 from webapp.awaited import ENDED, Calls
@@ -42,7 +43,7 @@ DELETED = int(LOOK_EVERY_S), int(KEPT_S - LOOK_EVERY_S)
 MEASURED_AT_ONCE = 2  # videos; one for each core of a small server, the others wait in a queue
 KEPT_SESSIONS = 500  # pages and programs
 WAITING = 20  # videos; one more is refused with a sentence
-SUFFIXES = ("video", ".mp4", ".mov", ".m4v", ".webm", ".avi", ".mkv")
+PICKED = ("video", *sorted(VIDEO_SUFFIXES - {".npz"}))  # what a browser offers to choose from
 
 # The page's own fonts come from the visitor's system: nothing is fetched from elsewhere.
 FONTS = ("Helvetica Neue", "Segoe UI", "Roboto", "Arial", "Liberation Sans", "sans-serif")
@@ -266,7 +267,7 @@ def _distillation_tab(looks: gr.HTML) -> None:
 def _source() -> Source:
     """Where a video comes from: a file of one's own, or an example."""
     video = gr.File(
-        label=texts.UPLOAD_LABEL, file_types=list(SUFFIXES), elem_id="kd-video", height=150
+        label=texts.UPLOAD_LABEL, file_types=list(PICKED), elem_id="kd-video", height=150
     )
     _html(f'<p class="kd-fine">{_upload_rules()}</p>')
     preview = _html(elem_id="kd-preview")
