@@ -58,7 +58,7 @@ class EvaluateJob:
     clips: int = 100
     """Synthetic clips of 30 s."""
     difficulty: float = 1.0
-    """Their difficulty, up to 2; train/realism.py says how hard that is for POS and others."""
+    """Their difficulty, up to 2; the tables say how hard that is for POS and others."""
     negatives: int = 60
     """Synthetic clips without a pulse."""
     boxes: Boxes = "found"

@@ -63,9 +63,9 @@ class SyntheticConfig:
     size: int = 36
     """Side of the square crop in pixels."""
     difficulty: float | None = None
-    """0 for a still face in good light; at 1 POS errs by 1.6 bpm on 30 clips of people at rest and
-    at 2 by 8.4, read by the highest peak, where 3.7 and 4.0 are published for PURE and UBFC-rPPG
-    (docs/results/realism.md); none draws 0 to 2 for each clip."""
+    """0 for a still face in good light; at 1 POS errs by 4.9 bpm and at 2 by 10.0 on the test clips
+    of 48 to 130 bpm, read by the highest peak, where 3.7, 4.0 and 12.4 are published for PURE,
+    UBFC-rPPG and MMPD (docs/results); none draws 0 to 2 for each clip."""
     negatives: float = 0.12
     """Share of clips without a pulse: photos, masks and the like."""
     side: int | None = None
