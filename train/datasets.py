@@ -82,7 +82,7 @@ class ClipStore:
     """Digest of the pixels, waves and truths: which data this is."""
     recipes: tuple[dict[str, object], ...] = ()
     """What made the clips of each folder: its manifest."""
-    seen: tuple["Seen", ...] = ()
+    seen: tuple[Seen, ...] = ()
     """What the program sees of each clip beside its pixels; none where it was not kept."""
 
     def __len__(self) -> int:

@@ -363,7 +363,7 @@ def _progress(out: Path) -> int:
 
 
 def _seconds(out: Path) -> float:
-    """How long the steps that are done in a folder have taken, beginnings of the command aside."""
+    """Seconds that the steps done in a folder took, without what came before the first of them."""
     path = out / "progress.json"
     return json.loads(path.read_text()).get("seconds", 0.0) if path.exists() else 0.0
 

@@ -16,7 +16,7 @@ from train.benchmark import toolbox_bpm
 from train.datasets import ClipStore
 from train.labels import rate_of
 
-RULES = 2  # of a score, raised with each change by which the same weights score otherwise
+RULES = 3  # of a score, raised with each change by which the same weights score otherwise
 Array = NDArray[np.float64]
 SLACK_S = 0.25
 
@@ -82,14 +82,8 @@ def write_rows(path: Path, read: Sequence[tuple[ClipStore, Mapping[str, Scores]]
         table = csv.writer(file, lineterminator="\n")
         models = list(read[0][1])
         kinds = ("whatever_bpm", "given_bpm", "confidence", "correlation")
-        table.writerow(
-            [
-                "seed",
-                "true_bpm",
-                "melanin",
-                *(f"{model}_{kind}" for model in models for kind in kinds),
-            ]
-        )
+        columns = [f"{model}_{kind}" for model in models for kind in kinds]
+        table.writerow(["seed", "true_bpm", "melanin", *columns])
         for store, scores in read:
             for at, truth in enumerate(store.truths):
                 row: list[object] = [truth["seed"], _figure(float(store.bpm[at]) or np.nan, 2)]
