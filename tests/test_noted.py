@@ -2,9 +2,8 @@
 
 import json
 import resource
-import shutil
 from pathlib import Path
-from shutil import copytree
+from shutil import copytree, rmtree
 from typing import Any
 
 import pytest
@@ -72,7 +71,7 @@ def test_a_full_disk_leaves_the_manifest_as_it_was(tmp_path):
 def test_weights_that_were_exported_meanwhile_keep_their_own_manifest(tmp_path):
     folder = copytree(SHIPPED / "student", tmp_path / "student")
     weights = load_weights(folder)
-    shutil.rmtree(folder)
+    rmtree(folder)
     copytree(SHIPPED / "teacher", folder)
     before = (folder / "manifest.json").read_bytes()
     with pytest.raises(JobError, match="exported anew meanwhile"):

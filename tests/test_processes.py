@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from unittest.mock import ANY
 
 import numpy as np
 import pytest
@@ -99,7 +100,8 @@ def test_two_processes_learn_what_one_does(of_two, tmp_path):
 def test_a_resumed_run_of_two_processes_ends_exactly_where_an_unbroken_one_does(of_two, tmp_path):
     stopped = start(TWO, "-m", "tests._tiny_run", tmp_path / "broken", 3)
     assert "PlugPulledError" in stopped.stderr
-    assert json.loads((tmp_path / "broken" / "progress.json").read_text())["step"] == 2
+    done = json.loads((tmp_path / "broken" / "progress.json").read_text())
+    assert done == {"step": 2, "seconds": ANY}
     assert start(TWO, "-m", "tests._tiny_run", tmp_path / "broken").returncode == 0
     one, other = weights(of_two), weights(tmp_path / "broken")
     for name, tensor in one.items():

@@ -1,6 +1,7 @@
 """A model is scored as the program reads it."""
 
 import csv
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,39 +14,36 @@ from train.scores import Scores, score, write_rows
 
 SKIN = np.array([150.0, 110.0, 90.0])
 BLOOD = np.array([0.43, 1.0, 0.69])  # of R, G, B, relative to green
+WAVE = np.sin(2 * np.pi * 72 / 60 * np.arange(600) / 30)
+
+
+def store_of_a_rhythm(colour: np.ndarray) -> ClipStore:
+    """A clip of skin that swings in a colour 72 times a minute, in noise."""
+    rng = np.random.default_rng(0)
+    mean = SKIN * (1 + 0.02 * WAVE[:, None] * colour)
+    pixels = mean[:, None, None] + rng.normal(0, 2, (600, 36, 36, 3))
+    clip = torch.from_numpy(pixels.round().astype(np.uint8))[None]
+    bpm = np.array([72], np.float32)
+    return ClipStore((clip,), -WAVE[None].astype(np.float32), bpm, ({"key_every": None},), "0")
 
 
 @pytest.mark.parametrize(
     ("colour", "given"), [(BLOOD, [72.0]), (np.ones(3), [np.nan])], ids=["blood", "light"]
 )
 def test_light_in_a_rhythm_is_given_no_rate(colour, given):
-    wave = np.sin(2 * np.pi * 72 / 60 * np.arange(600) / 30)
-    rng = np.random.default_rng(0)
-    mean = SKIN * (1 + 0.02 * wave[:, None] * colour)
-    pixels = mean[:, None, None] + rng.normal(0, 2, (600, 36, 36, 3))
-    clip = torch.from_numpy(pixels.round().astype(np.uint8))[None]
-    bpm = np.array([72], np.float32)
-    store = ClipStore((clip,), -wave[None].astype(np.float32), bpm, ({"key_every": None},), "0")
+    store = store_of_a_rhythm(colour)
     found = score(open_model("green"), store)
     assert found.bpm == pytest.approx([72], abs=0.5)
     np.testing.assert_allclose(found.given, given, atol=0.5)
 
 
 def test_a_head_that_moves_in_the_rhythm_is_given_no_rate_where_that_was_kept():
-    time_s = np.arange(600) / 30
-    wave = np.sin(2 * np.pi * 72 / 60 * time_s)
     rng = np.random.default_rng(0)
-    mean = SKIN * (1 + 0.02 * wave[:, None] * BLOOD)
-    pixels = (mean[:, None, None] + rng.normal(0, 2, (600, 36, 36, 3))).round().astype(np.uint8)
     places = 100 * (np.array([3.0, 2.0, 1.0]) + 2e-4 * rng.standard_normal((600, 3)))
-    swaying = places + 2 * wave[:, None] * np.array([0.0, 1.0, 0.0])
+    swaying = places + 2 * WAVE[:, None] * np.array([0.0, 1.0, 0.0])
     for seen, given in (((), 72), ((places,), 72), ((swaying,), np.nan)):
-        store = ClipStore(
-            (torch.from_numpy(pixels)[None],), -wave[None].astype(np.float32),
-            np.array([72], np.float32), ({"key_every": None},), "0",
-            seen=tuple(Seen(one.astype(np.float32), np.empty(0)) for one in seen),
-        )  # fmt: skip
-        found = score(open_model("green"), store)
+        kept = tuple(Seen(one.astype(np.float32), np.empty(0)) for one in seen)
+        found = score(open_model("green"), replace(store_of_a_rhythm(BLOOD), seen=kept))
         np.testing.assert_allclose(found.given, [given], atol=0.5)
 
 

@@ -19,6 +19,7 @@ from kdphys.errors import KDPhysError
 from kdphys.hub import Weights, is_folder, load_named
 from kdphys.pipeline import MODELS, compare
 from kdphys.runtime import CLASSICAL, NETWORKS, Model, open_model
+from kdphys.vitals import LEAST_QUALITY
 from train.aside import aside
 from train.benchmark import BenchmarkJob, digests_of, markdown_table, run_benchmark
 from train.card import METRICS
@@ -358,7 +359,8 @@ def _page(report: dict[str, object], job: EvaluateJob, made: Origin) -> str:
     )
     lines += ["", "### By confidence", ""]
     lines += [
-        f"Readings of at least this confidence (the program gives those from {SURE[0]} on): their",
+        "Readings of at least this confidence "
+        f"(the program gives those from {LEAST_QUALITY} on): their",
         "share of all clips, mean error, how many are off by more than 3 bpm, and mean error on",
         "the skin that goes worst over that on the one that goes best.",
         "",

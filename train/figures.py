@@ -6,13 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdphys.metrics import confidence_interval, mae, pearson, rmse, within, worst_over_best
+from kdphys.vitals import LEAST_QUALITY
 from train.datasets import ClipStore
 from train.scores import Array, Scores
 
 BANDS = {"below 60": (0.0, 60.0), "60 to 120": (60.0, 120.0), "above 120": (120.0, 999.0)}
 TOOLBOX_RATES = (48.0, 130.0)  # of clips whose rate the toolbox's band holds with room around it
 SKINS = {"light": (0.0, 1 / 3), "medium": (1 / 3, 2 / 3), "dark": (2 / 3, 1.01)}
-SURE = (0.5, 0.6, 0.7, 0.8, 0.9)  # confidences from which readings are counted; the first is shown
+SURE = (LEAST_QUALITY, 0.6, 0.7, 0.8, 0.9)  # confidences from which readings are counted
+RIGHT_BPM = 3.0  # that a rate may be off
 UNLIKE = ("worst over best", "as much by chance")
 
 
@@ -78,7 +80,7 @@ def how_right(
         "readings": len(errors),
         "share": _round(float(chosen.mean())),
         "MAE": _round(float(errors.mean())) if len(errors) else None,
-        "wrong": int((errors > 3).sum()),
+        "wrong": int((errors > RIGHT_BPM).sum()),
         "worst skin over best": _round(ratio),
     }
 
@@ -90,9 +92,9 @@ def _by_peak(scores: Scores, true: Array) -> dict[str, float | None]:
     return {
         "n": len(true),
         "MAE": _round(mae(staged, true)),
-        "within 3": _round(within(staged, true, 3.0)),
+        "within 3": _round(within(staged, true, RIGHT_BPM)),
         "MAE by peak": _round(mae(peaked, true)),
-        "within 3 by peak": _round(within(peaked, true, 3.0)),
+        "within 3 by peak": _round(within(peaked, true, RIGHT_BPM)),
     }
 
 
@@ -104,7 +106,7 @@ def _wrong(scores: Scores, true: Array) -> list[dict[str, float]]:
             "given": round(float(scores.given[at]), 1),
             "confidence": round(float(scores.quality[at]), 2),
         }
-        for at in np.flatnonzero(np.abs(scores.given - true) > 3)
+        for at in np.flatnonzero(np.abs(scores.given - true) > RIGHT_BPM)
     ]
 
 
@@ -121,7 +123,7 @@ def _line(scores: Scores, true: Array, chosen: NDArray[np.bool_]) -> dict[str, o
         "MAE 95 %": [_round(low), _round(high)],
         "RMSE": _round(rmse(bpm, true)),
         "r": _round(pearson(bpm, true)),
-        "within 3": _round(within(bpm, true, 3.0)),
+        "within 3": _round(within(bpm, true, RIGHT_BPM)),
         "readings": _round(float(np.isfinite(given).mean())),
         "number of readings": int(np.isfinite(given).sum()),
         "median error of readings": _median(np.abs(given - true)),

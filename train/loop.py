@@ -358,14 +358,18 @@ def _claim(run: Run, accelerator: Accelerator) -> int:
 
 def _progress(out: Path) -> int:
     """How many steps are done in a folder."""
-    path = out / "progress.json"
-    return json.loads(path.read_text())["step"] if path.exists() else 0
+    return _done(out).get("step", 0)
 
 
 def _seconds(out: Path) -> float:
     """Seconds that the steps done in a folder took, without what came before the first of them."""
+    return _done(out).get("seconds", 0.0)
+
+
+def _done(out: Path) -> dict[str, Any]:
+    """What progress.json tells of a folder; nothing where no step is done."""
     path = out / "progress.json"
-    return json.loads(path.read_text()).get("seconds", 0.0) if path.exists() else 0.0
+    return json.loads(path.read_text()) if path.exists() else {}
 
 
 def _identity(facts: Mapping[str, object]) -> dict[str, object]:

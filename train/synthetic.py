@@ -249,7 +249,7 @@ def make_clip(seed: int, config: SyntheticConfig) -> SyntheticClip:
     times = film.time_s[0] + np.arange(len(pixels)) / NETWORK_FPS
     wave = film.pulse.target_at(times) * (film.truth.bpm is not None)
     keys = film.time_s[: len(film.key_frame)][film.key_frame] - film.time_s[0]
-    cut = [((box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2, box.width) for box in film.boxes]
+    cut = [(*box.centre, box.width) for box in film.boxes]
     places = [np.interp(times, film.time_s, part) for part in np.transpose(cut)]
     return SyntheticClip(
         pixels, wave.astype(np.float32), film.truth, keys, np.stack(places, 1).astype(np.float32)
