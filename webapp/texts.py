@@ -141,8 +141,9 @@ KEPT_COLUMNS = (
     "Mean error of readings",
 )
 KEPT_NOTE = (
-    "{clips} synthetic clips of 30 s at full difficulty, with people, pulses and seeds that "
-    "training never saw; one training run. Real faces beside a contact sensor: not measured."
+    "{clips} synthetic clips of 30 s at difficulty 1 of up to 2, with people, pulses and "
+    "seeds that training never saw; one training run. Real faces beside a contact sensor: not "
+    "measured."
 )
 LOOKS = "Where they look on your clip"
 LOOKS_NOTE = (
