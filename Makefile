@@ -19,7 +19,8 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .DEFAULT_GOAL := app
-.PHONY: app test lint style types imports train study rivals bench lock licences audit chromium
+.PHONY: app test lint style types imports train study rivals bench lock licences audit chromium \
+    compiled tests
 
 FACES ?=# folder of portraits that lend their looks to a part of the synthetic heads
 PULSES ?=# folder of pulse recordings that lend their waves to a part of the clips
@@ -44,8 +45,11 @@ nothing is known of their weaknesses (.venv/audit.txt says more): run make audit
 app: .venv/.app
 	$(PYTHON) app.py
 
-test:
-	$(MAKE) --no-print-directory --jobs=2 lint chromium
+test: # types beside the tests, some of which wait for a camera
+	$(MAKE) --no-print-directory --jobs=2 style imports compiled chromium
+	$(MAKE) --no-print-directory --jobs=2 types tests
+
+tests: .venv/.dev chromium
 	$(PYTHON) -m pytest -m "" --durations=15 --numprocesses 2 --dist loadgroup
 
 lint: style types imports
@@ -55,7 +59,7 @@ style: .venv/.dev
 	.venv/bin/ruff check .
 
 types: .venv/.dev
-	.venv/bin/pyright
+	nice .venv/bin/pyright
 
 imports: .venv/.dev
 	.venv/bin/lint-imports
@@ -148,8 +152,14 @@ audit: .venv/.release
 	touch $@ .venv/.app
 
 .venv/.dev: .venv/.base requirements.txt requirements-train.txt pyproject.toml
-	$(PIP) install --quiet -r requirements-train.txt --group dev
+	$(PIP) install --quiet --no-compile -r requirements-train.txt --group dev
 	touch $@ .venv/.train .venv/.app
+
+compiled: .venv/.compiled
+
+.venv/.compiled: .venv/.dev # what pip does on one core; some packages carry templates that are no Python
+	$(PYTHON) -m compileall -qq -j 2 .venv/lib || true
+	touch $@
 
 .venv/.release: .venv/.base pyproject.toml
 	$(PYTHON) -m venv .venv/release

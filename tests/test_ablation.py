@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from kdphys.runtime import open_model
@@ -35,6 +36,21 @@ def test_an_arm_is_scored_on_clips_and_pieces_alike(film, tmp_path):
     wrong = score_arm(pos, Trials(pulsing, silent, replayed(film, 100.0)))
     assert wrong["real within 3"] == 0
     assert "real within 3" not in score_arm(pos, Trials(pulsing, silent, ()))
+
+
+@pytest.mark.slow
+def test_clips_from_before_they_kept_where_the_face_is_are_named(tmp_path, caplog):
+    config = easy_config(seconds=2.0, side=64)
+    unseen_clips(tmp_path, 1, 1, config)
+    assert not caplog.records
+    shard = tmp_path / "silent" / "0000.npz"
+    with np.load(shard) as found:
+        kept = {name: found[name] for name in found if name not in {"places", "keys"}}
+    np.savez(shard, **kept)
+    unseen_clips(tmp_path, 1, 1, config)
+    (said,) = caplog.messages
+    assert f"The clips in {shard.parent} were drawn before" in said
+    assert "Delete the folder" in said
 
 
 def test_a_real_clip_needs_its_rate():
