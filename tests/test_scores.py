@@ -1,7 +1,8 @@
 """A model is scored as the program reads it."""
 
 import csv
-from dataclasses import replace
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ import torch
 from kdphys.runtime import open_model
 from train.datasets import ClipStore, Seen
 from train.figures import how_right
-from train.scores import Scores, score, write_rows
+from train.scores import Scores, score, score_shared, write_rows
+from train.script import JobError
 
 SKIN = np.array([150.0, 110.0, 90.0])
 BLOOD = np.array([0.43, 1.0, 0.69])  # of R, G, B, relative to green
@@ -45,6 +47,34 @@ def test_a_head_that_moves_in_the_rhythm_is_given_no_rate_where_that_was_kept():
         kept = tuple(Seen(one.astype(np.float32), np.empty(0)) for one in seen)
         found = score(open_model("green"), replace(store_of_a_rhythm(BLOOD), seen=kept))
         np.testing.assert_allclose(found.given, [given], atol=0.5)
+
+
+def store_of_two() -> ClipStore:
+    """A clip with a pulse, and one of light."""
+    blood, light = store_of_a_rhythm(BLOOD), store_of_a_rhythm(np.ones(3))
+    waves = np.concatenate([blood.waves, light.waves])
+    bpm = np.concatenate([blood.bpm, light.bpm])
+    return ClipStore(blood.pixels + light.pixels, waves, bpm, blood.truths + light.truths, "0")
+
+
+@pytest.mark.slow
+def test_several_processes_read_what_one_does(monkeypatch):
+    alone = score(open_model("student"), store_of_two())
+    monkeypatch.setattr("train.scores.MANY", 1)
+    shared = score_shared("student", store_of_two(), 2)
+    for part in fields(Scores):
+        np.testing.assert_array_equal(getattr(shared, part.name), getattr(alone, part.name))
+
+
+def test_a_process_that_was_killed_is_told_in_a_sentence(monkeypatch):
+    class Killed:
+        def __init__(self, *_: object) -> None:
+            raise BrokenProcessPool
+
+    monkeypatch.setattr("train.scores.MANY", 1)
+    monkeypatch.setattr("train.scores.ProcessPoolExecutor", Killed)
+    with pytest.raises(JobError, match=r"ended from outside.*fewer --workers"):
+        score_shared("green", store_of_two(), 2)
 
 
 def some_scores(given: list[float], quality: list[float]) -> Scores:

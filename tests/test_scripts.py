@@ -193,7 +193,7 @@ def test_a_network_is_not_exported_where_torch_and_onnx_do_not_agree(worst):
         (("teacher", "--schedule.steps", 0), "schedule.steps=0 must be at least 1"),
         (("synthetic", "--clips", 0), "clips=0 and workers=2 must be at least 1"),
         (("synthetic", "--clips", -1), "clips=-1 and workers=2 must be at least 1"),
-        (("evaluate", "--clips", 0), "clips=0 and negatives=60 must be at least 1"),
+        (("evaluate", "--clips", 0), "clips=0, negatives=60 and workers=2 must be at least 1"),
     ],
 )
 def test_a_figure_out_of_range_is_refused(monkeypatch, capsys, words, sentence):

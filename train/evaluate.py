@@ -29,7 +29,7 @@ from train.noted import note
 from train.origin import Origin, origin
 from train.recordings import Dataset
 from train.report import Evidence, write_report
-from train.scores import Array, Scores, score, write_rows
+from train.scores import Array, Scores, score, score_shared, write_rows
 from train.script import JobError, run_script
 from train.synthetic import (
     OTHER_CODECS,
@@ -92,6 +92,8 @@ class EvaluateJob:
     note: bool = False
     """Write what was found into the manifest and card beside each network's weights too, for the
     evaluation that is to go with them."""
+    workers: int = 2
+    """Processes that read the clips."""
     report: Path | None = None
     """HTML page to write as well: plots, groups, and the clips that go worst. It draws clips of
     lower difficulty for it; not of a data set."""
@@ -106,9 +108,10 @@ class EvaluateJob:
             raise ValueError("report is a page about synthetic clips: leave it out with a dataset")
         if self.note and (self.dataset or self.smoke):
             raise ValueError("note is of synthetic clips, all of them: no dataset, no smoke")
-        if min(self.clips, self.negatives) < 1:
+        if min(self.clips, self.negatives, self.workers) < 1:
             raise ValueError(
-                f"clips={self.clips} and negatives={self.negatives} must be at least 1"
+                f"clips={self.clips}, negatives={self.negatives} and workers={self.workers} must "
+                "be at least 1"
             )
 
 
@@ -151,8 +154,9 @@ def main(job: EvaluateJob) -> None:
     pulsing, silent = unseen_clips(job.data, clips, negatives, config)
     synthetic, read, unread = {}, {}, {}
     for name in job.models:
-        model = open_model(name, threads=2)
-        read[name], unread[name] = score(model, pulsing), score(model, silent)
+        read[name], unread[name] = (
+            score_shared(name, store, job.workers) for store in (pulsing, silent)
+        )
         sure = np.isfinite(read[job.models[0]].given)
         synthetic[name] = summary(read[name], unread[name], pulsing, sure)
         logger.info("%s: %s", name, synthetic[name]["all"])
@@ -290,7 +294,7 @@ def _command(job: EvaluateJob) -> str:
     words = ["python train/evaluate.py"]
     for part in fields(job):
         value = getattr(job, part.name)
-        if value == part.default or part.name in ("out", "data", "report", "note"):
+        if value == part.default or part.name in ("out", "data", "report", "note", "workers"):
             continue
         shown = "DIR" if isinstance(value, Path) else value
         if isinstance(value, tuple):

@@ -1,8 +1,12 @@
 """Scoring: what a model says about clips whose truth is known, as the measuring path says it."""
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -10,15 +14,17 @@ from numpy.typing import NDArray
 
 from kdphys.classical import skin_mean
 from kdphys.metrics import pearson
-from kdphys.runtime import FPS, Model
+from kdphys.runtime import FPS, Model, open_model
 from kdphys.vitals import measure_vitals
 from train.benchmark import toolbox_bpm
 from train.datasets import ClipStore
 from train.labels import rate_of
+from train.script import JobError
 
 RULES = 3  # of a score, raised with each change by which the same weights score otherwise
 Array = NDArray[np.float64]
 SLACK_S = 0.25
+MANY = 50  # clips, from which on more processes are worth their start
 
 
 @dataclass(frozen=True)
@@ -39,6 +45,16 @@ class Scores:
     """The same at the best shift up to `SLACK_S`. Shape (N,)."""
 
 
+@dataclass(frozen=True)
+class _Clip:
+    """What the program sees of one clip, and its truth."""
+
+    pixels: NDArray[np.uint8]
+    label: Array
+    key_times_s: Array | None
+    places: Array | None
+
+
 def score(model: Model, store: ClipStore, seconds: float | None = None) -> Scores:
     """Run a model over clips, as the measuring path does.
 
@@ -50,24 +66,63 @@ def score(model: Model, store: ClipStore, seconds: float | None = None) -> Score
     Returns:
         Its readings.
     """
-    rows = []
+    return _together([_scored(model, clip) for clip in _clips(store, seconds)])
+
+
+def score_shared(name: str, store: ClipStore, workers: int) -> Scores:
+    """As `score`, in several processes where there is much to do.
+
+    Args:
+        name: As `kdphys.runtime.open_model` takes it.
+        store: Clips with their truth.
+        workers: Processes.
+
+    Raises:
+        JobError: A process was killed.
+    """
+    if min(workers, len(store) // MANY) <= 1:
+        return score(open_model(name), store)
+    # A forked child of a process with threads can hang for ever, so each starts afresh.
+    try:
+        with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+            return _together(list(pool.map(partial(_scored_by, name), _clips(store, None))))
+    except BrokenProcessPool as error:
+        raise JobError(
+            "A process that read clips was ended from outside, as where memory is short: run the "
+            "same command again, with fewer --workers."
+        ) from error
+
+
+def _clips(store: ClipStore, seconds: float | None) -> Iterator[_Clip]:
     frames = None if seconds is None else round(seconds * FPS)
     for index in range(len(store)):
         pixels = store.clip(index)[:frames]
-        wave = wave_of(model, pixels)
-        vitals = measure_vitals(
-            wave,
-            FPS,
-            calibration=model.calibration,
-            key_times_s=key_times(store, index),
-            colours=skin_mean(pixels),
-            places=places_in(store, index, len(pixels)),
-        )
-        heart = vitals.heart_rate
-        given = np.nan if heart.value is None else heart.value
-        label = store.waves[index][: len(wave)].astype(np.float64)
-        alike = pearson(wave, label), shifted_pearson(wave, label, round(SLACK_S * FPS))
-        rows.append((raw_bpm(wave), toolbox_bpm(wave, FPS), given, heart.quality, *alike))
+        label = store.waves[index][: len(pixels)].astype(np.float64)
+        yield _Clip(pixels, label, key_times(store, index), places_in(store, index, len(pixels)))
+
+
+def _scored_by(name: str, clip: _Clip) -> tuple[float, ...]:
+    return _scored(open_model(name), clip)  # opened once in each process
+
+
+def _scored(model: Model, clip: _Clip) -> tuple[float, ...]:
+    """What is said of one clip, in the order of `Scores`."""
+    wave = wave_of(model, clip.pixels)
+    heart = measure_vitals(
+        wave,
+        FPS,
+        calibration=model.calibration,
+        key_times_s=clip.key_times_s,
+        colours=skin_mean(clip.pixels),
+        places=clip.places,
+    ).heart_rate
+    given = np.nan if heart.value is None else heart.value
+    label = clip.label[: len(wave)]
+    alike = pearson(wave, label), shifted_pearson(wave, label, round(SLACK_S * FPS))
+    return raw_bpm(wave), toolbox_bpm(wave, FPS), given, heart.quality, *alike
+
+
+def _together(rows: Sequence[tuple[float, ...]]) -> Scores:
     return Scores(*np.array(rows).T)
 
 
