@@ -89,7 +89,7 @@ train: .venv/.train
 	$(PYTHON) train/export.py --model teacher --run runs/teacher --out weights/teacher $(TELL)
 	$(PYTHON) train/export.py --model student --run runs/student --out weights/student $(TELL)
 	$(PYTHON) train/confidence.py $(LENT)
-	$(PYTHON) train/evaluate.py --clips 1200 --negatives 200 --out docs/results --note $(LENT)
+	$(PYTHON) train/evaluate.py --clips 2400 --negatives 200 --out docs/results --note $(LENT)
 
 study: .venv/.train
 	set -x
