@@ -50,6 +50,7 @@ test: # types beside the tests, some of which wait for a camera
 	$(MAKE) --no-print-directory --jobs=2 types tests
 
 tests: .venv/.dev chromium
+	unset MAKEFLAGS # of this make, and not of those that tests start
 	$(PYTHON) -m pytest -m "" --durations=15 --numprocesses 2 --dist loadgroup
 
 lint: style types imports
