@@ -53,6 +53,8 @@ PATH_JUMP = 40.0  # nats that a jump costs
 SNR_BAND_BPM = (LOWEST_BPM, 360.0)
 SNR_REACH_BPM = 7.0  # to both sides of a line, and 1 more for each harmonic
 LEAST_REST = 1e-6  # of the power of the lines: a ratio ends at 60 dB
+STANDING_S, STANDING_STEP_S = 30.0, 10.0  # stretches in which a line is to stay where it is
+STANDING_BPM = 4.0  # to both sides of a rate: as wide as the line of a steady tone in 30 s
 
 Array = NDArray[np.float64]
 
@@ -469,6 +471,42 @@ def _middle(spectra: WindowSpectra, floor: Array, bpm: Array) -> Array:
             first + begin + weights @ np.arange(len(weights)) / weights.sum()
         )
     return middle
+
+
+def standing(wave: Array, fps: float, track: RateTrack) -> Array:
+    """How much of a wave stays in the line of its rate for half a minute.
+
+    A pulse does, while noise, movement and what a network makes of them wander: in a window of 10 s
+    their lines are as sharp as a heart's, and over all of them they are not.
+
+    Args:
+        wave: Wave in `WAVE_BAND_HZ`, NaN in gaps, which count as silence. Shape (T,).
+        fps: Sampling rate in Hz.
+        track: Its rates.
+
+    Returns:
+        For each window of `track`, the share, from 0 to 1, of the power in the heart band within
+        `STANDING_BPM` of the mean rate, of the up to `STANDING_S` long stretch around it. Shape
+        (N,).
+    """
+    heard = np.nan_to_num(wave)
+    length = min(round(STANDING_S * fps), len(heard))
+    steps = math.ceil((len(heard) - length) / (STANDING_STEP_S * fps))
+    starts = np.arange(steps + 1) * (len(heard) - length) // max(steps, 1)
+    centre_s = (starts + length / 2) / fps
+    taper = np.asarray(signal.get_window("hann", length), np.float64)
+    windows = np.lib.stride_tricks.sliding_window_view(heard, length)[starts] * taper
+    first, last = (round(edge * 60 / GRID_BPM) for edge in HEART_BAND_HZ)
+    power = np.abs(_zoom(windows, fps, last + 1)[:, first:]) ** 2
+    bpm = np.arange(first, last + 1) * GRID_BPM
+    nearest = np.abs(track.time_s[:, None] - centre_s).argmin(1)
+    share = np.zeros(len(nearest))
+    for stretch in np.unique(nearest):
+        within = np.abs(track.time_s - centre_s[stretch]) <= length / fps / 2
+        near = np.abs(bpm - track.bpm[within].mean()) <= STANDING_BPM
+        total = power[stretch].sum() + SMALLEST
+        share[nearest == stretch] = power[stretch][near].sum() / total
+    return share
 
 
 def snr_db(spectra: WindowSpectra, bpm: Array) -> Array:

@@ -29,6 +29,7 @@ FPS = 30.0
 SIZE = 36
 MOST_LAG, MOST_REACH, MOST_FRAMES = 60, 90, 3600  # that a network may have
 MOST_NUMBER = 1e15  # in a manifest
+LATER = {"log_standing"}  # numbers of a confidence that manifests of older weights lack
 STREAM_CHUNK = 32  # frames that the student takes at most in one call: more leave the caches
 MOST_OPEN = 16  # models that stay open
 NOISE_FRAMES = 8  # that a network is tried with when it is opened
@@ -443,10 +444,12 @@ def _number(record: dict[str, object], name: str) -> float:
 def _calibration(weights: Weights) -> Calibration:
     found = weights.manifest.get("calibration", asdict(DEFAULT))
     names = {one.name for one in fields(Calibration)} - {"slope_ms"}
-    if not isinstance(found, dict) or found.keys() - {"slope_ms"} != names:
+    if not isinstance(found, dict) or not names - LATER <= found.keys() - {"slope_ms"} <= names:
         raise WeightsError(f"its calibration is {found}, and {', '.join(sorted(names))} are needed")
     # A network draws all beats alike.
-    return Calibration(slope_ms=0.0, **{name: _number(found, name) for name in names})
+    return Calibration(
+        slope_ms=0.0, **{name: _number(found, name) for name in names & found.keys()}
+    )
 
 
 def _facts(name: str, weights: Weights) -> ModelFacts:

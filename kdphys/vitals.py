@@ -39,6 +39,7 @@ from kdphys.pulse import (
     looked_at_s,
     reading_window_s,
     runs,
+    standing,
     track_rate,
     window_spectra,
 )
@@ -69,6 +70,7 @@ LEAST_COUNTED = 4  # intervals
 MOST_RISE = 1.6  # of the fastest rate over the slowest, beyond which beats are missed or seen twice
 NOTED_RISE = 1.2  # of the fastest rate over the slowest, from which one number does not say all
 MOST_HEIGHT = 0.1  # decimal logarithm of the loudest wave of a face: louder is no surer
+LEAST_STANDING = 0.01  # of a wave's power in the line of its rate: noise has more
 LEAST_WEIGHT = 0.02  # of a window in the mean rate, whatever its quality
 MOST_ODDS = 30.0  # logarithm of the odds that a confidence goes up or down to
 BEND_WINDOWS = 3  # to both sides, that a rate's line is drawn through
@@ -214,6 +216,8 @@ class QualityFeatures:
     """Decimal logarithm of the usable seconds."""
     log_amplitude: float
     """Decimal logarithm of the standard deviation of the wave in the heart band."""
+    log_standing: float
+    """Decimal logarithm of how much of the wave stays in the line of its rate for half a minute."""
 
 
 @dataclass(frozen=True)
@@ -239,6 +243,8 @@ class Calibration:
     """Log odds for ten times the length."""
     log_amplitude: float = 0.0
     """Log odds for ten times the amplitude; 0 where amplitude means nothing."""
+    log_standing: float = 0.0
+    """Log odds for ten times as much of the wave in a line that stays; 0 but for networks."""
     slope_ms: float = 100.0
     """Noise of a beat's time that a change of slopes from beat to beat by their own size tells, in
     ms; 0 for networks, which draw all beats alike. From 21 finger waves beside a chest strap."""
@@ -402,13 +408,21 @@ def read_rate(
     usable_s = looked_at_s(wave, fps, window_s)
     spread = np.nanstd(bandpass_runs(wave, fps, HEART_BAND_HZ, LEAST_SECONDS))
     height = min(math.log10(spread + FLAT), MOST_HEIGHT)
+    stands = np.maximum(standing(wave, fps, track), LEAST_STANDING)
+    window_log_s = math.log10(min(usable_s, WINDOW_S))
     qualities = np.array(
         [
             calibration.quality(
-                QualityFeatures(*values, math.log10(min(usable_s, WINDOW_S)), height)
+                QualityFeatures(snr, nats, ahead, log_bend, alike, window_log_s, height, stays)
             )
-            for values in zip(
-                track.snr_db, track.evidence, margin, np.log1p(change), agrees, strict=True
+            for snr, nats, ahead, log_bend, alike, stays in zip(
+                track.snr_db,
+                track.evidence,
+                margin,
+                np.log1p(change),
+                agrees,
+                np.log10(stands),
+                strict=True,
             )
         ]
     )
@@ -420,6 +434,7 @@ def read_rate(
         agreement=float(agrees.mean()),
         log_seconds=math.log10(usable_s),
         log_amplitude=height,
+        log_standing=math.log10(stands.mean()),
     )
     bpm = float(np.average(track.bpm, weights=qualities + LEAST_WEIGHT))
     middle = float(track.middle_bpm.mean())

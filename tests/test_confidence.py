@@ -1,6 +1,7 @@
 """How much waves without a pulse count where a network's confidence is fitted."""
 
 import logging
+from dataclasses import replace
 from shutil import copytree
 
 import numpy as np
@@ -32,13 +33,13 @@ def waves(apart: float) -> tuple[list[QualityFeatures], np.ndarray, np.ndarray]:
     silent = np.arange(300) % 2 == 1
     evidence = rng.standard_normal(300) + np.where(silent, 0.0, apart)
     errors = np.where(silent, np.inf, rng.normal(0, 0.5, 300))
-    features = [QualityFeatures(0.0, value, 0.0, 0.0, 0.0, 1.0, 0.0) for value in evidence]
+    features = [QualityFeatures(0.0, value, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0) for value in evidence]
     return features, errors, np.arange(300)
 
 
 def refused(share: float, features: list[QualityFeatures], errors: np.ndarray) -> float:
     """Share of the waves without a pulse that get no reading by a fit to all."""
-    found = fit(features, errors, use_amplitude=True, weights=_weights(errors, share))
+    found = fit(features, errors, of_network=True, weights=_weights(errors, share))
     quality = np.array([found.quality(feature) for feature in features])
     return float((quality[np.isinf(errors)] < LEAST_QUALITY).mean())
 
@@ -102,3 +103,15 @@ def test_each_clip_is_judged_in_light_that_wanders_too():
 def test_an_export_mends_a_damaged_manifest(tmp_path, text):
     (tmp_path / "manifest.json").write_text(text)
     assert fitted(tmp_path, SHIPPED / "student") == {}
+
+
+def test_what_stays_in_its_line_makes_a_network_surer_and_no_other_wave():
+    rng = np.random.default_rng(0)
+    right = np.arange(400) % 2 == 0
+    errors = np.where(right, 0.0, 30.0)
+    stays = np.where(right, -0.2, -0.6) + 0.2 * rng.standard_normal(400)
+    features = [QualityFeatures(0.0, 5.0, 0.0, 0.0, 0.0, 1.0, 0.0, value) for value in stays]
+    assert fit(features, errors, of_network=True).log_standing > 2
+    assert fit(features, errors, of_network=False).log_standing == 0
+    against = [replace(feature, log_standing=-feature.log_standing) for feature in features]
+    assert fit(against, errors, of_network=True).log_standing == 0  # it never makes it less sure

@@ -252,6 +252,7 @@ def test_a_damaged_file_that_can_t_be_deleted_is_named(copied, monkeypatch):
         ("student", {"calibration": {}}, {}),
         ("student", {"calibration": {"evidence": 1.0}}, {}),
         ("student", {"calibration": FITTED | {"charm": 1.0}}, {}),
+        ("student", {"calibration": FITTED | {"log_standing": "1"}}, {}),
         ("student", {"calibration": FITTED | {"evidence": "1"}}, {}),
         ("student", {"calibration": FITTED | {"evidence": math.nan}}, {}),
         ("student", {"calibration": FITTED | {"evidence": math.inf}}, {}),
@@ -279,6 +280,17 @@ def test_weights_that_say_what_can_t_be_are_refused_in_a_sentence(
     _opened.cache_clear()
     with pytest.raises(WeightsError, match=f"^{model} is no {model} that can be run"):
         open_model(model)
+
+
+def test_weights_from_before_a_number_of_the_confidence_are_read_without_it(copied):
+    manifest = json.loads((copied / "manifest.json").read_text())
+    calibration = FITTED | {"evidence": 0.5}
+    (copied / "manifest.json").write_text(json.dumps(manifest | {"calibration": calibration}))
+    assert StudentModel(load_weights(copied)).calibration.log_standing == 1
+    del calibration["log_standing"]
+    (copied / "manifest.json").write_text(json.dumps(manifest | {"calibration": calibration}))
+    found = StudentModel(load_weights(copied)).calibration
+    assert (found.evidence, found.log_standing) == (0.5, 0)
 
 
 def test_a_number_that_is_none_is_named(copied):

@@ -43,7 +43,7 @@ FPS = 30.0
 SAME = 1e-6  # both calculate in float64; only the order of sums differs
 SKIN = np.array([150.0, 110.0, 90.0])
 BLOOD = np.array([0.43, 1.0, 0.69])  # of R, G, B, relative to green
-LOUD = Calibration(intercept=-4.0, snr_db=0.1, evidence=0.3, log_amplitude=0.5)
+LOUD = Calibration(intercept=-4.0, snr_db=0.1, evidence=0.3, log_amplitude=0.5, log_standing=0.7)
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ from kdphys.pulse import (
     looked_at_s,
     reading_window_s,
     runs,
+    standing,
     track_rate,
     window_spectra,
 )
@@ -69,6 +70,52 @@ def test_a_slow_pulse_whose_fundamental_nearly_drowns_is_seldom_doubled():
     waves = [pulse + np.random.default_rng(seed).standard_normal(900) for seed in range(60)]
     right = sum(abs(mean_rate(wave, 30.0) - 42.4) <= 3 for wave in waves)
     assert right >= 52  # 46 where each of the two odd lines has to be sure by itself
+
+
+def stands(wave, fps=30.0):
+    kept = bandpass_runs(wave, fps, WAVE_BAND_HZ, 5.0)
+    return standing(kept, fps, track_rate(window_spectra(kept, fps, reading_window_s(kept, fps))))
+
+
+@pytest.mark.parametrize("bpm", [42.0, 72.3, 178.0])
+@pytest.mark.parametrize("seconds", [5.0, 12.0, 30.0, 47.0, 90.0])
+def test_a_steady_tone_stands_in_its_line_and_a_short_one_less(bpm, seconds):
+    share = stands(pulse_wave(bpm, 30.0, seconds, overtone=0.0)[0])
+    assert len(share) == max(seconds - 9, 1)
+    assert np.all(share > (0.99 if seconds >= 30 else 0.8 if seconds >= 12 else 0.3))
+    assert np.all(share <= 1)
+
+
+def test_what_wanders_does_not_stand_though_every_window_reads_it_alike():
+    time_s = np.arange(900) / 30.0
+    steady, swinging = (
+        np.sin(2 * np.pi * np.cumsum(rate) / 30)
+        for rate in (np.full(900, 1.2), 1.2 + 0.2 * np.sin(2 * np.pi * 0.05 * time_s))
+    )
+    assert stands(swinging).mean() < 0.7 < 0.99 < stands(steady).mean()
+
+
+def test_noise_stands_by_chance_only():
+    shares = [stands(noise(np.random.default_rng(seed), 900)).mean() for seed in range(30)]
+    assert np.max(shares) < 0.5
+    assert np.median(shares) < 0.35
+
+
+def test_each_window_has_the_share_of_the_half_minute_around_it():
+    tone = pulse_wave(72.0, 30.0, 60.0, overtone=0.0)[0]
+    loud = np.where(np.arange(1800) < 900, 0.1, 3.0) * noise(np.random.default_rng(0), 1800)
+    share = stands(tone + loud)
+    assert share[:6].min() > 0.95 > 0.6 > share[-6:].max()
+    assert np.all(np.isin(share, np.unique(share)[:4]))  # stretches from 0, 10, 20, 30 s
+
+
+@pytest.mark.parametrize("gaps", [[(14.0, 15.0)], [(9.0, 10.0), (19.0, 20.0), (29.0, 30.0)]])
+def test_gaps_are_silence_to_what_stands(gaps):
+    wave = pulse_wave(72.0, 30.0, 40.0, overtone=0.0)[0]
+    for start, stop in gaps:
+        wave[round(30 * start) : round(30 * stop)] = np.nan
+    assert stands(wave).min() > 0.8
+    assert stands(np.where(np.isfinite(wave), 0.0, np.nan) + 1e-300).max() == 0
 
 
 def test_a_rate_that_climbs_is_followed():

@@ -250,8 +250,8 @@ def test_the_default_calibration_ignores_the_amplitude(scale):
 
 
 def test_a_network_calibration_reads_the_amplitude():
-    loud = QualityFeatures(5.0, 8.0, 4.0, 0.3, 1.0, 1.5, 0.0)
-    quiet = QualityFeatures(5.0, 8.0, 4.0, 0.3, 1.0, 1.5, -2.0)
+    loud = QualityFeatures(5.0, 8.0, 4.0, 0.3, 1.0, 1.5, 0.0, 0.0)
+    quiet = QualityFeatures(5.0, 8.0, 4.0, 0.3, 1.0, 1.5, -2.0, 0.0)
     calibration = Calibration(log_amplitude=2.0)
     assert calibration.quality(loud) > calibration.quality(quiet)
     assert Calibration(**json.loads(json.dumps(asdict(calibration)))) == calibration

@@ -22,11 +22,12 @@ from train.pulses import draw_pulse
 from train.script import run_script
 
 TOLERANCE_BPM = 3.0
+OF_NETWORKS = ("log_amplitude", "log_standing")  # features that mean something to these only
 SHRINK = 1e-3  # of standardised coefficients, so that features that say the same share the weight
 
 FREE, RISING, FALLING = (None, None), (0, None), (None, 0)
 # Of the fields of Calibration, in their order.
-BOUNDS = (FREE, RISING, RISING, RISING, FALLING, RISING, FREE, RISING)
+BOUNDS = (FREE, RISING, RISING, RISING, FALLING, RISING, FREE, RISING, RISING)
 
 Array = NDArray[np.float64]
 
@@ -47,7 +48,7 @@ def fit(
     features: Sequence[QualityFeatures],
     errors_bpm: Array,
     *,
-    use_amplitude: bool,
+    of_network: bool,
     weights: Array | None = None,
 ) -> Calibration:
     """Calibration by logistic regression.
@@ -55,7 +56,8 @@ def fit(
     Args:
         features: Of each wave.
         errors_bpm: Error of each rate; infinite where there was no pulse. Shape (N,).
-        use_amplitude: Whether the amplitude of a wave means something, as that of a network does.
+        of_network: Whether a network made the waves: its amplitude means something then, and its
+            noise wanders; how long a line stays says nothing of simulated waves.
         weights: How much each wave counts; all alike unless given. Shape (N,).
 
     Returns:
@@ -64,8 +66,9 @@ def fit(
     """
     right = (np.abs(errors_bpm) <= TOLERANCE_BPM).astype(float)
     values = np.array([astuple(one) for one in features])
-    if not use_amplitude:
-        values[:, [field.name for field in fields(QualityFeatures)].index("log_amplitude")] = 0
+    if not of_network:
+        names = [field.name for field in fields(QualityFeatures)]
+        values[:, [names.index(name) for name in OF_NETWORKS]] = 0
     centre, spread = values.mean(0), np.maximum(values.std(0), 1e-9)
     scaled = np.column_stack([np.ones(len(values)), (values - centre) / spread])
 
@@ -182,7 +185,7 @@ def main(config: CalibrateConfig) -> None:
         features.append(rate.features)
         errors.append(math.inf if bpm is None else rate.bpm - bpm)
     error_bpm = np.array(errors)
-    calibration = fit(features[::2], error_bpm[::2], use_amplitude=False)
+    calibration = fit(features[::2], error_bpm[::2], of_network=False)
     print(json.dumps(asdict(calibration)))
     print("confidence  right  waves (kept back)")
     for confidence, right, count in reliability(calibration, features[1::2], error_bpm[1::2]):

@@ -91,7 +91,7 @@ def main(job: ConfidenceJob) -> None:
         share = choose_share(features, errors, clip)
         logger.info("%s: waves without a pulse count as %.0f %% of all", name, 100 * share)
         weights_of = _weights(errors, share)
-        judged = fit(seen, errors[~kept_back], use_amplitude=True, weights=weights_of[~kept_back])
+        judged = fit(seen, errors[~kept_back], of_network=True, weights=weights_of[~kept_back])
         logger.info("%s: confidence, share right, waves (kept back)", name)
         table = reliability(judged, unseen, errors[kept_back], weights_of[kept_back])
         for confidence, right, count in table:
@@ -99,7 +99,7 @@ def main(job: ConfidenceJob) -> None:
         if job.smoke:
             logger.info("%s: fitted, and not written, as a smoke test", name)
             continue
-        found = fit(features, errors, use_amplitude=True, weights=weights_of)
+        found = fit(features, errors, of_network=True, weights=weights_of)
         rounded = [[round(c, 3), round(r, 3), n] for c, r, n in table]
         note(folder, weights, {"calibration": asdict(found), "reliability": rounded})
         logger.info("wrote %s and README.md beside it", folder / "manifest.json")
@@ -153,7 +153,7 @@ def choose_share(
         for fold in range(FOLDS):
             out = clip % FOLDS == fold
             known = [feature for feature, back in zip(features, out, strict=True) if not back]
-            found = fit(known, errors[~out], use_amplitude=True, weights=weights[~out])
+            found = fit(known, errors[~out], of_network=True, weights=weights[~out])
             quality[out] = [found.quality(features[at]) for at in np.flatnonzero(out)]
         if (quality[silent] < LEAST_QUALITY).mean() >= REFUSED:
             return share

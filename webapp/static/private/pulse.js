@@ -398,6 +398,36 @@ function middles(power, floor, bpm) {
   });
 }
 
+// How much of a wave, NaN in gaps, stays in the line of its rate for half a minute: for each window of
+// its track the share of the power in the heart band, from 0 to 1.
+export function standing(wave, fps, { timeS, bpm }) {
+  const { GRID_BPM, HEART_BAND_HZ, STANDING_BPM, STANDING_S, STANDING_STEP_S } = K.pulse;
+  const heard = wave.map((value) => (Number.isFinite(value) ? value : 0));
+  const length = Math.min(Math.round(STANDING_S * fps), heard.length);
+  const steps = Math.ceil((heard.length - length) / (STANDING_STEP_S * fps));
+  const starts = Array.from({ length: steps + 1 }, (_, step) =>
+    Math.floor((step * (heard.length - length)) / Math.max(steps, 1)),
+  );
+  const centreS = Float64Array.from(starts, (start) => (start + length / 2) / fps);
+  const taper = hann(length, length);
+  const table = circle((60 * fps) / GRID_BPM);
+  const [first, last] = HEART_BAND_HZ.map((edge) => Math.round((edge * 60) / GRID_BPM));
+  const shares = starts.map((start, stretch) => {
+    const within = bpm.filter((_, at) => Math.abs(timeS[at] - centreS[stretch]) <= length / fps / 2);
+    const window = taper.map((value, at) => value * heard[start + at]);
+    const [real, imaginary] = fourier(window, last + 1, table);
+    const middle = mean(within);
+    let [near, total] = [0, SMALLEST];
+    for (let bin = first; bin <= last; bin++) {
+      const power = real[bin] ** 2 + imaginary[bin] ** 2;
+      if (Math.abs(bin * GRID_BPM - middle) <= STANDING_BPM) near += power;
+      total += power;
+    }
+    return near / total;
+  });
+  return Float64Array.from(timeS, (at) => shares[argmax(centreS.map((centre) => -Math.abs(at - centre)))]);
+}
+
 // Power near each window's rate and its harmonics over the rest, in dB.
 function snrDb({ bpm, power }, path) {
   const { HARMONICS, SNR_BAND_BPM, SNR_REACH_BPM, LEAST_REST, GRID_BPM } = K.pulse;

@@ -6,7 +6,7 @@ import { fill, K } from "./constants.js";
 import { bandpassRuns, longestRunS, lookedAtS, readingWindowS } from "./filters.js";
 import { followsLight, isLight } from "./flicker.js";
 import { clip, mean, spread } from "./maths.js";
-import { trackRate, windowSpectra } from "./pulse.js";
+import { standing, trackRate, windowSpectra } from "./pulse.js";
 import { swayOf } from "./sway.js";
 
 // { heart_rate, rmssd, sdnn, respiration } of a pulse wave (Float64Array, NaN where there is no face),
@@ -109,7 +109,8 @@ function chance(logOdds) {
 // Heart rate of a wave in WAVE_BAND_HZ, whatever its quality: { bpm, beats, features, quality, rates },
 // the last of which are those of its windows.
 export function readRate(wave, fps, calibration, latestS = null) {
-  const { AGREE_BPM, FLAT, LEAST_SECONDS, LEAST_WEIGHT, MOST_HEIGHT, SWINGING_BPM } = K.vitals;
+  const { AGREE_BPM, FLAT, LEAST_SECONDS, LEAST_STANDING, LEAST_WEIGHT } = K.vitals;
+  const { MOST_HEIGHT, SWINGING_BPM } = K.vitals;
   const { WINDOW_S, HEART_BAND_HZ } = K.pulse;
   const windowS = readingWindowS(wave, fps);
   const track = trackRate(windowSpectra(wave, fps, windowS));
@@ -119,6 +120,7 @@ export function readRate(wave, fps, calibration, latestS = null) {
   const usableS = lookedAtS(wave, fps, windowS);
   const heard = spread(heardIn(bandpassRuns(wave, fps, HEART_BAND_HZ, LEAST_SECONDS)));
   const height = Math.min(Math.log10(heard + FLAT), MOST_HEIGHT);
+  const stands = standing(wave, fps, track).map((share) => Math.max(share, LEAST_STANDING));
   const weights = track.bpm.map(
     (_, window) =>
       LEAST_WEIGHT +
@@ -130,6 +132,7 @@ export function readRate(wave, fps, calibration, latestS = null) {
         agreement: agrees[window],
         log_seconds: Math.log10(Math.min(usableS, WINDOW_S)),
         log_amplitude: height,
+        log_standing: Math.log10(stands[window]),
       }),
   );
   const features = {
@@ -140,6 +143,7 @@ export function readRate(wave, fps, calibration, latestS = null) {
     agreement: mean(agrees),
     log_seconds: Math.log10(usableS),
     log_amplitude: height,
+    log_standing: Math.log10(mean(stands)),
   };
   const weighted = track.bpm.map((bpm, window) => bpm * weights[window]);
   const dwells = mean(weighted) / mean(weights);
