@@ -106,7 +106,7 @@ def test_each_window_has_the_share_of_the_half_minute_around_it():
     loud = np.where(np.arange(1800) < 900, 0.1, 3.0) * noise(np.random.default_rng(0), 1800)
     share = stands(tone + loud)
     assert share[:6].min() > 0.95 > 0.6 > share[-6:].max()
-    assert np.all(np.isin(share, np.unique(share)[:4]))  # stretches from 0, 10, 20, 30 s
+    assert len(np.unique(share)) == 4  # stretches from 0, 10, 20, 30 s
 
 
 @pytest.mark.parametrize("gaps", [[(14.0, 15.0)], [(9.0, 10.0), (19.0, 20.0), (29.0, 30.0)]])

@@ -373,7 +373,8 @@ def film(rng: np.random.Generator, shot: Shot) -> Iterator[Picture]:
     across = (np.cos(edge_angle) * x + np.sin(edge_angle) * y).astype(np.float32)
     folds = _draw_folds(rng, face)
     outline = np.dstack([face.head, face.perfusion * face.delay_s])
-    pulse_rgb = _by_plane(face.pulse_rgb * np.exp(rng.normal(0, 0.05, 3)))
+    pulse_rgb = (face.pulse_rgb * np.exp(rng.normal(0, 0.05, 3))).astype(np.float32)
+    pulse = _by_plane(pulse_rgb)
     ambient, crease = _by_plane(lamp.ambient_rgb), _by_plane(CREASE_RGB)
     looks, room = _Looks(face), _planes(shot.room)
     grain = rng.standard_normal(4 * shot.camera.side**2 * 3 + 100_003, dtype=np.float32)
@@ -381,12 +382,12 @@ def film(rng: np.random.Generator, shot: Shot) -> Iterator[Picture]:
         aside, upward, crease_of, pressed = _fold(motion.muscles[index], folds)
         maps = _sample_maps(shot, index, (x + aside, y + upward))
         texture = looks.at(float(motion.mouth[index]), float(motion.eyes[index]))
-        skin = cv2.remap(texture, *maps, cv2.INTER_LINEAR, None, cv2.BORDER_REPLICATE)
-        *skin, perfusion = _planes(skin)
+        seen = _planes(cv2.remap(texture, *maps, cv2.INTER_LINEAR, None, cv2.BORDER_REPLICATE))
+        skin, perfusion = seen[:3], seen[3]
         rest = cv2.remap(outline, *maps, cv2.INTER_LINEAR, None, cv2.BORDER_REPLICATE)
         covers, delayed = _planes(rest)
         blood = volume * perfusion - slope * delayed + pressed * perfusion
-        darker = blood * pulse_rgb
+        darker = blood * pulse
         direct = lamp.at(float(motion.yaw[index]), float(motion.pitch[index]))
         direct = direct * (1 - edge_depth * _sigmoid((light.shadow[index] - across) * 4))
         creased = np.maximum(1 + crease_of * crease, DARKEST_CREASE)
@@ -398,8 +399,7 @@ def film(rng: np.random.Generator, shot: Shot) -> Iterator[Picture]:
         scene = behind + covers * (head - behind)
         if shot.hand:
             pulsing = 1 - np.float32(0.6 * volume) * pulse_rgb
-            lit_hand = _by_plane(light.face[index]) * pulsing
-            scene = _before(scene, shot.hand, index, shot.view, lit_hand)
+            scene = _before(scene, shot.hand, index, shot.view, light.face[index] * pulsing)
         yield _expose(rng, _merged(scene), shot.camera, grain)
 
 
@@ -435,12 +435,12 @@ def _moved(image: Map, shift: Track) -> Map:
 
 
 def _before(scene: Map, hand: Hand, index: int, view: float, light: Track) -> Map:
-    """The scene (3, N, N) with the hand before it, if it is near. `light` has shape (3, 1, 1)."""
+    """The scene (3, N, N) with the hand before it, if it is near."""
     place = hand.place[index]
     if np.abs(place).max() > view + 1:
         return scene
-    *look, opacity = _planes(_moved(hand.look, place * scene.shape[1] / (2 * view)))
-    return scene + opacity * (look * light - scene)
+    look = _planes(_moved(hand.look, place * scene.shape[1] / (2 * view)))
+    return scene + look[3] * (look[:3] * _by_plane(light) - scene)
 
 
 def _draw_folds(rng: np.random.Generator, face: Face) -> NDArray[np.float32]:
