@@ -148,7 +148,7 @@ def test_bench_runs_to_its_end(tmp_path):
         "KDPhys student, live", "KDPhys student", "KDPhys teacher", "3D like FactorizePhys",
     ]  # fmt: skip
     assert set(found["videos"]) == {"640x480, 8 s", "1280x720, 8 s"}
-    assert set(found["batch"]) == {"1", "2"}
+    assert set(found["batch"]) == {"2"}
     assert len(found["waits"]) == 4
     assert found["start"]["import_s"] > found["start"]["open_s"] > 0
     page = (tmp_path / "speed.md").read_text()

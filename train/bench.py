@@ -85,7 +85,7 @@ def main(job: BenchJob) -> None:
     if job.smoke:
         job = replace(
             aside(job, "out"), lengths_s=(8.0,), sizes=("640x480", "1280x720"), minute=None,
-            rounds=1, videos=(1, 2), processes=(2,), turns=1, faces=1, scene_s=2.0,
+            rounds=1, videos=(2,), processes=(2,), turns=1, faces=1, scene_s=2.0,
         )  # fmt: skip
     kept = job.out / "speed.json"
     if not job.page_only:

@@ -88,7 +88,7 @@ def main(job: RealismJob) -> None:
         seconds=30.0, negatives=0.0, faces=job.faces, pulses=job.pulses, people="test"
     )
     if job.smoke:
-        job = replace(aside(job, "out"), clips=1)
+        job = replace(aside(job, "out"), clips=1, workers=1)
         config = replace(config, seconds=6.0, side=64)
     check_lent(config)
     seeds = range(SEED, SEED + job.clips)

@@ -34,12 +34,17 @@ export function windowSpectra(wave, fps, windowS = K.pulse.WINDOW_S) {
   return found;
 }
 
+const circles = new Map(); // by their points: one, as all waves have the same frame rate
+
 // Cosine and sine of `points` steps around a circle.
 function circle(points) {
   const whole = Math.round(points);
   if (Math.abs(points - whole) > 1e-9) throw new Error(`the grid has ${points} points a turn, not whole`);
-  const angles = Float64Array.from({ length: whole }, (_, at) => (2 * Math.PI * at) / whole);
-  return { cos: angles.map(Math.cos), sin: angles.map(Math.sin) };
+  if (!circles.has(whole)) {
+    const angles = Float64Array.from({ length: whole }, (_, at) => (2 * Math.PI * at) / whole);
+    circles.set(whole, { cos: angles.map(Math.cos), sin: angles.map(Math.sin) });
+  }
+  return circles.get(whole);
 }
 
 // Fourier transform of a window at the first `bins` of a whole circle's: real and imaginary parts.
