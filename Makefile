@@ -20,7 +20,7 @@ SHELL := /bin/bash
 .ONESHELL:
 .DEFAULT_GOAL := app
 .PHONY: app test lint style types imports train study rivals bench lock licences audit chromium \
-    compiled browsers others
+    compiled tests
 
 FACES ?=# folder of portraits that lend their looks to a part of the synthetic heads
 PULSES ?=# folder of pulse recordings that lend their waves to a part of the clips
@@ -35,7 +35,6 @@ WORLD = --config.rates log $(subst --,--config.,$(LENT))
 PIP := .venv/bin/python -m pip
 PIP_VERSION := 26.3
 PYTHON := .venv/bin/python
-PYTEST := $(PYTHON) -m pytest --durations=15 --numprocesses 2 --dist loadgroup
 NEED_PYTHON := KDPhys needs Python 3.11 or 3.12 with its venv module: install python3.11 and \
 python3.11-venv (Debian, Ubuntu) or get Python from python.org, then run make again.
 NEED_CHROMIUM := The browser tests need Chromium: install it (Debian: apt-get install chromium) \
@@ -46,17 +45,13 @@ nothing is known of their weaknesses (.venv/audit.txt says more): run make audit
 app: .venv/.app
 	$(PYTHON) app.py
 
-test: # the browser waits for cameras half of its time, in which the rest goes on
+test: # types beside the tests, some of which wait for a camera
 	$(MAKE) --no-print-directory --jobs=2 style imports compiled chromium
-	$(MAKE) --no-print-directory --jobs=3 types browsers others
+	$(MAKE) --no-print-directory --jobs=2 types tests
 
-browsers: .venv/.dev chromium
+tests: .venv/.dev chromium
 	unset MAKEFLAGS # of this make, and not of those that tests start
-	$(PYTEST) -m browser
-
-others: .venv/.dev chromium
-	unset MAKEFLAGS
-	nice -n 3 $(PYTEST) -m "not browser"
+	$(PYTHON) -m pytest -m "" --durations=15 --numprocesses 2 --dist loadgroup
 
 lint: style types imports
 
