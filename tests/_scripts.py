@@ -1,12 +1,10 @@
 """Training scripts, run as a person runs them."""
 
-import resource
-import subprocess
-import sys
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
+from subprocess import CompletedProcess
 
+from tests import _warm
 from train.distill import DistillRun
 
 ROOT = Path(__file__).parent.parent
@@ -14,21 +12,9 @@ ROOT = Path(__file__).parent.parent
 BOUND_S = 280
 
 
-def finished(
-    name: str, *words: object, room: int | None = None
-) -> subprocess.CompletedProcess[str]:
+def finished(name: str, *words: object, room: int | None = None) -> CompletedProcess[str]:
     """Run a script to its end; no file may have more bytes than `room`, if that is given."""
-    bounded = room is not None
-    limits = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (room, room)) if bounded else None
-    return subprocess.run(
-        [sys.executable, f"train/{name}.py", *map(str, words)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=BOUND_S,
-        preexec_fn=limits,
-    )
+    return _warm.run(ROOT / "train" / f"{name}.py", [*map(str, words)], BOUND_S, room)
 
 
 def words_of(job: DistillRun) -> list[str]:
