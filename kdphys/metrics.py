@@ -4,7 +4,7 @@ Errors take only pairs in which both are finite, and `within` counts a missing r
 was not met. No pair gives NaN.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,29 +62,50 @@ def confidence_interval(
     truth: Array,
     rng: np.random.Generator,
     *,
+    whose: NDArray[np.int64] | None = None,
     draws: int = 2000,
 ) -> tuple[float, float]:
     """Bootstrap interval of a measure over recordings (Efron 1979, doi 10.1214/aos/1176344552).
 
     Args:
         measure: One of the functions above.
-        estimate: What was read; one value for each independent recording. Shape (N,).
+        estimate: What was read; one value for each recording. Shape (N,).
         truth: What was true. Shape (N,).
         rng: Source of randomness.
-        draws: How often recordings are drawn anew, with replacement.
+        whose: Who each recording is of: those of one person are not independent, and are drawn
+            together. Each is of another person unless given. Shape (N,).
+        draws: How often people are drawn anew, with replacement.
 
     Returns:
         Lower and upper end, with `LEVEL` of the draws between; NaN without a finite pair.
     """
-    found, true = _pairs(estimate, truth)
-    if not len(true):
+    found, true = _alike(estimate, truth)
+    both = np.isfinite(found) & np.isfinite(true)
+    whose = np.arange(len(both)) if whose is None else whose
+    picks = _drawn_anew(whose[both], rng, draws)
+    found, true = found[both], true[both]
+    return _interval([measure(found[pick], true[pick]) for pick in picks])
+
+
+def _drawn_anew(
+    whose: NDArray[np.int64], rng: np.random.Generator, draws: int
+) -> Iterator[NDArray[np.int64]]:
+    """Places of what is drawn when people are drawn anew, with all that is of each."""
+    _, person, sizes = np.unique(whose, return_inverse=True, return_counts=True)
+    by_person, first = np.argsort(person, kind="stable"), np.cumsum(sizes) - sizes
+    for _ in range(draws if len(sizes) else 0):
+        picked = rng.integers(0, len(sizes), len(sizes))
+        count = sizes[picked]
+        shift = first[picked] - (np.cumsum(count) - count)
+        yield by_person[np.arange(count.sum()) + np.repeat(shift, count)]
+
+
+def _interval(values: Sequence[float]) -> tuple[float, float]:
+    """Ends between which `LEVEL` of the finite values lie; NaN where there is none."""
+    kept = np.array(values)[np.isfinite(values)]  # a draw of one recording has no correlation
+    if not len(kept):
         return float("nan"), float("nan")
-    picks = rng.integers(0, len(true), (draws, len(true)))
-    values = np.array([measure(found[pick], true[pick]) for pick in picks])
-    values = values[np.isfinite(values)]  # a draw of one recording alone has no correlation
-    if not len(values):
-        return float("nan"), float("nan")
-    low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    low, high = np.quantile(kept, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
 
 
@@ -106,19 +127,42 @@ def worst_over_best(
         The ratio, at least 1, and the share of draws in which it is at least as large; NaN for
         fewer than two groups, or where the errors of one are all 0.
     """
-    errors = np.asarray(errors, np.float64)
-    _, group, sizes = np.unique(group, return_inverse=True, return_counts=True)
-
-    def ratio(dealt: NDArray[np.int64]) -> float:
-        means = np.bincount(dealt, errors) / sizes
-        return float(means.max() / means.min()) if means.min() > 0 else float("inf")
-
-    found = ratio(group) if len(sizes) > 1 else float("nan")
+    found = _ratio(errors, group)
     if not np.isfinite(found):
         return float("nan"), float("nan")
-    dealt = [ratio(rng.permutation(group)) for _ in range(draws)]
+    dealt = [_ratio(errors, rng.permutation(group)) for _ in range(draws)]
     least = found * (1 - 1e-12)  # sums in another order differ in their last bits
-    return found, float(np.mean(np.array(dealt) >= least))
+    return found, float(np.mean(~(np.array(dealt) < least)))  # one without an error is as unlike
+
+
+def worst_over_best_interval(
+    errors: Array,
+    group: NDArray[np.int64],
+    whose: NDArray[np.int64],
+    rng: np.random.Generator,
+    *,
+    draws: int = 2000,
+) -> tuple[float, float]:
+    """Bootstrap interval of what `worst_over_best` gives, people drawn anew with all their errors.
+
+    Args:
+        errors: Absolute errors, all finite. Shape (N,).
+        group: Which group each belongs to; one person's may lie in several. Shape (N,).
+        whose: Who each is of. Shape (N,).
+        rng: Source of randomness.
+        draws: How often people are drawn.
+
+    Returns:
+        Lower and upper end, with `LEVEL` of the draws in which there are two groups or more.
+    """
+    return _interval([_ratio(errors[pick], group[pick]) for pick in _drawn_anew(whose, rng, draws)])
+
+
+def _ratio(errors: Array, group: NDArray[np.int64]) -> float:
+    """Largest mean error of a group over the smallest; NaN where there are not two, or one is 0."""
+    _, place, sizes = np.unique(group, return_inverse=True, return_counts=True)
+    means = np.bincount(place, errors) / sizes
+    return float(means.max() / means.min()) if len(means) > 1 and means.min() > 0 else float("nan")
 
 
 def wave_snr_db(wave: Array, fps: float, bpm: float) -> float:

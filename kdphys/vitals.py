@@ -485,7 +485,7 @@ def _counted(beats: Beats, since_s: float) -> float | None:
 
 
 def _bends(bpm: Array) -> Array:
-    """How far each rate is off the line through those 3 s before and after, in bpm. Shape (N,)."""
+    """Twice how far each rate is off the line through those 3 s before and after, in bpm. (N,)."""
     reach = BEND_WINDOWS
     if len(bpm) <= 2 * reach:
         return np.zeros(len(bpm))

@@ -56,6 +56,33 @@ def test_the_bootstrap_interval_holds_the_true_mean_error_nineteen_times_in_twen
     assert held >= 41
 
 
+def test_what_is_of_one_person_is_drawn_together():
+    rng, whose = np.random.default_rng(5), np.repeat(np.arange(20), 12)
+    error = rng.exponential(2.0, 20)[whose]  # alike in all of one person
+    apart = metrics.confidence_interval(metrics.mae, error, 0 * error, rng)
+    together = metrics.confidence_interval(metrics.mae, error, 0 * error, rng, whose=whose)
+    widths = [high - low for low, high in (apart, together)]
+    assert widths[1] / widths[0] == pytest.approx(12**0.5, rel=0.15)
+    error[:12] = np.nan  # somebody without a reading
+    assert np.isfinite(
+        metrics.confidence_interval(metrics.mae, error, 0 * error, rng, whose=whose)
+    ).all()
+
+
+def test_how_unlike_groups_are_is_less_sure_where_one_person_decides():
+    rng = np.random.default_rng(6)
+    errors, group = np.ones(80), np.repeat([0, 1], 40)
+    errors[40:50] = 5.0  # all of them one person's, who may not be drawn
+    each = np.arange(80)
+    one = np.where(errors > 1, 40, each)
+    low, high = metrics.worst_over_best_interval(errors, group, each, rng)
+    wide_low, wide_high = metrics.worst_over_best_interval(errors, group, one, rng)
+    assert 1.3 < low < 2.0 < high < 2.7
+    assert wide_low == 1.0
+    assert wide_high > high
+    assert np.isnan(metrics.worst_over_best_interval(errors[:40], group[:40], each[:40], rng)).all()
+
+
 @pytest.mark.parametrize("snr_db", [-5.0, 0.0, 10.0])
 def test_the_snr_of_a_wave_is_that_it_was_made_with(snr_db):
     fps, rng = 30.0, np.random.default_rng(2)

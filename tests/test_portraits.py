@@ -18,7 +18,7 @@ from train.portraits import (
     list_portraits,
     read_portrait,
 )
-from train.synthetic import SyntheticConfig, make_film
+from train.synthetic import SyntheticConfig, lender, make_film
 
 EXAMPLES = Path(__file__).parent.parent / "docs" / "examples"
 FACE = EXAMPLES / "synthetic_face_72bpm.jpg"
@@ -94,6 +94,26 @@ def test_portraits_are_filmed_like_drawn_faces_and_as_often_as_asked(people):
     np.testing.assert_array_equal(first.pictures, again.pictures)
     assert first.pictures[0].shape == (64, 64, 3)
     assert not np.array_equal(first.pictures[0], drawn.pictures[0])
+
+
+def test_who_lent_a_clip_its_looks_is_known_without_drawing_it(people, monkeypatch):
+    lent: list[str] = []
+
+    def noted(rng, portrait, x, y, wanted):
+        lent.append(portrait.name)
+        return draw_portrait(rng, portrait, x, y, wanted)
+
+    monkeypatch.setattr(portraits, "draw_portrait", noted)
+    config = SyntheticConfig(seconds=2.0, side=64, faces=people, portrait_share=0.5)
+    told = []
+    for seed in range(8):
+        lent.clear()
+        make_film(seed, config)
+        told.append(lender(seed, config))
+        assert told[-1] == (lent[0] if lent else None)
+    assert len({*told}) > 2
+    assert None in told
+    assert lender(0, SyntheticConfig()) is None
 
 
 def test_rare_tones_are_chosen_as_often_as_they_are_wanted(people, monkeypatch):

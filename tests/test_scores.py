@@ -3,6 +3,7 @@
 import csv
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import fields, replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import torch
 
 from kdphys.runtime import open_model
 from train.datasets import ClipStore, Seen
-from train.figures import how_right
+from train.figures import how_right, people, summary
 from train.scores import Scores, score, score_shared, write_rows
 from train.script import JobError
 
@@ -95,15 +96,34 @@ def test_readings_are_counted_from_a_confidence_on():
     assert (none["readings"], none["MAE"], none["worst skin over best"]) == (0, None, None)
 
 
+def test_people_who_lent_several_clips_their_looks_are_counted_once():
+    lenders = ["anna", None, "anna", None, "ben"]
+    whose = people(lenders)
+    assert whose[0] == whose[2]
+    assert len({*whose.tolist()}) == 4
+    truths: tuple[dict[str, object], ...] = tuple({"melanin": m} for m in (0.1, 0.1, 0.9, 0.9, 0.9))
+    store = replace(store_of_two(), bpm=np.full(5, 70, np.float32), truths=truths)
+    scores = some_scores([71.0, 71.0, 73.0, 71.0, 71.0], [0.9] * 5)
+    table: dict[str, Any] = summary(scores, scores, store, np.ones(5, bool), lenders)
+    counted = {name: table[name]["portraits"] for name in ("all", "light", "dark")}
+    assert counted == {"all": 2, "light": 1, "dark": 2}
+    ratio = table["skin"]
+    assert ratio["worst over best"] == pytest.approx(5 / 3, abs=0.001)
+    low, high = ratio["95 %"]
+    assert low == 1.0
+    assert high > 5 / 3
+
+
 def test_what_was_read_of_each_clip_is_a_table(tmp_path):
     pixels = torch.zeros((2, 1, 36, 36, 3), dtype=torch.uint8)
     truths: tuple[dict[str, object], ...] = tuple({"seed": at, "melanin": 0.25} for at in (7, 8))
     bpm, waves = np.array([60.0, 0.0], np.float32), np.zeros((2, 1), np.float32)
     store = ClipStore((pixels,), waves, bpm, truths, "0")
-    write_rows(tmp_path / "clips.csv", [(store, {"pos": some_scores([61.0, np.nan], [0.9, 0.2])})])
+    read = {"pos": some_scores([61.0, np.nan], [0.9, 0.2])}
+    write_rows(tmp_path / "clips.csv", [(store, [None, "anna.jpg"], read)])
     assert list(csv.reader((tmp_path / "clips.csv").read_text().splitlines())) == [
-        ["seed", "true_bpm", "melanin", "pos_whatever_bpm", "pos_given_bpm", "pos_confidence",
-         "pos_correlation"],
-        ["7", "60.00", "0.250", "70.00", "61.00", "0.900", "0.000"],
-        ["8", "", "0.250", "70.00", "", "0.200", "0.000"],
+        ["seed", "true_bpm", "melanin", "portrait", "pos_whatever_bpm", "pos_given_bpm",
+         "pos_confidence", "pos_correlation"],
+        ["7", "60.00", "0.250", "", "70.00", "61.00", "0.900", "0.000"],
+        ["8", "", "0.250", "1", "70.00", "", "0.200", "0.000"],
     ]  # fmt: skip

@@ -14,16 +14,17 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from kdphys.errors import KDPhysError
-from kdphys.hub import SHIPPED
+from kdphys.hub import SHIPPED, load_weights
 from kdphys.models.student import Student, StudentConfig
 from kdphys.models.teacher import Teacher, TeacherConfig
 from tests import take_screenshots
 from train.datasets import read_store, write_shard
-from train.evaluate import EvaluateJob, _command, _page
+from train.evaluate import EvaluateJob, _command, _knowing, _lent_to, _page
 from train.export import check_agreement
 from train.loop import fill
 from train.origin import origin
 from train.script import JobError, run_script
+from train.synthetic import SyntheticConfig, lent_digest
 from train.teacher import read_config
 
 ROOT = Path(__file__).parent.parent
@@ -250,3 +251,19 @@ def test_a_shard_that_was_cut_off_is_named(tmp_path, left):
     shard.write_text("no clips")
     with pytest.raises(JobError, match=r"0000\.npz was cut off or is damaged"):
         read_store(tmp_path)
+
+
+def test_a_test_beside_other_people_than_those_that_training_split_is_said_to_be_one(monkeypatch):
+    job, lent = (
+        EvaluateJob(models=("student", "pos")),
+        SyntheticConfig(faces=ROOT / "docs" / "examples"),
+    )
+    assert _knowing(job, lent) == ["student"]  # it learned beside others
+    page = _page({"command": "it", "synthetic": {}, "may know people": ["student"]}, job, origin())
+    assert "the very ones that student learned beside: it may have learned from some" in page
+    assert _knowing(job, SyntheticConfig()) == []  # all heads are drawn
+    learned = max(_lent_to(load_weights("student").manifest) - {lent_digest(SyntheticConfig())})
+    monkeypatch.setattr(
+        "train.evaluate.lent_digest", lambda config: learned if config.faces else ""
+    )
+    assert _knowing(job, lent) == []

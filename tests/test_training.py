@@ -215,6 +215,20 @@ def test_what_a_smoke_test_left_is_not_gone_on_from(tmp_path):
     assert [line["step"] for line in lines if "loss" in line] == [0, 1, 2, 3]
 
 
+@pytest.mark.parametrize("is_half_removed", [False, True])
+def test_weights_of_a_smoke_test_never_pass_for_those_of_a_run(tmp_path, is_half_removed):
+    train_student(tmp_path)
+    record = json.loads((tmp_path / "run.json").read_text())
+    record["config"]["smoke"] = True
+    (tmp_path / "run.json").write_text(json.dumps(record))
+    if is_half_removed:
+        (tmp_path / "progress.json").unlink()
+    with pytest.raises(PlugPulledError):
+        train_student(tmp_path, stop_at=1, schedule=replace(SHORT, seed=1))
+    assert json.loads((tmp_path / "run.json").read_text())["config"]["schedule"]["seed"] == 1
+    assert not (tmp_path / "model.safetensors").exists()
+
+
 def test_clips_shorter_than_the_schedule_are_refused(tmp_path):
     with pytest.raises(ValueError, match=r"frames=240 must be at most the 120 frames"):
         train_student(tmp_path, schedule=replace(SHORT, frames=240))
@@ -763,6 +777,9 @@ def test_the_teacher_s_say_fades_and_ends():
     assert say[2] < 0.1
     assert say[3:] == [0.0, 0.0]
     assert {DistillWeights(until=None).say(done) for done in (0.0, 0.5, 0.99)} == {1.0}
+    for never in (0.0, -0.5, 1.5):
+        with pytest.raises(ValueError, match=r"until=.* must be over 0 and at most 1"):
+            DistillWeights(until=never)
 
 
 def test_a_part_that_weighs_nothing_costs_nothing():

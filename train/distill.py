@@ -69,6 +69,14 @@ class DistillWeights:
     """Share of the schedule after which the teacher has no more say: its parts fade until then
     along a cosine. None lets it have its full say to the end."""
 
+    def __post_init__(self) -> None:
+        """Check that the teacher has a say at first."""
+        if self.until is not None and not 0 < self.until <= 1:
+            raise ValueError(
+                f"until={self.until} must be over 0 and at most 1; a distillation without a "
+                "teacher is asked for by teacher=None"
+            )
+
     def say(self, done: float) -> float:
         """How much the teacher counts when a share of the schedule is done, in [0, 1]."""
         if self.until is None:

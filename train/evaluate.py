@@ -37,6 +37,8 @@ from train.synthetic import (
     Codecs,
     SyntheticConfig,
     SyntheticJob,
+    lender,
+    lent_digest,
     write_dataset,
 )
 
@@ -49,6 +51,10 @@ SPEEDS = (0.8, 1.0, 1.25, 1.5, 1.75)
 OLDER = (
     "The clips in %s were drawn before clips kept where their face is, so readings in the rhythm "
     "of a moving head are not refused, as the program does. Delete the folder to draw them anew."
+)
+STRANGE = (
+    "The portraits and recordings of this test are not, by their names, the very ones that %s "
+    "learned beside: it may have learned from some of these people."
 )
 
 
@@ -152,19 +158,25 @@ def main(job: EvaluateJob) -> None:
     )
     job.out.mkdir(parents=True, exist_ok=True)
     pulsing, silent = unseen_clips(job.data, clips, negatives, config)
+    whose, of_silent = (
+        [lender(int(str(truth["seed"])), config) for truth in store.truths]
+        for store in (pulsing, silent)
+    )
     synthetic, read, unread = {}, {}, {}
     for name in job.models:
         read[name], unread[name] = (
             score_shared(name, store, job.workers) for store in (pulsing, silent)
         )
         sure = np.isfinite(read[job.models[0]].given)
-        synthetic[name] = summary(read[name], unread[name], pulsing, sure)
+        synthetic[name] = summary(read[name], unread[name], pulsing, sure, whose)
         logger.info("%s: %s", name, synthetic[name]["all"])
     made = origin()
     report: dict[str, object] = {
         "command": _command(job),
         "origin": asdict(made),
         "weights": digests_of(job.models),
+        "lent_sha256": lent_digest(config),
+        "may know people": _knowing(job, config),
         "synthetic": synthetic,
     }
     replayed = replay(job.real, job.models) if job.real and not job.smoke else []
@@ -172,7 +184,7 @@ def main(job: EvaluateJob) -> None:
         report["real"] = replayed
     (job.out / "results.json").write_text(json.dumps(report, indent=1, allow_nan=False) + "\n")
     (job.out / "README.md").write_text(_page(report, job, made))
-    write_rows(job.out / "clips.csv", [(pulsing, read), (silent, unread)])
+    write_rows(job.out / "clips.csv", [(pulsing, whose, read), (silent, of_silent, unread)])
     for name, weights in beside.items():
         told = {"command": report["command"], "on": str(made), "synthetic": synthetic[name]}
         note(weights.onnx.parent, weights, {METRICS: told})
@@ -204,6 +216,35 @@ def _check(job: EvaluateJob) -> None:
             raise JobError(f"--models {name} is not known: {error}.") from error
     if job.real and not job.real.is_dir():
         raise JobError(f"--real {job.real} is no folder: give the folder of the real clips.")
+
+
+def _knowing(job: EvaluateJob, config: SyntheticConfig) -> list[str]:
+    """Networks that may have learned from people of the test, as these are told by their place.
+
+    They are those that learned from portraits or recordings of pulses, and not from the training
+    part of these very ones, by their names.
+    """
+    here, nobody = lent_digest(config), lent_digest(SyntheticConfig())
+    learned = {
+        name: _lent_to(load_named(name).manifest) - {nobody}
+        for name in job.models
+        if name not in CLASSICAL and here != nobody
+    }
+    known = [name for name, lent in learned.items() if lent and here not in lent]
+    for name in known:
+        logger.warning(STRANGE, name)
+    return known
+
+
+def _lent_to(record: object) -> set[str]:
+    """Digests of what lent looks and pulses to all clips of a record and of those inside it."""
+    if isinstance(record, list):
+        return set().union(*map(_lent_to, record))
+    if not isinstance(record, dict):
+        return set()
+    inside = set().union(*map(_lent_to, record.values()))
+    own = record.get("lent_sha256")
+    return inside | {own} if isinstance(own, str) else inside
 
 
 def _weights_beside(job: EvaluateJob) -> dict[str, Weights]:
@@ -334,6 +375,7 @@ def _page(report: dict[str, object], job: EvaluateJob, made: Origin) -> str:
         "",
         *CUT_OUT[job.boxes],
         *CODED[job.codecs],
+        *(STRANGE % name for name in cast(list[str], report.get("may know people", []))),
         "",
         "Errors in bpm, whatever the confidence; the last two columns are the clips for which a",
         "reading was given, and their error.",
@@ -354,7 +396,8 @@ def _page(report: dict[str, object], job: EvaluateJob, made: Origin) -> str:
             for name, rows in synthetic.items()
         ],
     )
-    lines += ["", "Readings given, and their median and mean error (95 %).", ""]
+    lines += ["", "Readings given, and their median and mean error (95 %, people drawn anew: all"]
+    lines += ["clips of one portrait together).", ""]
     lines += markdown_table(
         ["model", *groups],
         [[name, *(_given(rows[group]) for group in groups)] for name, rows in synthetic.items()],
@@ -362,7 +405,8 @@ def _page(report: dict[str, object], job: EvaluateJob, made: Origin) -> str:
     lines += [
         "",
         "Mean error of the readings of the skin that goes worst over that of the one that",
-        "goes best, and how often it is as much where readings are dealt out at random.",
+        "goes best, how often it is as much where readings are dealt out at random, and its 95 %",
+        f"interval with people drawn anew.{_lent(synthetic)}",
         "",
     ]
     lines += markdown_table(
@@ -464,7 +508,18 @@ def _cells(row: dict[str, object]) -> list[str]:
 
 
 def _shown(value: object) -> str:
+    if isinstance(value, list):
+        return " to ".join(map(_shown, value))
     return "" if value is None else str(value)
+
+
+def _lent(synthetic: dict[str, dict[str, dict[str, object]]]) -> str:
+    """How few portraits lent clips of each skin their looks; nothing where all heads are drawn."""
+    rows = next(iter(synthetic.values()), {})
+    told = [
+        f"{name} {rows[name]['portraits']}" for name in SKINS if rows and rows["all"]["portraits"]
+    ]
+    return f" Portraits of each skin, beside drawn heads: {', '.join(told)}." if told else ""
 
 
 if __name__ == "__main__":

@@ -1,11 +1,20 @@
 """What many scores come to: errors of all and of readings, by heart rate, skin and confidence."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kdphys.metrics import confidence_interval, mae, pearson, rmse, within, worst_over_best
+from kdphys.metrics import (
+    confidence_interval,
+    mae,
+    pearson,
+    rmse,
+    within,
+    worst_over_best,
+    worst_over_best_interval,
+)
 from kdphys.vitals import LEAST_QUALITY
 from train.datasets import ClipStore
 from train.scores import Array, Scores
@@ -15,11 +24,15 @@ TOOLBOX_RATES = (48.0, 130.0)  # of clips whose rate the toolbox's band holds wi
 SKINS = {"light": (0.0, 1 / 3), "medium": (1 / 3, 2 / 3), "dark": (2 / 3, 1.01)}
 SURE = (LEAST_QUALITY, 0.6, 0.7, 0.8, 0.9)  # confidences from which readings are counted
 RIGHT_BPM = 3.0  # that a rate may be off
-UNLIKE = ("worst over best", "as much by chance")
+UNLIKE = ("worst over best", "as much by chance", "95 %")
 
 
 def summary(
-    scores: Scores, silent: Scores, store: ClipStore, sure: NDArray[np.bool_]
+    scores: Scores,
+    silent: Scores,
+    store: ClipStore,
+    sure: NDArray[np.bool_],
+    lenders: Sequence[str | None],
 ) -> dict[str, object]:
     """What the readings of one model come to: all of them, by rate, by skin, by confidence.
 
@@ -28,21 +41,23 @@ def summary(
         silent: Of clips without one.
         store: The clips with a pulse.
         sure: For which of them the first of the models that are compared gives a reading.
+        lenders: Whose portrait lent each its looks, if any: those of one are not independent.
 
     Returns:
         Tables and figures by name, as JSON has them.
     """
     true = store.bpm.astype(np.float64)
     melanin = np.array([float(str(truth["melanin"])) for truth in store.truths])
-    everything = np.ones(len(true), bool)
-    table: dict[str, object] = {"all": _line(scores, true, everything)}
-    table["where the first reads"] = _line(scores, true, sure)
-    for name, (low, high) in BANDS.items():
-        table[name] = _line(scores, true, (true >= low) & (true < high))
-    for name, (low, high) in SKINS.items():
-        table[name] = _line(scores, true, (melanin >= low) & (melanin < high))
+    groups = {"all": np.ones(len(true), bool), "where the first reads": sure}
+    groups |= {name: (true >= low) & (true < high) for name, (low, high) in BANDS.items()}
+    groups |= {name: (melanin >= low) & (melanin < high) for name, (low, high) in SKINS.items()}
+    whose = people(lenders)
+    table: dict[str, object] = {
+        name: _line(scores, true, whose, chosen) | {"portraits": _portraits(lenders, chosen)}
+        for name, chosen in groups.items()
+    }
     skin = np.digitize(melanin, [low for low, _ in SKINS.values()])
-    table["skin"] = _unlike(scores, true, skin)
+    table["skin"] = _unlike(scores, true, skin, whose)
     table["by confidence"] = [how_right(scores, true, skin, least) for least in SURE]
     slow = true < 60
     doubled = np.abs(scores.bpm - 2 * true) <= 6
@@ -53,12 +68,27 @@ def summary(
     return table
 
 
-def _unlike(scores: Scores, true: Array, group: NDArray[np.int64]) -> dict[str, float | None]:
+def people(lenders: Sequence[str | None]) -> NDArray[np.int64]:
+    """Who each clip is of: the same number for one portrait, another for each drawn head. (N,)."""
+    names = [lender or f"drawn {place}" for place, lender in enumerate(lenders)]
+    return np.unique(names, return_inverse=True)[1].astype(np.int64)
+
+
+def _portraits(lenders: Sequence[str | None], chosen: NDArray[np.bool_]) -> int:
+    """How many portraits lent some clips their looks."""
+    return len({lender for lender, one in zip(lenders, chosen, strict=True) if one and lender})
+
+
+def _unlike(
+    scores: Scores, true: Array, group: NDArray[np.int64], whose: NDArray[np.int64]
+) -> dict[str, object]:
     """How unlike the readings of several groups are."""
     given = np.isfinite(scores.given)
-    errors = np.abs(scores.given - true)[given]
-    found = worst_over_best(errors, group[given], np.random.default_rng(0))
-    return {name: _round(value) for name, value in zip(UNLIKE, found, strict=True)}
+    errors, group = np.abs(scores.given - true)[given], group[given]
+    found = worst_over_best(errors, group, np.random.default_rng(0))
+    ends = worst_over_best_interval(errors, group, whose[given], np.random.default_rng(0))
+    values = (*map(_round, found), [_round(end) for end in ends])
+    return dict(zip(UNLIKE, values, strict=True))
 
 
 def how_right(
@@ -110,17 +140,23 @@ def _wrong(scores: Scores, true: Array) -> list[dict[str, float]]:
     ]
 
 
-def _line(scores: Scores, true: Array, chosen: NDArray[np.bool_]) -> dict[str, object]:
+def _line(
+    scores: Scores, true: Array, whose: NDArray[np.int64], chosen: NDArray[np.bool_]
+) -> dict[str, object]:
+    """Errors of some clips, with 95 % intervals for which people are drawn anew."""
     bpm, given, true = scores.bpm[chosen], scores.given[chosen], true[chosen]
     if not len(true):
         return {"n": 0}
     rng = np.random.default_rng(0)
-    low, high = confidence_interval(mae, bpm, true, rng)
+    of_all, of_given = (
+        [_round(end) for end in confidence_interval(mae, read, true, rng, whose=whose[chosen])]
+        for read in (bpm, given)
+    )
     return {
         "n": len(true),
         "median error": _round(float(np.nanmedian(np.abs(bpm - true)))),
         "MAE": _round(mae(bpm, true)),
-        "MAE 95 %": [_round(low), _round(high)],
+        "MAE 95 %": of_all,
         "RMSE": _round(rmse(bpm, true)),
         "r": _round(pearson(bpm, true)),
         "within 3": _round(within(bpm, true, RIGHT_BPM)),
@@ -128,7 +164,7 @@ def _line(scores: Scores, true: Array, chosen: NDArray[np.bool_]) -> dict[str, o
         "number of readings": int(np.isfinite(given).sum()),
         "median error of readings": _median(np.abs(given - true)),
         "MAE of readings": _round(mae(given, true)),
-        "MAE of readings 95 %": [_round(end) for end in confidence_interval(mae, given, true, rng)],
+        "MAE of readings 95 %": of_given,
     }
 
 

@@ -337,9 +337,9 @@ def _claim(run: Run, accelerator: Accelerator) -> int:
         raise JobError(
             f"{run.out} holds finished weights; move that folder, or give another as --out"
         )
-    if is_of_smoke(there):
-        (run.out / "progress.json").unlink()
-        (run.out / "log.jsonl").unlink(missing_ok=True)
+    if is_of_smoke(there) or is_finished:  # which must not pass for what this run learns
+        for left in ("progress.json", "log.jsonl", WEIGHTS):
+            (run.out / left).unlink(missing_ok=True)
         there = {}
     if not there:
         with written(path) as file:

@@ -68,6 +68,8 @@ CHEEKS = (50, 101, 118, 117, 123, 280, 330, 347, 346, 352)
 class Portrait:
     """A picture of a person and where things are in it."""
 
+    name: str
+    """Of its file."""
     light: Map
     """Linear light. Shape (H, W, 3)."""
     skin: Map
@@ -183,7 +185,7 @@ def read_portrait(path: Path) -> Portrait | None:
     skin = _fill(rgb, points, OVAL, soft) * _likeness(light, tone, soft)
     for part in (*eyes_and_brows, lips):
         skin = skin * (1 - part)
-    return Portrait(light, skin, lips, tone, _alignment(points))
+    return Portrait(path.name, light, skin, lips, tone, _alignment(points))
 
 
 def _alignment(points: NDArray[np.float64]) -> NDArray[np.float64]:

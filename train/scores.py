@@ -126,23 +126,29 @@ def _together(rows: Sequence[tuple[float, ...]]) -> Scores:
     return Scores(*np.array(rows).T)
 
 
-def write_rows(path: Path, read: Sequence[tuple[ClipStore, Mapping[str, Scores]]]) -> None:
+def write_rows(
+    path: Path, read: Sequence[tuple[ClipStore, Sequence[str | None], Mapping[str, Scores]]]
+) -> None:
     """Write a table (CSV) of what was read of each clip, for other statistics than ours.
 
     Args:
-        path: Of the table. A clip without a pulse has no true rate, one without a reading no rate.
-        read: Clips, and of each model its readings of them.
+        path: Of the table. A clip without a pulse has no true rate, one without a reading no rate,
+            and one whose head is drawn no portrait; portraits have numbers.
+        read: Clips, whose portrait lent each its looks, if any, and of each model its readings.
     """
+    portraits = sorted({lender for _, lenders, _ in read for lender in lenders if lender})
+    number: dict[str | None, object] = {None: ""}
+    number |= {name: place for place, name in enumerate(portraits, 1)}
     with path.open("w", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
-        models = list(read[0][1])
+        models = list(read[0][2])
         kinds = ("whatever_bpm", "given_bpm", "confidence", "correlation")
         columns = [f"{model}_{kind}" for model in models for kind in kinds]
-        table.writerow(["seed", "true_bpm", "melanin", *columns])
-        for store, scores in read:
-            for at, truth in enumerate(store.truths):
+        table.writerow(["seed", "true_bpm", "melanin", "portrait", *columns])
+        for store, lenders, scores in read:
+            for at, (truth, lender) in enumerate(zip(store.truths, lenders, strict=True)):
                 row: list[object] = [truth["seed"], _figure(float(store.bpm[at]) or np.nan, 2)]
-                row.append(_figure(float(str(truth["melanin"])), 3))
+                row += [_figure(float(str(truth["melanin"])), 3), number[lender]]
                 for found in (scores[model] for model in models):
                     row += [_figure(rate[at], 2) for rate in (found.bpm, found.given)]
                     row += [_figure(share[at], 3) for share in (found.quality, found.likeness)]

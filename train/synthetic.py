@@ -283,12 +283,33 @@ def _draw_head(
     rng: np.random.Generator, config: SyntheticConfig, x: faces.Map, y: faces.Map
 ) -> tuple[faces.Face, faces.Map | None]:
     """A drawn head; or a portrait's, and the room it brings with it."""
-    if config.faces and rng.uniform() < config.portrait_share:
-        wanted = rng.uniform()
-        found = portraits.choose_portrait(rng, config.faces, config.people, wanted)
-        if found:
-            return portraits.draw_portrait(rng, found, x, y, wanted)
+    found, wanted = _choose_portrait(rng, config)
+    if found:
+        return portraits.draw_portrait(rng, found, x, y, wanted)
     return faces.draw_face(rng, x, y, frozenset(config.off)), None
+
+
+def _choose_portrait(
+    rng: np.random.Generator, config: SyntheticConfig
+) -> tuple[portraits.Portrait | None, float]:
+    """Whose portrait lends a head its looks, if any, and the skin tone that it is given."""
+    if not config.faces or rng.uniform() >= config.portrait_share:
+        return None, 0.0
+    wanted = rng.uniform()
+    return portraits.choose_portrait(rng, config.faces, config.people, wanted), wanted
+
+
+def lender(seed: int, config: SyntheticConfig) -> str | None:
+    """Whose portrait lent a clip its looks, by the name of its file; None where the head is drawn.
+
+    Clips of one portrait are not independent. Nothing is drawn to find it out.
+
+    Args:
+        seed: Which clip.
+        config: What kind.
+    """
+    found, _ = _choose_portrait(Streams(seed).of("head"), config)
+    return found.name if found else None
 
 
 def _draw_pulse(
@@ -492,7 +513,7 @@ def _claim(job: SyntheticJob) -> None:
         "config": asdict(job.config),
         "seed": job.seed,
         "clips": job.clips,
-        "lent_sha256": _lent_digest(job.config),
+        "lent_sha256": lent_digest(job.config),
     }
     text = json.dumps(wanted, indent=1, default=str) + "\n"
     if name.exists():
@@ -532,7 +553,7 @@ def check_lent(config: SyntheticConfig) -> None:
         check_pulses(config.pulses)
 
 
-def _lent_digest(config: SyntheticConfig) -> str:
+def lent_digest(config: SyntheticConfig) -> str:
     """Digest of the names of portraits and pulse recordings: by them people are split."""
     folders = [folder for folder in (config.faces, config.pulses) if folder]
     names = [[str(path.relative_to(folder)) for path in folder.rglob("*")] for folder in folders]
