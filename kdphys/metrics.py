@@ -82,15 +82,26 @@ def confidence_interval(
     found, true = _alike(estimate, truth)
     both = np.isfinite(found) & np.isfinite(true)
     whose = np.arange(len(both)) if whose is None else whose
-    picks = _drawn_anew(whose[both], rng, draws)
+    picks = drawn_anew(whose[both], rng, draws)
     found, true = found[both], true[both]
-    return _interval([measure(found[pick], true[pick]) for pick in picks])
+    return interval_of([measure(found[pick], true[pick]) for pick in picks])
 
 
-def _drawn_anew(
-    whose: NDArray[np.int64], rng: np.random.Generator, draws: int
+def drawn_anew(
+    whose: NDArray[np.int64], rng: np.random.Generator, draws: int = 2000
 ) -> Iterator[NDArray[np.int64]]:
-    """Places of what is drawn when people are drawn anew, with all that is of each."""
+    """Draw people with replacement, each with all that is theirs.
+
+    After Field & Welsh (2007), doi 10.1111/j.1467-9868.2007.00593.x.
+
+    Args:
+        whose: Who each recording is of. Shape (N,).
+        rng: Source of randomness.
+        draws: How often as many people as there are are drawn.
+
+    Yields:
+        Of each draw, the places of its recordings.
+    """
     _, person, sizes = np.unique(whose, return_inverse=True, return_counts=True)
     by_person, first = np.argsort(person, kind="stable"), np.cumsum(sizes) - sizes
     for _ in range(draws if len(sizes) else 0):
@@ -100,7 +111,7 @@ def _drawn_anew(
         yield by_person[np.arange(count.sum()) + np.repeat(shift, count)]
 
 
-def _interval(values: Sequence[float]) -> tuple[float, float]:
+def interval_of(values: Sequence[float]) -> tuple[float, float]:
     """Ends between which `LEVEL` of the finite values lie; NaN where there is none."""
     kept = np.array(values)[np.isfinite(values)]  # a draw of one recording has no correlation
     if not len(kept):
@@ -127,6 +138,7 @@ def worst_over_best(
         The ratio, at least 1, and the share of draws in which it is at least as large; NaN for
         fewer than two groups, or where the errors of one are all 0.
     """
+    group = np.unique(group, return_inverse=True)[1]
     found = _ratio(errors, group)
     if not np.isfinite(found):
         return float("nan"), float("nan")
@@ -155,13 +167,18 @@ def worst_over_best_interval(
     Returns:
         Lower and upper end, with `LEVEL` of the draws in which there are two groups or more.
     """
-    return _interval([_ratio(errors[pick], group[pick]) for pick in _drawn_anew(whose, rng, draws)])
+    group = np.unique(group, return_inverse=True)[1]
+    picks = drawn_anew(whose, rng, draws)
+    return interval_of([_ratio(errors[pick], group[pick]) for pick in picks])
 
 
 def _ratio(errors: Array, group: NDArray[np.int64]) -> float:
-    """Largest mean error of a group over the smallest; NaN where there are not two, or one is 0."""
-    _, place, sizes = np.unique(group, return_inverse=True, return_counts=True)
-    means = np.bincount(place, errors) / sizes
+    """Largest mean error of a group over the smallest; NaN where there are not two, or one is 0.
+
+    Groups have numbers from 0 on; one of which there is no error is left out.
+    """
+    sizes = np.bincount(group)
+    means = np.bincount(group, errors)[sizes > 0] / sizes[sizes > 0]
     return float(means.max() / means.min()) if len(means) > 1 and means.min() > 0 else float("nan")
 
 

@@ -14,17 +14,18 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from kdphys.errors import KDPhysError
-from kdphys.hub import SHIPPED, load_weights
+from kdphys.hub import SHIPPED
 from kdphys.models.student import Student, StudentConfig
 from kdphys.models.teacher import Teacher, TeacherConfig
 from tests import take_screenshots
+from train.benchmark import recipes_behind
 from train.datasets import read_store, write_shard
-from train.evaluate import EvaluateJob, _command, _knowing, _lent_to, _page
+from train.evaluate import EvaluateJob, _command, _knowing, _page
 from train.export import check_agreement
 from train.loop import fill
 from train.origin import origin
 from train.script import JobError, run_script
-from train.synthetic import SyntheticConfig, lent_digest
+from train.synthetic import SyntheticConfig
 from train.teacher import read_config
 
 ROOT = Path(__file__).parent.parent
@@ -262,7 +263,8 @@ def test_a_test_beside_other_people_than_those_that_training_split_is_said_to_be
     page = _page({"command": "it", "synthetic": {}, "may know people": ["student"]}, job, origin())
     assert "the very ones that student learned beside: it may have learned from some" in page
     assert _knowing(job, SyntheticConfig()) == []  # all heads are drawn
-    learned = max(_lent_to(load_weights("student").manifest) - {lent_digest(SyntheticConfig())})
+    recipes = recipes_behind("student")
+    (learned,) = {str(one["lent_sha256"]) for one in recipes if "lent_sha256" in one}
     monkeypatch.setattr(
         "train.evaluate.lent_digest", lambda config: learned if config.faces else ""
     )

@@ -28,7 +28,16 @@ from scipy import linalg, signal
 
 from kdphys.errors import KDPhysError
 from kdphys.hub import load_named
-from kdphys.metrics import mae, mape, pearson, rmse, wave_snr_db, within
+from kdphys.metrics import (
+    drawn_anew,
+    interval_of,
+    mae,
+    mape,
+    pearson,
+    rmse,
+    wave_snr_db,
+    within,
+)
 from kdphys.pipeline import Measurement, compare
 from kdphys.pulse import runs
 from kdphys.runtime import CLASSICAL, FPS
@@ -45,7 +54,6 @@ logger = logging.getLogger(__name__)
 TOOLBOX_BAND_HZ = (0.75, 2.5)
 TOOLBOX_SMOOTHNESS = 100.0
 LONGEST_S = 4 * 3600.0  # of a recording; a later stamp is a fault of the sensor's clock
-DRAWS, LEVEL = 2000, 0.95
 
 Measure = Callable[[Array, Array], float]
 
@@ -203,14 +211,14 @@ def _manifest(model: str) -> Mapping[str, object]:
     return load_named(model).manifest
 
 
-def _recipes_behind(model: str) -> list[dict[str, dict[str, object]]]:
+def recipes_behind(model: str) -> list[dict[str, dict[str, object]]]:
     """Recipes of all clips from which a network, or a teacher of it, learned."""
     return all_recipes(cast(dict[str, object], _manifest(model).get("run", {})))
 
 
 def _taught_by(model: str) -> set[str]:
     """The people from whom a network learned, as far as its manifest names them."""
-    named = [cast(object, recipe.get("people")) for recipe in _recipes_behind(model)]
+    named = [cast(object, recipe.get("people")) for recipe in recipes_behind(model)]
     return {str(one) for people in named if isinstance(people, list) for one in people}
 
 
@@ -240,7 +248,7 @@ def _digests_of_its_own(model: str) -> list[object]:
     """What is known of the clips of each folder of someone's own that a network learned from."""
     return [
         recipe.get("sha256")  # none where it learned before that was kept
-        for recipe in _recipes_behind(model)
+        for recipe in recipes_behind(model)
         if recipe.get("config", {}).get("dataset") == "folder"
     ]
 
@@ -442,8 +450,6 @@ def interval_by_people(
 ) -> tuple[float, float]:
     """Bootstrap interval of a measure, people drawn with replacement with all their recordings.
 
-    After Field & Welsh (2007), doi 10.1111/j.1467-9868.2007.00593.x.
-
     Args:
         measure: One of `kdphys.metrics`.
         found: What was read. Shape (N,).
@@ -457,16 +463,7 @@ def interval_by_people(
     names, whose = np.unique(np.asarray(people), return_inverse=True)
     if len(names) < 2:
         return math.nan, math.nan
-    rows = [np.flatnonzero(whose == person) for person in range(len(names))]
-    values = []
-    for picks in rng.integers(0, len(names), (DRAWS, len(names))):
-        drawn = np.concatenate([rows[pick] for pick in picks])
-        values.append(measure(found[drawn], true[drawn]))
-    finite = np.array(values)[np.isfinite(values)]
-    if not len(finite):
-        return math.nan, math.nan
-    low, high = np.quantile(finite, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return float(low), float(high)
+    return interval_of([measure(found[pick], true[pick]) for pick in drawn_anew(whose, rng)])
 
 
 def _within_3(found: Array, true: Array) -> float:

@@ -21,7 +21,13 @@ from kdphys.pipeline import MODELS, compare
 from kdphys.runtime import CLASSICAL, NETWORKS, Model, open_model
 from kdphys.vitals import LEAST_QUALITY
 from train.aside import aside
-from train.benchmark import BenchmarkJob, digests_of, markdown_table, run_benchmark
+from train.benchmark import (
+    BenchmarkJob,
+    digests_of,
+    markdown_table,
+    recipes_behind,
+    run_benchmark,
+)
 from train.card import METRICS
 from train.datasets import ClipStore, read_store
 from train.figures import BANDS, SKINS, SURE, TOOLBOX_RATES, UNLIKE, summary
@@ -225,26 +231,15 @@ def _knowing(job: EvaluateJob, config: SyntheticConfig) -> list[str]:
     part of these very ones, by their names.
     """
     here, nobody = lent_digest(config), lent_digest(SyntheticConfig())
-    learned = {
-        name: _lent_to(load_named(name).manifest) - {nobody}
+    lent = {
+        name: {str(recipe.get("lent_sha256", nobody)) for recipe in recipes_behind(name)} - {nobody}
         for name in job.models
-        if name not in CLASSICAL and here != nobody
+        if here != nobody
     }
-    known = [name for name, lent in learned.items() if lent and here not in lent]
+    known = [name for name, learned in lent.items() if learned and here not in learned]
     for name in known:
         logger.warning(STRANGE, name)
     return known
-
-
-def _lent_to(record: object) -> set[str]:
-    """Digests of what lent looks and pulses to all clips of a record and of those inside it."""
-    if isinstance(record, list):
-        return set().union(*map(_lent_to, record))
-    if not isinstance(record, dict):
-        return set()
-    inside = set().union(*map(_lent_to, record.values()))
-    own = record.get("lent_sha256")
-    return inside | {own} if isinstance(own, str) else inside
 
 
 def _weights_beside(job: EvaluateJob) -> dict[str, Weights]:
