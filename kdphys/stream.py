@@ -317,7 +317,7 @@ class LiveMeter:
         way = np.array([box.centre for _, box in self._recent_boxes])
         if np.ptp(way, axis=0).max() > RESTLESS * box.width:
             return "restless"
-        if self._sparse:
+        if self._sparse and self._held_s <= GONE_S:  # else the reading itself says what it is
             return "sparse"
         return "flicker" if self._flickers else None
 
@@ -373,8 +373,8 @@ class LiveMeter:
         self._notice(crops, time_s)
         if crops is not None:
             self._continue(crops)
-        elif (step := self.faces.step_at(time_s)) > self._end_step:
-            self._advance_to(step)
+        else:
+            self._lose(time_s)
         if self._next_s is None:
             self._next_s = time_s + self.every_s
         if time_s < self._next_s:
@@ -391,6 +391,12 @@ class LiveMeter:
             self._recent.clear()
             self._advance_to(crops.first_step)
         self._watch(crops)
+
+    def _lose(self, time_s: float) -> None:
+        """Leave a gap while there is no face: its crops are no one's who is there now."""
+        self._recent.clear()
+        if (step := self.faces.step_at(time_s)) > self._end_step:
+            self._advance_to(step)
 
     def _forget(self) -> None:
         """Begin anew with a face that came back: it may be another person's."""

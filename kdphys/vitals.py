@@ -140,6 +140,8 @@ class Reading:
     """Confidence in [0, 1]."""
     reason: str | None
     """In words, why there is no number."""
+    is_early: bool = False
+    """Whether there is none only as too little was seen yet."""
 
 
 @dataclass(frozen=True)
@@ -300,8 +302,8 @@ def measure_vitals(  # noqa: PLR0913  (each is known to another stage)
     if wave.ndim != 1 or not fps > 0:
         raise ValueError(f"wave has shape {wave.shape} at fps={fps}; it must be (T,) at fps > 0")
     wave[~np.isfinite(wave)] = np.nan
-    if reason := _unusable(wave, fps):
-        return _nothing(reason)
+    if unusable := _unusable(wave, fps, distrust):
+        return unusable
     kept = bandpass_runs(wave, fps, WAVE_BAND_HZ, LEAST_SECONDS)
     rate, blame = read_rate(kept, fps, calibration, latest_s), None
     if cadence := find_cadence(key_times_s, len(wave) / fps):
@@ -469,8 +471,8 @@ def _odds(chance: float) -> float:
 
 
 def _chance(odds: float) -> float:
-    """Probability from the logarithm of its odds."""
-    return 1 / (1 + math.exp(-max(-MOST_ODDS, min(MOST_ODDS, odds))))
+    """Probability from the logarithm of its odds; none where there are no such odds."""
+    return 0.0 if math.isnan(odds) else 1 / (1 + math.exp(-max(-MOST_ODDS, min(MOST_ODDS, odds))))
 
 
 def _counted(beats: Beats, since_s: float) -> float | None:
@@ -603,12 +605,13 @@ def _why_irregular(found: Intervals) -> str | None:
     return None if share >= LEAST_CLEAN else IRREGULAR.format(share=100 * (1 - share))
 
 
-def _unusable(wave: Array, fps: float) -> str | None:
-    """Why a wave can't be read at all."""
+def _unusable(wave: Array, fps: float, distrust: str | None) -> Vitals | None:
+    """What is said of a wave that can't be read at all; None of one that can."""
     found_s = longest_run_s(wave, fps)
     if found_s >= LEAST_SECONDS:
-        return NO_WAVE if np.nanstd(wave) <= FLAT else None
-    return TOO_SHORT.format(found=math.floor(10 * found_s) / 10, needed=LEAST_SECONDS)
+        return _nothing(distrust or NO_WAVE) if np.nanstd(wave) <= FLAT else None
+    found_s = math.floor(10 * found_s) / 10
+    return _nothing(TOO_SHORT.format(found=found_s, needed=LEAST_SECONDS), is_early=True)
 
 
 def _doubt(features: QualityFeatures) -> str:
@@ -622,11 +625,11 @@ def _doubt(features: QualityFeatures) -> str:
     return NO_PULSE.format(why=why)
 
 
-def _nothing(reason: str) -> Vitals:
+def _nothing(reason: str, *, is_early: bool = False) -> Vitals:
     """Vitals without a number."""
     grid = np.arange(*SPECTRUM_BPM, SPECTRUM_STEP_BPM)
     heart_rate, rmssd, sdnn, respiration = (
-        Reading(None, unit, 0.0, reason) for unit in UNITS.values()
+        Reading(None, unit, 0.0, reason, is_early) for unit in UNITS.values()
     )
     spectrum = Spectrum(grid, np.zeros_like(grid))
     return Vitals(heart_rate, rmssd, sdnn, respiration, (), np.empty(0), spectrum, None)

@@ -60,6 +60,54 @@ PLAY = """async ([crops, sizes]) => {
 }"""
 
 
+METER = """async ([stretches, late]) => {
+  const { K, learn } = await import("/live-files/private/constants.js");
+  if (!K.pulse) learn(await (await fetch("/private/constants.json")).json());
+  const { Meter } = await import("/live-files/private/meter.js");
+  const student = () => {
+    let owed = late;
+    const push = async (crops) => {
+      const given = Math.max(crops.length - owed, 0);
+      owed -= crops.length - given;
+      return Array(given).fill(1);
+    };
+    return { push };
+  };
+  const meter = new Meter(null, student);
+  for (const [first, count] of stretches) {
+    meter.session = student();
+    meter.advanceTo(first);
+    const crops = Array.from({ length: count }, () => new Uint8Array(3 * K.runtime.SIZE ** 2));
+    await meter.watch({ crops, places: Array(3 * count).fill(1) });
+  }
+  const known = (samples) => Array.from(samples, Number.isFinite);
+  return [meter.wave, meter.colours, meter.places].map(known);
+}"""
+
+
+PAUSE = """async (answers) => {
+  let made = null;
+  const { Worker } = self;
+  self.Worker = class {
+    constructor() {
+      made = this;
+    }
+    postMessage() {}
+    terminate() {}
+  };
+  const { PrivateSocket, PAUSED } = await import("/live-files/private/socket.js");
+  const heard = [];
+  new PrivateSocket().close(PAUSED);
+  const socket = new PrivateSocket();
+  socket.addEventListener("message", ({ data }) => heard.push(JSON.parse(data)));
+  await new Promise((resolve) => socket.addEventListener("open", resolve));
+  for (const data of answers) made.onmessage({ data });
+  socket.close();
+  self.Worker = Worker;
+  return heard;
+}"""
+
+
 class Scripts:
     """Functions of the scripts, called with numbers, lists and arrays of numbers."""
 
@@ -75,6 +123,19 @@ class Scripts:
         """Show crops (T, S, S, 3) to the student, so many at a time; gives its wave."""
         rows = crops.reshape(len(crops), -1).tolist()
         return self._page.evaluate(PLAY, [rows, list(sizes)])
+
+    def remembered(self, stretches: Sequence[tuple[int, int]], late: int) -> list[list[bool]]:
+        """What a meter has seen: of the wave, then three each of colours and places.
+
+        Args:
+            stretches: Steps at which a face came, and for how many it stayed.
+            late: Steps by which the network's wave comes late.
+        """
+        return self._page.evaluate(METER, [[list(each) for each in stretches], late])
+
+    def heard_after_a_pause(self, answers: Sequence[dict[str, object]]) -> list[dict[str, object]]:
+        """Which of a worker's answers reach the page that paused and came back before they came."""
+        return self._page.evaluate(PAUSE, list(answers))
 
     def tell(self, message: dict[str, object] | bytes) -> dict[str, Any]:
         """Send the worker what the page sends to a socket; gives its answer."""

@@ -56,6 +56,7 @@ def test_a_path_that_only_begins_like_the_proxy_s_is_another(below):
     ("method", "path"),
     [
         ("GET", "/gradio_api/startup-events"),
+        ("GET", "/gradio_api/deep_link?session_hash=x"),
         ("POST", "/gradio_api/component_server"),
         ("GET", "/pwa_icon/64"),
         ("GET", "/monitoring/summary"),

@@ -243,6 +243,25 @@ def test_live_too_beats_are_not_said_to_vary_less_than_their_noise_tells(sitter,
     page.close()
 
 
+def test_why_there_is_no_reading_is_said_however_sure_that_is(sitter, address):
+    """Of what holds no pulse the confidence is 0.000; of what has only begun it is too."""
+    page = visit(sitter, address)
+    for is_early, reason, status in ((True, "", "collecting"), (False, "A wall.", "unread")):
+        heart = {"value": None, "unit": "bpm", "quality": 0.0, "reason": "A wall."}
+        page.evaluate(
+            """(heart) => {
+                const vitals = { heart_rate: heart, rmssd: heart, sdnn: heart, respiration: heart };
+                kdphysLive.take({ vitals, network_ms: 0.1, time_s: 1 });
+                kdphysLive.saidS = 0;
+                kdphysLive.say(null);
+            }""",
+            heart | {"is_early": is_early},
+        )
+        expect(part(page, "reason")).to_have_text(reason)
+        expect(part(page, "status")).to_have_text(texts.LIVE_STATUS[status])
+    page.close()
+
+
 def test_a_lost_connection_is_taken_up_again(sitter, address):
     page = visit(sitter, address)
     part(page, "start").click()

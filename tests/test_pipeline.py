@@ -600,6 +600,7 @@ class TestLiveMeter:
         # Gone for 3 s: the box is bridged for up to 1 s, and the network's last 0.2 s never come.
         assert 2 * FPS <= np.isnan(meter.wave[-90:]).sum() <= 2.9 * FPS
         assert meter.hint == "no face"
+        assert len(meter.recent_crops()) == len(meter.recent_places()) == 0
 
     def test_the_rate_of_somebody_who_left_is_not_given_for_longer_than_3_s(self, recording):
         meter, given = LiveMeter(every_s=0.2), {}
@@ -646,7 +647,9 @@ class TestLiveMeter:
         after = [heart for time_s, heart in readings if time_s > 15]
         assert {heart.value for heart in after} == {None}
         assert "the same picture for 5 s" in str(after[1].reason)
-        assert meter.hint == "sparse"
+        assert "the same picture for 19 s" in str(after[-1].reason)
+        assert not any(heart.is_early for heart in after)
+        assert meter.hint is None  # no light would help
         assert meter.distrust is not None
 
     def test_samples_are_taken_once(self, recording):

@@ -13,7 +13,7 @@ from kdphys import LiveMeter
 from kdphys.crop import FaceBox, crop_face
 from kdphys.face import FaceFinder
 from kdphys.runtime import SIZE, open_model
-from kdphys.stream import Samples
+from kdphys.stream import FaceCrops, Samples
 from kdphys.view import View
 from kdphys.vitals import Vitals
 from tests._camera import FPS, film_rates, shown
@@ -137,6 +137,31 @@ def test_a_face_that_leaves_is_said_to_be_lost_and_found_again(page, film):
     assert hints[65] == "face lost"
     assert hints[110] == "no face"
     assert hints[200] is None
+
+
+def test_colours_and_places_stay_beside_the_wave_however_often_a_face_is_lost(page):
+    """The network's last samples of each stretch never come; those of the colours have."""
+    meter, late = LiveMeter(), round(FPS * open_model("student").facts.ahead_s)
+    stretches = [(0, 90), (150, 100), (300, 80), (420, 60)]
+    for first, count in stretches:
+        crops = np.full((count, SIZE, SIZE, 3), 90, np.uint8)
+        places = np.ones((count, 3))
+        meter._session = open_model("student").start()
+        meter._advance_to(first)
+        meter._watch(FaceCrops(crops, places, first, True, False, crops[0], first / 30, None, 0.0))
+    wave, colours, places = map(np.array, page.remembered(stretches, late))
+    np.testing.assert_array_equal(wave, np.isfinite(meter._wave))
+    np.testing.assert_array_equal(colours, np.isfinite(meter._colours).ravel())
+    np.testing.assert_array_equal(places, np.isfinite(meter._places).ravel())
+    assert wave.sum() == sum(count - late for _, count in stretches)
+
+
+def test_what_was_owed_before_a_pause_is_not_heard_after_it(page):
+    """An answer to a picture that the page no longer knows of made its lag no number for good."""
+    owed, own = [{"wave": [1]}, {"compared": None}], [{"welcome": True}, {"wave": [2]}]
+    assert page.heard_after_a_pause([*owed, *own]) == own
+    failed = [{"failed": "no room"}]
+    assert page.heard_after_a_pause([*owed, *failed]) == failed
 
 
 def test_too_few_pictures_are_told_alike(page, film):

@@ -1,5 +1,6 @@
 import json
 import re
+import warnings
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -81,6 +82,16 @@ def test_it_is_told_where_one_number_does_not_say_how_fast_a_heart_beat(ramp, is
         slowest, fastest = map(int, re.findall(r"\d+", change(vitals) or ""))
         assert 60 <= slowest <= 70
         assert 90 <= fastest <= 100
+
+
+@pytest.mark.parametrize("size", [1e-300, 1e155, 1e300])
+def test_what_can_not_be_reckoned_with_is_never_sure(size):
+    """The power of such a wave is no number; it was said to be a pulse with 100 %."""
+    wave = noise(np.random.default_rng(1), 900)
+    with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
+        found = measure_vitals(size * wave, FPS).heart_rate
+    assert found.value is None
+    assert found.quality < LEAST_QUALITY
 
 
 def test_nothing_is_told_of_how_a_rate_moved_where_there_is_none():

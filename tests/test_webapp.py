@@ -13,6 +13,7 @@ import gradio as gr
 import numpy as np
 import plotly.graph_objects as go
 import pytest
+from gradio.state_holder import SessionState
 from PIL import Image
 from starlette.types import Message, Receive, Scope, Send
 
@@ -72,8 +73,9 @@ def unread() -> dict[str, Measurement]:
 
 
 @pytest.fixture
-def library(monkeypatch: pytest.MonkeyPatch, found: dict[str, Measurement]) -> None:
+def library(monkeypatch: pytest.MonkeyPatch, found: dict[str, Measurement], tmp_path: Path) -> None:
     """The library without its networks: each video holds what `found` holds."""
+    (tmp_path / "face.mp4").write_bytes(b"a video")
     monkeypatch.setattr(handlers, "compare", lambda *_, **__: found)
     monkeypatch.setattr(handlers, "measure", lambda _, model, **__: found[model])
     monkeypatch.setattr(handlers, "model_facts", FACTS.__getitem__)
@@ -332,6 +334,7 @@ def test_a_video_that_is_no_longer_shown_gives_no_answer(tmp_path, monkeypatch):
 
 def test_a_video_that_is_no_longer_shown_is_not_measured_to_its_end(tmp_path, monkeypatch):
     chosen = handlers.Chosen()
+    (tmp_path / "face.mp4").touch()
 
     def compare_while_the_video_is_taken_away(*_, progress, **__):
         progress("Watching the face", 0.1)
@@ -371,7 +374,7 @@ def test_a_model_chosen_before_a_video_is_measured_is_shown_when_it_is(tmp_path,
     assert texts.MODEL_NOTES["pos"] in hero
 
 
-def test_what_fails_as_the_server_has_stopped_is_not_told_to_the_log(monkeypatch, caplog):
+def test_what_fails_as_the_server_has_stopped_is_not_told_to_the_log(monkeypatch, caplog, tmp_path):
     """It was a stack trace for each video: Python starts no thread's work any more."""
 
     def cut_off(*_given: object, **_also: object) -> None:
@@ -380,13 +383,14 @@ def test_what_fails_as_the_server_has_stopped_is_not_told_to_the_log(monkeypatch
     ended = Event()
     monkeypatch.setattr(handlers, "ENDED", ended)
     monkeypatch.setattr(handlers, "measure", cut_off)
+    (tmp_path / "face.mp4").touch()
     with pytest.raises(gr.Error, match=texts.FAILED[:20]):
-        handlers.measure_video("face.mp4", "pos")
+        handlers.measure_video(str(tmp_path / "face.mp4"), "pos")
     assert "RuntimeError" in caplog.text
     caplog.clear()
     ended.set()
     with pytest.raises(gr.Error, match=texts.LEFT):
-        handlers.measure_video("face.mp4", "pos")
+        handlers.measure_video(str(tmp_path / "face.mp4"), "pos")
     assert caplog.text == ""
 
 
@@ -423,6 +427,7 @@ def test_a_bad_video_becomes_a_toast_that_stays_until_it_is_read(monkeypatch, tm
         raise VideoError("<b>notes.mp4</b> is no video. Choose another.")
 
     monkeypatch.setattr(handlers, "compare", refuse)
+    (tmp_path / "notes.mp4").write_bytes(b"notes")
     with pytest.raises(gr.Error) as toast:
         handlers.on_measure(str(tmp_path / "notes.mp4"), "student", handlers.Chosen())
     assert toast.value.message == "&lt;b&gt;notes.mp4&lt;/b&gt; is no video. Choose another."
@@ -448,6 +453,18 @@ def test_an_expired_reading_says_so(tmp_path):
     handlers.on_looks(found, chosen)
     with pytest.raises(gr.Error, match="expired"):
         handlers.on_model(None, "teacher", chosen)
+
+
+def test_a_video_that_was_deleted_meanwhile_is_asked_for_again(tmp_path):
+    gone = tmp_path / "face.mp4"
+    for ask in (
+        lambda: handlers.on_measure(str(gone), "student", handlers.Chosen()),
+        lambda: handlers.measure_video(str(gone), "student"),
+        lambda: handlers.compare_video(str(gone)),
+    ):
+        with pytest.raises(gr.Error) as said:
+            ask()
+        assert said.value.message == texts.VIDEO_GONE
 
 
 def test_a_new_video_takes_the_old_reading_away():
@@ -537,6 +554,21 @@ def test_privacy_is_kept_as_promised(page):
     every_s, older_s = page.delete_cache
     assert every_s + older_s < folder.KEPT_S + folder.LOOK_EVERY_S <= 15 * 60
     assert "15 minutes" in texts.PRIVATE
+
+
+@pytest.mark.usefixtures("library")
+def test_a_session_forgets_what_it_was_shown(page, tmp_path):
+    """Gradio would keep it beside the state: for an hour, or until 500 others have come."""
+    state = SessionState(page)
+    measure = next(each for each in page.fns.values() if each.name == "on_measure")
+    asked = [None, MODELS[0], handlers.Chosen()]
+    asyncio.run(page.preprocess_data(measure, asked, state))
+    answer = handlers.on_measure(str(tmp_path / "face.mp4"), "student", handlers.Chosen())
+    shown = asyncio.run(page.postprocess_data(measure, list(answer), state))
+    assert any("data:image" in str(each) for each in shown)
+    assert state.config_values == {}
+    assert state.STATE_TTL_WHEN_CLOSED == folder.KEPT_S
+    assert {kept_s for kept_s, _ in state._state_ttl.values()} == {folder.KEPT_S}
 
 
 def test_the_distillation_tab_says_what_the_committed_results_say(tmp_path):

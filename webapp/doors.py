@@ -3,7 +3,8 @@
 Gradio would fetch whatever public web address a request names, a file of any size, and would hand
 the web to whoever asks for it under the address of a file. It would also cut the recording of a
 screen for anyone, start its queue anew for anyone, and show at any path that ends as that of its
-tools a page with that path in its script.
+tools a page with that path in its script. It would keep all that a page was shown, and write it to
+the disk for whoever asks for a link to that.
 
 Below the path at which a proxy shows the page it answers as without it, and so past all that looks
 at paths; here that path is taken off first.
@@ -30,6 +31,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from webapp import texts
+from webapp.folder import KEPT_S
 
 UPLOADS = "/gradio_api/file="  # below it a server of Gradio shows what was uploaded
 PIECE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
@@ -64,6 +66,8 @@ class Page(gr.Blocks):
         if len(inputs) < len(block_fn.inputs):
             said = texts.TOO_FEW.format(needed=len(block_fn.inputs), given=len(inputs))
             raise gr.Error(said, duration=None, print_exception=False)
+        if state:  # Gradio would keep what a closed page was shown for an hour
+            vars(state)["STATE_TTL_WHEN_CLOSED"] = int(KEPT_S)  # of which its type says 1 or 3600
         try:
             here = traverse(inputs, _here, is_file_obj_with_meta)
             return await super().preprocess_data(block_fn, here, state, explicit_call)
@@ -72,6 +76,17 @@ class Page(gr.Blocks):
         except gr.Error as error:
             error.print_exception = False  # it says what was wrong, as of a model that is none
             raise
+        finally:
+            _forget(state)
+
+    async def postprocess_data(
+        self, block_fn: BlockFunction, predictions: list[Any] | dict, state: SessionState | None
+    ) -> list[Any]:
+        """As Gradio does, and forget what was shown, which it would keep for links to a session."""
+        try:
+            return await super().postprocess_data(block_fn, predictions, state)
+        finally:
+            _forget(state)
 
 
 class Functions(dict[int, BlockFunction]):
@@ -149,13 +164,23 @@ def cut_nothing() -> PlainTextResponse:
 
 
 @router.get("/startup-events")
+@router.get("/deep_link")
 @router.post("/component_server")
 @router.post("/component_server/")
 @site.get("/pwa_icon/{size}")
 @site.get("/monitoring/{rest:path}")
 def nothing_here() -> PlainTextResponse:
-    """Refuse what is Gradio's own: to start anew, to ask its parts, and to watch its visitors."""
+    """Refuse what is Gradio's own.
+
+    To start anew, to write down what a visitor was shown, to ask its parts, to watch its visitors.
+    """
     return PlainTextResponse(texts.NOTHING_HERE, 404)
+
+
+def _forget(state: SessionState | None) -> None:
+    """Keep nothing that a page was shown: pictures of a face have no time limit there."""
+    if state:
+        state.config_values.clear()
 
 
 def _is_beside_tools(path: str) -> bool:

@@ -263,7 +263,10 @@ def _limits() -> Limits:
 def _path(video: str | None) -> Path:
     if video is None:
         raise gr.Error(texts.NO_VIDEO, duration=TOAST_S, print_exception=False)
-    return Path(video)
+    path = Path(video)
+    if not path.exists():
+        raise gr.Error(texts.VIDEO_GONE, duration=None, print_exception=False)
+    return path
 
 
 def _still_there(found: Measurements | None) -> Measurements:

@@ -217,6 +217,7 @@ def _reading(reading: Reading) -> dict[str, object]:
         "unit": reading.unit,
         "quality": round(reading.quality, 3),
         "reason": reading.reason,
+        "is_early": reading.is_early,
     }
 
 

@@ -2,7 +2,9 @@
 
 import io
 from collections.abc import Mapping
+from textwrap import fill
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgba
@@ -20,6 +22,7 @@ from webapp.charts import (
     trusted_beats,
 )
 
+LETTERS, LINE = 130, 0.0225  # of a line below the headline, and its share of the picture's height
 DUEL_S = 15.0  # of the two waves over each other; more would be too dense to compare
 
 
@@ -28,10 +31,12 @@ def png_of(measurements: Mapping[str, Measurement], model: str) -> bytes:
     chosen = measurements[model]
     duel = [measurements[each] for each in texts.NETWORKS if each in measurements]
     figure = Figure(figsize=(12, 9), dpi=130, facecolor="white")
-    figure.set_layout_engine("constrained", rect=(0.02, 0.04, 0.96, 0.85), hspace=0.06, wspace=0.04)
+    byline = _byline(chosen)
+    room = (0.02, 0.04, 0.96, 0.85 - LINE * byline.count("\n"))
+    figure.set_layout_engine("constrained", rect=room, hspace=0.06, wspace=0.04)
     FigureCanvasAgg(figure)
     figure.text(0.027, 0.935, _headline(chosen), fontsize=26, fontweight="bold")
-    figure.text(0.027, 0.905, _byline(chosen), fontsize=12, color="#566072")
+    figure.text(0.027, 0.92, byline, fontsize=12, color="#566072", va="top")
     figure.text(0.027, 0.018, f"{texts.TITLE} · {texts.NOT_MEDICAL}", fontsize=9, color="#566072")
     axes = figure.subplot_mosaic([["wave", "wave"], ["spectrum", "history"], ["duel", "duel"]])
     _draw_wave(axes["wave"], chosen)
@@ -56,7 +61,7 @@ def _headline(measurement: Measurement) -> str:
 def _byline(measurement: Measurement) -> str:
     heart_rate, name = measurement.vitals.heart_rate, texts.MODEL_NAMES[measurement.model]
     said = f"{texts.MODEL} {name}, {texts.CONFIDENCE} {100 * heart_rate.quality:.0f} %"
-    return f"{said}. {heart_rate.reason}" if heart_rate.reason else said
+    return fill(f"{said}. {heart_rate.reason}", LETTERS) if heart_rate.reason else said
 
 
 def _draw_wave(ax: Axes, measurement: Measurement) -> None:
@@ -87,9 +92,11 @@ def _draw_history(ax: Axes, measurement: Measurement) -> None:
 
 
 def _draw_duel(ax: Axes, measurements: list[Measurement]) -> None:
+    known = [time_axis(each)[np.isfinite(each.wave)] for each in measurements]
+    first_s = min((time_s[0] for time_s in known if len(time_s)), default=0.0)
     for each in measurements:
         label = texts.MODEL_NAMES[each.model]
         wave = standardised(each.wave)
         ax.plot(time_axis(each), wave, color=COLOURS[each.model], label=label, linewidth=1.4)
-    ax.set(title=texts.COMPARISON, xlabel="seconds", yticks=[], xlim=(0, DUEL_S))
+    ax.set(title=texts.COMPARISON, xlabel="seconds", yticks=[], xlim=(first_s, first_s + DUEL_S))
     ax.legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 0.98), ncols=2)

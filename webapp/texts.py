@@ -249,7 +249,13 @@ SESSIONS = (
 )
 ONE_PIECE = "Ask for one piece of a file at a time, from one byte to a later one."
 NOT_CUT = "This server measures videos of faces, and cuts no recordings."
-GONE = "This reading has expired from the server. Measure the video again."
+GONE = (
+    "This reading has expired from the server, and a video of your own with it: choose that again, "
+    "and measure it."
+)
+VIDEO_GONE = (
+    "This video is no longer on the server, which keeps it for up to 15 minutes: choose it again."
+)
 
 ABOUT = """
 ### How it works
@@ -373,6 +379,7 @@ LIVE_STATUS = MappingProxyType(
         "idle": "Press Start camera, sit still and look at the screen.",
         "starting": "Asking for the camera …",
         "collecting": "Collecting: keep still, the first reading takes some 6 seconds.",
+        "unread": "No reading yet: keep still.",
         "reading": "Reading your pulse.",
         "no face": "No face in view. Look into the camera.",
         "face lost": "Face lost. Look into the camera.",

@@ -26,9 +26,11 @@ async function read(video, see) {
     const takenMs = picture.timestamp / 1000;
     const cameMs = performance.now() - takenMs;
     if (cameMs < aheadMs || cameMs > aheadMs + LOST_MS) aheadMs = cameMs;
-    const isTurned = count === SETTLED && `${sizeOf(picture)}` !== `${sizeOf(video)}`;
+    const isTurned = count >= SETTLED && `${sizeOf(picture)}` !== `${sizeOf(video)}`;
     try {
       if (count >= SETTLED && !isTurned) see(picture, (takenMs + aheadMs) / 1000, true);
+    } catch (error) {
+      console.error(error); // what fails with one picture is not to stop the rest
     } finally {
       picture.close();
     }
@@ -46,12 +48,12 @@ function follow(video, see) {
   let latestS = -Infinity;
   const next = (now, frame) => {
     if (video.srcObject !== stream) return;
+    again(); // first: what fails below is not to stop the rest
     const timeS = (frame?.captureTime ?? now) / 1000;
     if (frame || timeS - latestS >= LEAST_STEP_S) {
       latestS = timeS; // not on every turn of a fast screen
       see(video, timeS, frame?.captureTime !== undefined);
     }
-    again();
   };
   again();
 }

@@ -106,6 +106,7 @@ class Live {
   // Show no rate, as nobody is measured now.
   forgetRate() {
     this.bpm = null;
+    this.isEarly = true;
     this.root.dataset.reading = "no";
     for (const name of ["bpm", "percent"]) this.part(name).textContent = "–";
     this.part("spoken").textContent = "";
@@ -134,7 +135,8 @@ class Live {
   // Say what to do; null says what the server last hinted at.
   say(name, detail) {
     if (name !== undefined) this.saying = name && { name, detail };
-    const said = this.saying ?? { name: this.hint ?? (this.bpm ? "reading" : "collecting") };
+    const nothing = this.isEarly ? "collecting" : "unread";
+    const said = this.saying ?? { name: this.hint ?? (this.bpm ? "reading" : nothing) };
     const text = said.detail ?? this.texts.status[said.name] ?? "";
     const status = this.part("status");
     const now = performance.now() / 1000;
@@ -215,17 +217,20 @@ class Live {
     this.part("camera").hidden = cameras.length < 2;
   }
 
-  // Once the light has settled: exposure and white balance that move look like a pulse.
-  async holdSteady() {
+  // Whether exposure and white balance are held: once the light has settled, as what moves there looks
+  // like a pulse, and until it has changed too far for what is held.
+  async hold(isHeld) {
+    if (isHeld === this.held) return;
     const track = this.stream?.getVideoTracks()[0];
     const able = track?.getCapabilities?.() ?? {};
-    const wanted = ["exposureMode", "whiteBalanceMode"].filter((mode) => able[mode]?.includes("manual"));
-    if (!wanted.length || this.held) return;
-    this.held = true;
+    const mode = isHeld ? "manual" : "continuous";
+    const wanted = ["exposureMode", "whiteBalanceMode"].filter((what) => able[what]?.includes(mode));
+    if (!wanted.length) return;
+    this.held = isHeld;
     try {
-      await track.applyConstraints({ advanced: wanted.map((mode) => ({ [mode]: "manual" })) });
+      await track.applyConstraints({ advanced: wanted.map((what) => ({ [what]: mode })) });
     } catch {
-      this.held = false; // a camera that promised what it can't do
+      this.held = !isHeld; // a camera that promised what it can't do
     }
   }
 
@@ -497,9 +502,11 @@ class Live {
     this.bpm = heart.value;
     this.readings.push({ timeS: timeS - this.firstS, ...heart, ...others });
     this.stats.arrivals.push([timeS - this.firstS, heart.value, heart.quality]);
-    if (heart.value) this.holdSteady();
+    if (heart.value) this.hold(true);
+    else if (this.hint === "too dark" || this.hint === "too bright") this.hold(false);
     this.part("bpm").textContent = heart.value ? heart.value.toFixed(0) : "–";
-    this.part("reason").textContent = heart.value || !heart.quality ? "" : (heart.reason ?? "");
+    this.isEarly = heart.is_early;
+    this.part("reason").textContent = heart.is_early ? "" : (heart.reason ?? "");
     this.root.style.setProperty("--beat", `${60 / (heart.value ?? 60)}s`);
     this.root.dataset.reading = heart.value ? "yes" : "no";
     const percent = Math.round(100 * heart.quality);

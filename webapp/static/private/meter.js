@@ -88,6 +88,7 @@ export class Meter {
     this.colours = new Float64Array(3 * length).fill(NaN);
     this.places = new Float64Array(3 * length).fill(NaN);
     this.endStep = this.takenStep = 0;
+    this.shownStep = 0; // end of colours and places, of which the wave is a little short
     this.nextS = null;
     this.longer = null;
     this.longerStep = this.longerS = 0; // when that was, and how much was known then
@@ -114,6 +115,7 @@ export class Meter {
       }
       if (found.crops.length) await this.watch(found);
     } else {
+      this.recent = []; // no one's who is there now
       const step = this.faces.stepAt(timeS);
       if (step > this.endStep) this.advanceTo(step);
     }
@@ -158,7 +160,7 @@ export class Meter {
       return Math.max(...along) - Math.min(...along);
     });
     if (Math.max(...ways) > K.stream.RESTLESS * widthOf(box)) return "restless";
-    if (this.sparse) return "sparse";
+    if (this.sparse && this.heldS <= K.stream.GONE_S) return "sparse"; // else the reading says what it is
     return this.flickers ? "flicker" : null;
   }
 
@@ -174,6 +176,7 @@ export class Meter {
     this.append(wave);
     shift(this.colours, crops.flatMap(skinMean));
     shift(this.places, places);
+    this.shownStep += crops.length;
     this.recent = [...this.recent, ...crops].slice(-K.stream.RECENT_CROPS_S * K.runtime.FPS);
   }
 
@@ -231,11 +234,13 @@ export class Meter {
 
   // Leave a gap up to a step of the grid.
   advanceTo(step) {
-    const missing = Math.min(Math.max(step - this.endStep, 0), this.wave.length);
+    const since = (end) => Math.min(Math.max(step - end, 0), this.wave.length);
+    const [missing, unseen] = [since(this.endStep), since(this.shownStep)];
     shift(this.wave, Array(missing).fill(NaN));
-    shift(this.colours, Array(3 * missing).fill(NaN));
-    shift(this.places, Array(3 * missing).fill(NaN));
+    shift(this.colours, Array(3 * unseen).fill(NaN));
+    shift(this.places, Array(3 * unseen).fill(NaN));
     this.endStep = step;
+    this.shownStep = Math.max(step, this.shownStep);
   }
 
   append(wave) {

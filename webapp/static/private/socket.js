@@ -12,6 +12,7 @@ export class PrivateSocket extends EventTarget {
   constructor() {
     super();
     this.readyState = WebSocket.CONNECTING;
+    this.isWelcome = false; // before, what is heard was owed to the socket of before a pause
     current = this;
     worker ??= begun();
     queueMicrotask(() => {
@@ -22,7 +23,8 @@ export class PrivateSocket extends EventTarget {
   }
 
   hear(said) {
-    if (this.readyState !== WebSocket.OPEN) return;
+    this.isWelcome ||= "welcome" in said || "failed" in said;
+    if (this.readyState !== WebSocket.OPEN || !this.isWelcome) return;
     this.dispatchEvent(new MessageEvent("message", { data: JSON.stringify(said) }));
   }
 

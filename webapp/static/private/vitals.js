@@ -10,8 +10,8 @@ import { standing, trackRate, windowSpectra } from "./pulse.js";
 import { swayOf } from "./sway.js";
 
 // { heart_rate, rmssd, sdnn, respiration } of a pulse wave (Float64Array, NaN where there is no face),
-// each { value, unit, quality, reason } with a null for what there is not; and the `context` for a
-// reading of its end, { bpm, quality, either } or null.
+// each { value, unit, quality, reason, is_early } with a null for what there is not; and the `context`
+// for a reading of its end, { bpm, quality, either } or null.
 //
 // `calibration` is the network's; `colours` tell the light and `places` how the head moves (see flicker.js
 // and sway.js); `distrust` is what else speaks against any reading, in words; `latestS` are the seconds at
@@ -25,8 +25,8 @@ export function measureVitals(
 ) {
   const { LEAST_SECONDS, LEAST_QUALITY, DISTRUST } = K.vitals;
   const heard = wave.map((value) => (Number.isFinite(value) ? value : NaN));
-  const unusable = whyUnusable(heard, fps);
-  if (unusable) return { ...nothing(unusable), context: null };
+  const unusable = ofUnusable(heard, fps, distrust);
+  if (unusable) return { ...unusable, context: null };
   const kept = bandpassRuns(heard, fps, K.pulse.WAVE_BAND_HZ, LEAST_SECONDS);
   const rate = readRate(kept, fps, calibration, latestS);
   if (context) rate.quality = qualityInContext(rate, context);
@@ -103,7 +103,7 @@ function odds(probability) {
 // Probability from the logarithm of its odds.
 function chance(logOdds) {
   const most = K.vitals.MOST_ODDS;
-  return 1 / (1 + Math.exp(-clip(logOdds, -most, most)));
+  return Number.isNaN(logOdds) ? 0 : 1 / (1 + Math.exp(-clip(logOdds, -most, most)));
 }
 
 // Heart rate of a wave in WAVE_BAND_HZ, whatever its quality: { bpm, beats, features, quality, rates },
@@ -242,17 +242,18 @@ function readBreathing(found, beats, rate) {
   return reading("respiration", perMin, trust, NO_BREATHING);
 }
 
-// A value if it is trusted, else the reason why not.
-function reading(name, value, trust, reason = null) {
+// A value if it is trusted, else the reason why not, which may be that too little was seen yet.
+function reading(name, value, trust, reason = null, isEarly = false) {
   const sure = trust >= K.vitals.LEAST_QUALITY;
   const unit = K.vitals.UNITS[name];
-  return { value: sure ? value : null, unit, quality: trust, reason: sure ? null : reason };
+  const shown = { value: sure ? value : null, unit, quality: trust };
+  return { ...shown, reason: sure ? null : reason, is_early: isEarly };
 }
 
 // Vitals without a number, as nothing can be read from the wave.
-function nothing(reason) {
+function nothing(reason, isEarly = false) {
   const names = Object.keys(K.vitals.UNITS);
-  return Object.fromEntries(names.map((name) => [name, reading(name, null, 0, reason)]));
+  return Object.fromEntries(names.map((name) => [name, reading(name, null, 0, reason, isEarly)]));
 }
 
 // Vitals without a number, as the heart rate is not trusted.
@@ -271,12 +272,13 @@ function whyIrregular({ clean }) {
   return share >= K.vitals.LEAST_CLEAN ? null : fill(K.vitals.IRREGULAR, { share: 100 * (1 - share) });
 }
 
-// Why a wave can't be read at all, or null.
-function whyUnusable(wave, fps) {
+// What is said of a wave that can't be read at all; null of one that can.
+function ofUnusable(wave, fps, distrust) {
   const { LEAST_SECONDS, FLAT, NO_WAVE, TOO_SHORT } = K.vitals;
   const foundS = longestRunS(wave, fps);
-  if (foundS >= LEAST_SECONDS) return spread(heardIn(wave)) <= FLAT ? NO_WAVE : null;
-  return fill(TOO_SHORT, { found: Math.floor(10 * foundS) / 10, needed: LEAST_SECONDS });
+  if (foundS >= LEAST_SECONDS) return spread(heardIn(wave)) <= FLAT ? nothing(distrust ?? NO_WAVE) : null;
+  const found = Math.floor(10 * foundS) / 10;
+  return nothing(fill(TOO_SHORT, { found, needed: LEAST_SECONDS }), true);
 }
 
 // Why a rate is not trusted, in words.
