@@ -68,8 +68,8 @@ def confidence_interval(
     """Bootstrap interval of a measure over recordings (Efron 1979, doi 10.1214/aos/1176344552).
 
     Args:
-        measure: One of the functions above.
-        estimate: What was read; one value for each recording. Shape (N,).
+        measure: One of the functions above; it is given readings that are missing, too.
+        estimate: What was read; one value for each recording, NaN without a reading. Shape (N,).
         truth: What was true. Shape (N,).
         rng: Source of randomness.
         whose: Who each recording is of: those of one person are not independent, and are drawn
@@ -77,14 +77,14 @@ def confidence_interval(
         draws: How often people are drawn anew, with replacement.
 
     Returns:
-        Lower and upper end, with `LEVEL` of the draws between; NaN without a finite pair.
+        Lower and upper end, with `LEVEL` of the draws between; NaN below two people, or without a
+        finite pair.
     """
     found, true = _alike(estimate, truth)
-    both = np.isfinite(found) & np.isfinite(true)
-    whose = np.arange(len(both)) if whose is None else whose
-    picks = drawn_anew(whose[both], rng, draws)
-    found, true = found[both], true[both]
-    return interval_of([measure(found[pick], true[pick]) for pick in picks])
+    whose = np.arange(len(found)) if whose is None else whose
+    if len(np.unique(whose)) < 2:
+        return float("nan"), float("nan")
+    return interval_of([measure(found[pick], true[pick]) for pick in drawn_anew(whose, rng, draws)])
 
 
 def drawn_anew(
@@ -113,73 +113,60 @@ def drawn_anew(
 
 def interval_of(values: Sequence[float]) -> tuple[float, float]:
     """Ends between which `LEVEL` of the finite values lie; NaN where there is none."""
-    kept = np.array(values)[np.isfinite(values)]  # a draw of one recording has no correlation
+    kept = np.array(values, np.float64)
+    kept = kept[np.isfinite(kept)]  # a draw of one recording has no correlation
     if not len(kept):
         return float("nan"), float("nan")
     low, high = np.quantile(kept, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
 
 
-def worst_over_best(
-    errors: Array, group: NDArray[np.int64], rng: np.random.Generator, *, draws: int = 2000
-) -> tuple[float, float]:
-    """How unlike groups are: the largest mean error of a group over the smallest.
-
-    Where a few large errors decide, groups differ by chance; so the same is worked out with errors
-    dealt out to the groups anew (a permutation test, Fisher 1935, The Design of Experiments).
+def worst_over_best(errors: Array, group: NDArray[np.int64]) -> float:
+    """How unlike groups are: the largest mean error of a group over the smallest, at least 1.
 
     Args:
         errors: Absolute errors, all finite. Shape (N,).
         group: Which group each belongs to. Shape (N,).
-        rng: Source of randomness.
-        draws: How often errors are dealt out.
 
     Returns:
-        The ratio, at least 1, and the share of draws in which it is at least as large; NaN for
-        fewer than two groups, or where the errors of one are all 0.
+        The ratio; NaN for fewer than two groups, or where the errors of one are all 0.
     """
-    group = np.unique(group, return_inverse=True)[1]
-    found = _ratio(errors, group)
-    if not np.isfinite(found):
-        return float("nan"), float("nan")
-    dealt = [_ratio(errors, rng.permutation(group)) for _ in range(draws)]
-    least = found * (1 - 1e-12)  # sums in another order differ in their last bits
-    return found, float(np.mean(~(np.array(dealt) < least)))  # one without an error is as unlike
+    means = [errors[group == each].mean() for each in np.unique(group)]
+    return float(max(means) / min(means)) if len(means) > 1 and min(means) > 0 else float("nan")
 
 
-def worst_over_best_interval(
+def interval_of_ratio(
     errors: Array,
     group: NDArray[np.int64],
+    pair: tuple[int, int],
     whose: NDArray[np.int64],
     rng: np.random.Generator,
     *,
     draws: int = 2000,
 ) -> tuple[float, float]:
-    """Bootstrap interval of what `worst_over_best` gives, people drawn anew with all their errors.
+    """Bootstrap interval of one group's mean error over another's, people drawn anew with theirs.
+
+    The pair is named before anyone looks: which group is worst changes from draw to draw, so that
+    the ratio of the worst to the best is above 1 in each, however alike they are.
 
     Args:
         errors: Absolute errors, all finite. Shape (N,).
         group: Which group each belongs to; one person's may lie in several. Shape (N,).
+        pair: The group above and the one below.
         whose: Who each is of. Shape (N,).
         rng: Source of randomness.
         draws: How often people are drawn.
 
     Returns:
-        Lower and upper end, with `LEVEL` of the draws in which there are two groups or more.
+        Lower and upper end, with `LEVEL` of the draws in which both groups are; NaN without any.
     """
-    group = np.unique(group, return_inverse=True)[1]
-    picks = drawn_anew(whose, rng, draws)
-    return interval_of([_ratio(errors[pick], group[pick]) for pick in picks])
-
-
-def _ratio(errors: Array, group: NDArray[np.int64]) -> float:
-    """Largest mean error of a group over the smallest; NaN where there are not two, or one is 0.
-
-    Groups have numbers from 0 on; one of which there is no error is left out.
-    """
-    sizes = np.bincount(group)
-    means = np.bincount(group, errors)[sizes > 0] / sizes[sizes > 0]
-    return float(means.max() / means.min()) if len(means) > 1 and means.min() > 0 else float("nan")
+    above, below = (group == each for each in pair)
+    ratios = [
+        errors[pick[above[pick]]].mean() / errors[pick[below[pick]]].mean()
+        for pick in drawn_anew(whose, rng, draws)
+        if above[pick].any() and errors[pick[below[pick]]].any()
+    ]
+    return interval_of(ratios)
 
 
 def wave_snr_db(wave: Array, fps: float, bpm: float) -> float:

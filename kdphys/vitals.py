@@ -229,19 +229,19 @@ class Calibration:
     The default is for waves of any amplitude; `train/calibrate.py` fits it.
     """
 
-    intercept: float = -5.8105
+    intercept: float = -4.7086
     """Log odds when every feature is 0."""
-    snr_db: float = 0.0
+    snr_db: float = 0.0329
     """Log odds a dB."""
-    evidence: float = 0.2176
+    evidence: float = 0.0885
     """Log odds a nat."""
-    margin: float = 0.2698
+    margin: float = 0.3115
     """Log odds a nat."""
-    wandering: float = -1.2984
+    wandering: float = -1.237
     """Log odds a unit."""
-    agreement: float = 0.4496
+    agreement: float = 0.3347
     """Log odds between no window and all."""
-    log_seconds: float = 2.4693
+    log_seconds: float = 2.0318
     """Log odds for ten times the length."""
     log_amplitude: float = 0.0
     """Log odds for ten times the amplitude; 0 where amplitude means nothing."""
@@ -325,7 +325,7 @@ def measure_vitals(  # noqa: PLR0913  (each is known to another stage)
             rate.bpm if sure else None,
             UNITS["heart_rate"],
             rate.quality,
-            None if sure else blame or _doubt(rate.features),
+            None if sure else blame or _doubt(rate),
         ),
         _read_variability(RMSSD, found, rate, noise_ms),
         _read_variability(SDNN, found, rate, noise_ms),
@@ -352,8 +352,8 @@ def _no_heart(
     rate: "Rate", wave: Array, fps: float, colours: Array | None, places: Array | None
 ) -> str | None:
     """Why what has this rate is not a heart that beats so, or None."""
-    if rate.track.is_doubled:
-        return TOO_SLOW.format(slowest=60 * HEART_BAND_HZ[0])
+    if slow := _too_slow(rate):
+        return slow
     if places is not None and (sway := sway_of(places, fps, rate.bpm)):
         return SWAYS.format(bpm=sway)
     if colours is None:
@@ -614,15 +614,18 @@ def _unusable(wave: Array, fps: float, distrust: str | None) -> Vitals | None:
     return _nothing(TOO_SHORT.format(found=found_s, needed=LEAST_SECONDS), is_early=True)
 
 
-def _doubt(features: QualityFeatures) -> str:
+def _doubt(rate: Rate) -> str:
     """Why a rate is not trusted, in words."""
-    if math.expm1(features.wandering) > MOST_WANDERING_BPM:
-        why = WANDERS
-    elif features.evidence > MUCH_EVIDENCE:
-        why = RIVALS
-    else:
-        why = DROWNED
-    return NO_PULSE.format(why=why)
+    if math.expm1(rate.features.wandering) > MOST_WANDERING_BPM:
+        return NO_PULSE.format(why=WANDERS)
+    if rate.features.evidence <= MUCH_EVIDENCE:
+        return NO_PULSE.format(why=DROWNED)
+    return _too_slow(rate) or NO_PULSE.format(why=RIVALS)
+
+
+def _too_slow(rate: Rate) -> str | None:
+    """That a heart beats at half the rate, which is not read, or None."""
+    return TOO_SLOW.format(slowest=60 * HEART_BAND_HZ[0]) if rate.track.is_doubled else None
 
 
 def _nothing(reason: str, *, is_early: bool = False) -> Vitals:

@@ -37,9 +37,9 @@ def run(name: str) -> dict[str, str]:
     return {"wave": np.concatenate([session.push(CROPS), session.finish()]).tobytes().hex()}
 
 
-def publish(folder: str, repository: str, results: str, token: str) -> dict[str, str]:
+def publish(folder: str, repository: str, token: str) -> dict[str, str]:
     os.environ["HF_TOKEN"] = token
-    return {"commit": push(Path(folder), repository, Path(results))}
+    return {"commit": push(Path(folder), repository)}
 
 
 def main() -> None:

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from huggingface_hub import ModelCard
 
-from kdphys.hub import SHIPPED, sha256
+from kdphys.hub import SHIPPED, load_weights, sha256
 from tests._hub import ROOT, TOKEN, Client, FakeHub, Said, environment, serve
+from train.noted import note
 
 STUDENT = SHIPPED / "student"
 RESULTS = ROOT / "docs" / "results" / "results.json"
@@ -68,11 +69,8 @@ def push(
     repository: str,
     folder: Path = STUDENT,
     token: str = TOKEN,
-    results: Path = RESULTS,
 ) -> Said:
-    return client.ask(
-        "push", repository=repository, folder=str(folder), results=str(results), token=token
-    )
+    return client.ask("push", repository=repository, folder=str(folder), token=token)
 
 
 def test_what_was_pushed_loads_as_the_same_bytes_and_gives_the_same_wave(client, hub):
@@ -115,16 +113,14 @@ def test_the_published_card_says_how_to_load_it_and_what_it_is_worth(client, hub
     assert "synthetic" in metric["name"]
 
 
-def test_a_card_quotes_no_evaluation_of_other_weights(client, hub, tmp_path):
-    report = json.loads(RESULTS.read_text())
-    report["weights"]["student"] = "f" * 64
-    (tmp_path / "results.json").write_text(json.dumps(report))
+def test_a_card_quotes_no_evaluation_that_is_not_of_these_weights_and_their_confidence(
+    client, hub, tmp_path
+):
+    """Fitting the confidence anew takes out of the manifest what was measured before."""
     student = Path(shutil.copytree(STUDENT, tmp_path / "student"))
-    manifest = json.loads((student / "manifest.json").read_text())
-    manifest.pop("metrics", None)  # those would be of these weights
-    (student / "manifest.json").write_text(json.dumps(manifest))
-    results = tmp_path / "results.json"
-    commit = push(client, "kd/other", student, results=results).found["commit"]
+    weights = load_weights(student)
+    note(student, weights, {"calibration": {"intercept": -99.0}})
+    commit = push(client, "kd/other", student).found["commit"]
     text = hub.repositories["kd/other"][commit]["README.md"].decode()
     assert "model-index" not in ModelCard(text).data.to_dict()
     assert "mean absolute error" not in text

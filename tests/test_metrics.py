@@ -63,24 +63,51 @@ def test_what_is_of_one_person_is_drawn_together():
     together = metrics.confidence_interval(metrics.mae, error, 0 * error, rng, whose=whose)
     widths = [high - low for low, high in (apart, together)]
     assert widths[1] / widths[0] == pytest.approx(12**0.5, rel=0.15)
+    nobody_else = np.zeros(240, int)
+    alone = metrics.confidence_interval(metrics.mae, error, 0 * error, rng, whose=nobody_else)
+    assert np.isnan(alone).all()
     error[:12] = np.nan  # somebody without a reading
     assert np.isfinite(
         metrics.confidence_interval(metrics.mae, error, 0 * error, rng, whose=whose)
     ).all()
 
 
-def test_how_unlike_groups_are_is_less_sure_where_one_person_decides():
+def test_a_missing_reading_is_missed_in_the_interval_of_within_too():
+    rng = np.random.default_rng(5)
+    read = np.where(np.arange(100) < 50, np.nan, 70.0)
+
+    def within_3(found: np.ndarray, true: np.ndarray) -> float:
+        return metrics.within(found, true, 3.0)
+
+    low, high = metrics.confidence_interval(within_3, read, np.full(100, 70.0), rng)
+    assert 0.35 < low < 0.45
+    assert 0.55 < high < 0.65
+
+
+def test_how_unlike_two_groups_are_is_less_sure_where_one_person_decides():
     rng = np.random.default_rng(6)
     errors, group = np.ones(80), np.repeat([0, 1], 40)
     errors[40:50] = 5.0  # all of them one person's, who may not be drawn
     each = np.arange(80)
     one = np.where(errors > 1, 40, each)
-    low, high = metrics.worst_over_best_interval(errors, group, each, rng)
-    wide_low, wide_high = metrics.worst_over_best_interval(errors, group, one, rng)
+    low, high = metrics.interval_of_ratio(errors, group, (1, 0), each, rng)
+    wide_low, wide_high = metrics.interval_of_ratio(errors, group, (1, 0), one, rng)
     assert 1.3 < low < 2.0 < high < 2.7
     assert wide_low == 1.0
     assert wide_high > high
-    assert np.isnan(metrics.worst_over_best_interval(errors[:40], group[:40], each[:40], rng)).all()
+    turned = metrics.interval_of_ratio(errors, group, (0, 1), each, rng)
+    assert turned == pytest.approx((1 / high, 1 / low), rel=0.1)
+    assert np.isnan(metrics.interval_of_ratio(errors, group, (2, 0), each, rng)).all()
+
+
+def test_groups_that_are_alike_are_held_to_be_so_nineteen_times_in_twenty():
+    rng, held = np.random.default_rng(7), 0
+    for _ in range(60):
+        whose = np.repeat(np.arange(80), 10)
+        errors, group = rng.exponential(1.0, 80)[whose], np.repeat([0, 1], 400)
+        low, high = metrics.interval_of_ratio(errors, group, (1, 0), whose, rng, draws=300)
+        held += low <= 1.0 <= high
+    assert held >= 50  # 57 expected, with a spread of 2
 
 
 @pytest.mark.parametrize("snr_db", [-5.0, 0.0, 10.0])
@@ -102,13 +129,8 @@ def test_a_share_is_of_pairs():
         metrics.within(np.array([70.0]), np.array([70.0, 71.0, 90.0]), 3)
 
 
-def test_how_unlike_groups_are_is_told_beside_what_chance_makes_of_it():
-    rng = np.random.default_rng(3)
+def test_how_unlike_groups_are_is_the_worst_over_the_best():
     errors, group = np.array([1.0, 2.0, 3.0, 6.0]), np.array([7, 7, 9, 9])
-    ratio, share = metrics.worst_over_best(errors, group, rng)
-    assert ratio == 3.0
-    assert share == pytest.approx(1 / 3, abs=0.04)  # two of the six ways to deal out four errors
-    wide = np.concatenate([np.full(50, 1.0), np.full(50, 2.0)])
-    assert metrics.worst_over_best(wide, np.repeat([0, 1], 50), rng) == (2.0, 0.0)
+    assert metrics.worst_over_best(errors, group) == 3.0
     for unlike, one in ((errors, np.zeros(4, int)), (np.array([0.0, 0.0, 3.0, 6.0]), group)):
-        assert np.isnan(metrics.worst_over_best(unlike, one, rng)).all()
+        assert np.isnan(metrics.worst_over_best(unlike, one))

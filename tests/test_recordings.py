@@ -23,9 +23,9 @@ from scipy.io.matlab import MatReadError
 
 from kdphys.bench import machine_name
 from kdphys.hub import SHIPPED
-from kdphys.metrics import mae
-from kdphys.video import Frame
-from tests._films import write_video
+from kdphys.stream import FaceStream
+from kdphys.video import Frame, read_frames
+from tests._films import easy_config, write_video
 from tests._media import write_video as write_avi
 from tests._tiny_run import SHORT
 from train.benchmark import (
@@ -34,7 +34,6 @@ from train.benchmark import (
     _whole_truth,
     chosen_recordings,
     draw_bland_altman,
-    interval_by_people,
     measure_recording,
     run_benchmark,
     summarise,
@@ -55,6 +54,7 @@ from train.recordings import (
     _write_side,
     check_split,
     cut_clips,
+    face_stretches,
     people_of,
     read_cohface,
     read_folder,
@@ -1183,22 +1183,20 @@ def test_the_toolbox_protocol_reads_the_bin_of_its_spectrum(bpm):
     assert np.isnan(toolbox_bpm(np.zeros(100), FPS))
 
 
-def test_recordings_of_one_person_do_not_narrow_the_interval():
-    rng = np.random.default_rng(0)
-    error = rng.standard_normal(10)
-    true = np.full(10, 70.0)
-    people = list("abcdefghij")
-    once = interval_by_people(mae, true + error, true, people, np.random.default_rng(1))
-    five = interval_by_people(
-        mae,
-        np.tile(true + error, 5),
-        np.tile(true, 5),
-        people * 5,
-        np.random.default_rng(1),
-    )
-    assert once == pytest.approx(five)
-    alone = interval_by_people(mae, true + error, true, ["a"] * 10, np.random.default_rng(1))
-    assert np.isnan(alone).all()
+def test_what_is_learned_from_is_cut_out_as_it_is_measured_where_the_view_moves(tmp_path):
+    """The page's own recordings show parts of the camera's picture, and which."""
+    film = make_film(3, easy_config(seconds=2.0, side=240, view=2.2))
+    views = [(0, 0, 240)] * 20 + [(24, 24, 192)] * (len(film.pictures) - 20)
+    frames = np.stack([
+        cv2.resize(picture[y : y + side, x : x + side], (96, 96), interpolation=cv2.INTER_AREA)
+        for picture, (x, y, side) in zip(film.pictures, views, strict=True)
+    ])  # fmt: skip
+    path = tmp_path / "a.npz"
+    np.savez(path, frames=frames, time_s=film.time_s, view=np.array(views, float))
+    faces = FaceStream()
+    shown = [faces.push(frame.rgb, frame.time_s, frame.view) for frame in read_frames(path)]
+    ((_, pixels),) = face_stretches(read_frames(path))
+    np.testing.assert_array_equal(pixels, np.concatenate([c.pixels for c in shown if c]))
 
 
 def test_the_picture_shows_every_pair_with_both_rates():

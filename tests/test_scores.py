@@ -50,6 +50,15 @@ def test_a_head_that_moves_in_the_rhythm_is_given_no_rate_where_that_was_kept():
         np.testing.assert_allclose(found.given, [given], atol=0.5)
 
 
+def test_a_clip_in_which_no_face_is_found_is_given_no_rate():
+    """It is cut out where the head was drawn, which the program does not know."""
+    store = store_of_a_rhythm(BLOOD)
+    for found, rate in ((0.7, 72), (0.0, np.nan)):
+        truths = ({"key_every": None, "found": found},)
+        scores = score(open_model("green"), replace(store, truths=truths))
+        np.testing.assert_allclose([*scores.bpm, *scores.given], [rate] * 2, atol=0.5)
+
+
 def store_of_two() -> ClipStore:
     """A clip with a pulse, and one of light."""
     blood, light = store_of_a_rhythm(BLOOD), store_of_a_rhythm(np.ones(3))
@@ -108,7 +117,7 @@ def test_people_who_lent_several_clips_their_looks_are_counted_once():
     counted = {name: table[name]["portraits"] for name in ("all", "light", "dark")}
     assert counted == {"all": 2, "light": 1, "dark": 2}
     ratio = table["skin"]
-    assert ratio["worst over best"] == pytest.approx(5 / 3, abs=0.001)
+    assert ratio["worst over best"] == ratio["dark over light"] == pytest.approx(5 / 3, abs=0.001)
     low, high = ratio["95 %"]
     assert low == 1.0
     assert high > 5 / 3

@@ -196,6 +196,10 @@ def test_a_network_is_not_exported_where_torch_and_onnx_do_not_agree(worst):
         (("synthetic", "--clips", 0), "clips=0 and workers=2 must be at least 1"),
         (("synthetic", "--clips", -1), "clips=-1 and workers=2 must be at least 1"),
         (("evaluate", "--clips", 0), "clips=0, negatives=60 and workers=2 must be at least 1"),
+        (("evaluate", "--difficulty", 3), "difficulty=3.0 must be 0 to 2"),
+        (("distill", "--look-ahead", 20), "lag=20 frames must be 0 to 0.5 s"),
+        (("distill", "--look-ahead", -3), "lag=-3 frames must be 0 to 0.5 s"),
+        (("operators", "--arms", "all"), "arms has no 'all'; there are: dilated, 36 x 36"),
     ],
 )
 def test_a_figure_out_of_range_is_refused(monkeypatch, capsys, words, sentence):

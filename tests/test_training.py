@@ -45,6 +45,7 @@ from train.distill import main as distill
 from train.evaluate import EvaluateJob
 from train.export import (
     ExportJob,
+    export,
     fitted,
     move_over,
     read_model,
@@ -836,6 +837,27 @@ def test_the_card_tells_what_the_clips_took_from_others():
     assert "Portraits by A (CC0)." in card
 
 
+def test_the_card_says_only_what_is_so_of_these_weights():
+    manifest: dict[str, object] = {
+        "name": "kdphys-student",
+        "model": "student",
+        "cost": {"parameters": 1, "macs_per_frame": 1},
+        "run": {"clips": 5, "data": [{"config": {"dataset": "ubfc"}, "people": ["a"]}]},
+    }
+    card = " ".join(model_card(manifest).split())
+    assert "Distilled" not in card
+    assert "learnt from the clips' true waves. " in card
+    assert "Skin tones are those of the people of the recordings" in card
+    assert "is not fitted to these weights" in card
+    drawn: dict[str, object] = {"config": {"faces": "DIR", "portrait_share": 0.6}}
+    run = {"clips": 5, "data": [drawn], "taught_by": [drawn]}
+    card = " ".join(model_card(manifest | {"run": run, "calibration": {}}).split())
+    assert "Distilled from the teacher" in card
+    assert "from the teacher's waves, attention and features" in card
+    assert "darkest are rare among the portraits" in card
+    assert "is fitted on synthetic clips" in card
+
+
 def test_a_missing_teacher_says_how_to_train_one(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"train a teacher first.*train/teacher\.py"):
         read_teacher(tmp_path)
@@ -864,6 +886,28 @@ def test_clips_too_short_to_learn_from_are_refused(tmp_path):
     late = replace(job, schedule=replace(SHORT, frames=72), label=LabelWeights(slack_s=0.5))
     with pytest.raises(JobError, match="30 are for a label that is early or late, and 15 are to"):
         distill(late)
+
+
+def test_clips_of_another_size_than_the_network_s_are_refused(tmp_path):
+    """The program would show 36 x 36 pixels to weights that learned from 18 x 18."""
+    store = small_data(tmp_path / "data")
+    small = StudentConfig(size=18, strides=(2, 1, 1))
+    job = DistillRun((store,), store, None, tmp_path / "run", model=small, schedule=SHORT)
+    with pytest.raises(
+        JobError, match="clips are of 36 x 36 pixels, and the network takes 18 x 18"
+    ):
+        distill(job)
+
+
+def test_a_smoke_test_is_not_exported_as_weights_nor_averaged(tmp_path):
+    run = tmp_path / "run"
+    untrained_run(ExportJob(run=run, smoke=True))
+    out = tmp_path / "weights"
+    with pytest.raises(JobError, match="learned nothing, as a smoke test: name a run"):
+        export(ExportJob(run=run), out)
+    assert not out.exists()
+    with pytest.raises(JobError, match="learned nothing, as a smoke test: name other runs"):
+        average(SoupJob(runs=(run,), out=tmp_path / "soup"))
 
 
 def test_no_clips_can_not_be_asked_for(tmp_path):

@@ -26,7 +26,7 @@ from train.aside import aside
 from train.benchmark import markdown_table
 from train.datasets import ClipStore
 from train.distill import DistillRun, DistillWeights
-from train.evaluate import SPEEDS, check_real, unseen_clips
+from train.evaluate import SPEEDS, STUDY_SEED, check_real, unseen_clips
 from train.export import ExportJob
 from train.export import main as export
 from train.loop import WEIGHTS, LabelWeights, Schedule
@@ -34,7 +34,14 @@ from train.recordings import face_stretches
 from train.scores import RULES, raw_bpm, score, wave_of
 from train.script import run_script
 from train.smoke import SMOKE_SCHEDULE, smoke_data
-from train.study import Study, common_settings, mean_interval, open_study, short_digest
+from train.study import (
+    Study,
+    check_arms,
+    common_settings,
+    mean_interval,
+    open_study,
+    short_digest,
+)
 from train.synthetic import SyntheticConfig
 
 logger = logging.getLogger(__name__)
@@ -87,8 +94,9 @@ class AblationJob:
     """Clips to learn from."""
     check: Path = Path("data/check")
     """Clips to validate on."""
-    test: Path = Path("data/test")
-    """Test clips, as train/evaluate.py draws them."""
+    test: Path = Path("data/study")
+    """Clips to score on: as those of train/evaluate.py, and others, as something is chosen by
+    them."""
     teacher: Path = Path("weights/teacher")
     """The teacher's exported weights."""
     mistimed_teacher: Path = Path("runs/teacher-mistimed")
@@ -122,6 +130,7 @@ class AblationJob:
     def __post_init__(self) -> None:
         """Check that a real clip comes with its rate."""
         check_real(self.real, self.real_bpm)
+        check_arms(self.arms, ARMS)
 
 
 @dataclass(frozen=True)
@@ -154,7 +163,7 @@ def main(job: AblationJob) -> None:
         pulses=job.pulses,
         people="test",
     )
-    pulsing, silent = unseen_clips(job.test, job.clips, job.negatives, config)
+    pulsing, silent = unseen_clips(job.test, job.clips, job.negatives, config, STUDY_SEED)
     trials = Trials(pulsing, silent, replayed(job.real, job.real_bpm))
     found = open_study(job.out / "ablation.json", _settings(job, trials))
     for seed in job.seeds:
@@ -243,8 +252,8 @@ def score_arm(model: Model, trials: Trials) -> dict[str, float]:
     row = {
         "correlation": float(np.nanmean(found.likeness)),
         "shape": float(np.nanmean(found.shape)),
-        "MAE": float(errors.mean()),
-        "median": float(np.median(errors)),
+        "MAE": mae(found.bpm, true),
+        "median": float(np.nanmedian(errors)),
         "within 3": float((errors <= 3).mean()),
         "readings": float(np.isfinite(found.given).mean()),
         "MAE of readings": mae(found.given, true),

@@ -29,8 +29,7 @@ from scipy import linalg, signal
 from kdphys.errors import KDPhysError
 from kdphys.hub import load_named
 from kdphys.metrics import (
-    drawn_anew,
-    interval_of,
+    confidence_interval,
     mae,
     mape,
     pearson,
@@ -441,29 +440,9 @@ def _line(model: str, group: str, outcomes: Sequence[Outcome]) -> Line:
 
 def _estimate(measure: Measure, found: Array, true: Array, people: Sequence[str]) -> Estimate:
     """A figure with its interval; the same people are drawn for every figure and model."""
-    low, high = interval_by_people(measure, found, true, people, np.random.default_rng(0))
+    rng = np.random.default_rng(0)
+    low, high = confidence_interval(measure, found, true, rng, whose=np.asarray(people))
     return Estimate(measure(found, true), low, high)
-
-
-def interval_by_people(
-    measure: Measure, found: Array, true: Array, people: Sequence[str], rng: np.random.Generator
-) -> tuple[float, float]:
-    """Bootstrap interval of a measure, people drawn with replacement with all their recordings.
-
-    Args:
-        measure: One of `kdphys.metrics`.
-        found: What was read. Shape (N,).
-        true: What was true. Shape (N,).
-        people: Whose recording each is. Length N.
-        rng: Source of randomness.
-
-    Returns:
-        Lower and upper end of the 95 % interval; NaN below two people.
-    """
-    names, whose = np.unique(np.asarray(people), return_inverse=True)
-    if len(names) < 2:
-        return math.nan, math.nan
-    return interval_of([measure(found[pick], true[pick]) for pick in drawn_anew(whose, rng)])
 
 
 def _within_3(found: Array, true: Array) -> float:

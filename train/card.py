@@ -41,15 +41,14 @@ Accuracy on real faces against a contact sensor has **not been measured**.
 
 ## Skin tones
 
-Skin tones are drawn alike in training, but the darkest are rare among the portraits. {skins}What
-that is worth on real faces of every tone has not been measured.
+{tones}{skins}What that is worth on real faces of every tone has not been measured.
 
 ## Limits
 
 **Not a medical device**: not for diagnosis, nor for watching over anyone. Strong head motion in the
 pulse's own rhythm, very dark pictures, flickering light and video compression can hide the pulse or
-imitate it; the confidence that comes with every reading is fitted on synthetic clips. A pulse is
-health data: film only people who agreed to it. After the paper KDPhys (arXiv 2601.00714), whose
+imitate it; the confidence that comes with every reading {confidence}. A pulse is health data:
+film only people who agreed to it. After the paper KDPhys (arXiv 2601.00714), whose
 layers, losses' weights and recipe are not published: those here are our own.
 """
 
@@ -63,16 +62,21 @@ BOUND = "MIT, the code; the weights learned from data sets too whose own terms b
 WHAT = {
     "student": "A streaming 2D CNN with causal dilated convolutions over time: one face crop in, "
     "one sample of the pulse out, in constant memory, as many frames late as `lag` in config.json "
-    "says (30 are 1 s). Distilled from the teacher.",
+    "says (30 are 1 s).",
     "teacher": "A 3D CNN with attention over all of a clip's time, from which the student was "
     "distilled. It works on clips of 10 s.",
 }
 
+DISTILLED = " Distilled from the teacher."
+
 TAUGHT = {
-    "student": "The student learnt from the clips' true waves and from the teacher's waves, "
-    "attention and features.",
-    "teacher": "The teacher learnt from the clips' true waves.",
+    True: "The {model} learnt from the clips' true waves and from the teacher's waves, attention "
+    "and features.",
+    False: "The {model} learnt from the clips' true waves.",
 }
+
+FITTED = "is fitted on synthetic clips of people of training"
+UNFITTED = "is not fitted to these weights, but on simulated waves"
 
 HERE = """It comes with KDPhys, in `weights/{model}`:
 
@@ -114,15 +118,13 @@ SCORES = """On {n} synthetic clips of seeds that training never saw, errors in b
 def model_card(
     manifest: dict[str, object],
     repository: str | None = None,
-    scores: dict[str, object] | None = None,
 ) -> str:
     """Write the card of a model.
 
     Args:
-        manifest: As `train/export.py` writes it.
+        manifest: As `train/export.py` writes it, with what `train/confidence.py` and
+            `train/evaluate.py --note` found for these weights, if they did.
         repository: Where it is published on the Hub, as owner/name, if it is.
-        scores: What `train/evaluate.py` found for these weights; what their manifest keeps of
-            that, if anything, unless given.
 
     Returns:
         Markdown with the Hub's front matter.
@@ -132,22 +134,25 @@ def model_card(
     model = str(manifest["model"])
     table = manifest.get("reliability")
     load = ON_THE_HUB if repository else HERE
-    if scores is None and isinstance(kept := manifest.get(METRICS), dict):
-        scores = kept["synthetic"]
+    kept = manifest.get(METRICS)
+    scores = kept["synthetic"] if isinstance(kept, dict) else None
+    is_taught = bool(taught_by(all_learned(run)))
     return CARD.format(
         front=_front(str(manifest["name"]), scores),
         model=model,
-        what=WHAT[model],
+        what=WHAT[model] + (DISTILLED if is_taught else ""),
         parameters=int(cost["parameters"]),
         macs=cost["macs_per_frame"],
         load=load.format(model=model, repository=repository),
         licence=BOUND if _recorded(run) else FREE,
         clips=_clips(run, str(manifest.get("sources", ""))),
-        taught=TAUGHT[model],
+        taught=TAUGHT[is_taught].format(model=model),
         mean=_mean(run),
         results=f"{_scores(scores)}\n{ELSEWHERE}" if scores else ELSEWHERE,
         reliability=_reliability(table) if isinstance(table, list) else "",
+        tones=_tones(run),
         skins=_skins(scores) if scores else "",
+        confidence=FITTED if "calibration" in manifest else UNFITTED,
     )
 
 
@@ -309,6 +314,16 @@ def _scores(scores: dict[str, object]) -> str:
     )
 
 
+def _tones(run: dict[str, object]) -> str:
+    """How skin tones came into the clips."""
+    drawn = [recipe for recipe in _recipes(run) if not recipe.get("config", {}).get("dataset")]
+    if not drawn:
+        return "Skin tones are those of the people of the recordings. "
+    rare = any(recipe.get("config", {}).get("faces") for recipe in drawn)
+    but = ", but the darkest are rare among the portraits" if rare else ""
+    return f"Skin tones are drawn alike in training{but}. "
+
+
 def _skins(scores: dict[str, object]) -> str:
     """Mean absolute errors by skin."""
     rows = {skin: _row(scores, skin) for skin in ("light", "medium", "dark")}
@@ -325,8 +340,9 @@ def _row(scores: dict[str, object], group: str) -> dict[str, object]:
 
 def _reliability(table: list[list[float]]) -> str:
     lines = [
-        "How far its confidence can be believed, on",
-        "synthetic clips kept back (confidence, share of rates right to 3 bpm, number of waves):",
+        "How far its confidence can be believed: of one fitted on half of the synthetic clips, on",
+        "waves of the other half, of the same people (confidence, share of rates right to 3 bpm,",
+        "in which waves without a pulse count as in the fit, number of waves):",
         "",
         "| confidence | right | waves |",
         "|---|---|---|",

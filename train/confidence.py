@@ -3,7 +3,8 @@
 A network's wave is smoother than noise even where it sees no pulse, so the confidence fitted on
 simulated waves does not hold for it. This runs the exported network over synthetic clips with and
 without a pulse, each as it is and in light that wanders, fits `kdphys.vitals.Calibration` on what
-comes out, judges it on clips kept back, and writes it into the manifest beside the weights.
+comes out, and writes it into the manifest beside the weights, with how far one that is fitted on
+half of the clips can be believed on the other half. The people of these clips are training's.
 """
 
 import logging

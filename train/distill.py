@@ -27,6 +27,7 @@ from train.loop import (
     Run,
     Schedule,
     aligned,
+    check_size,
     fill,
     label_loss,
     train,
@@ -39,7 +40,10 @@ from train.smoke import SMOKE_SCHEDULE, smoke_data
 from train.sources import folders_of, usual_data
 from train.teacher import config_json, read_config
 
-WARM_UP = 30  # frames at the start of a clip, when the student knows nothing yet, that do not count
+WARM_UP = (
+    30  # frames at the start of a clip, when the student knows nothing yet, that do not count,
+)
+# but for where it looks
 FROM_THE_TEACHER = ("wave", "dilate_shape", "dilate_time", "attention", "traits")  # what is learned
 
 EVEN = 0.1  # correlation by which a student must be ahead of its teacher to follow it a quarter
@@ -125,6 +129,8 @@ class DistillRun:
     def __post_init__(self) -> None:
         """Check that a data set comes with its root; name the usual folder where none is named."""
         object.__setattr__(self, "data", usual_data(self))
+        if self.look_ahead is not None:
+            replace(self.model, lag=self.look_ahead)  # says what is wrong with it
 
 
 class Pupil(nn.Module):
@@ -276,6 +282,7 @@ def main(config: DistillRun) -> None:
     data, check = folders_of(config, process)
     config = replace(config, data=data, check=check)
     store, checked = read_stores(data, config.most), read_store(check)
+    check_size(config.model.size, store, checked)
     hints = None
     if config.smoke:
         hints = work_out(Teacher().eval(), store)

@@ -51,6 +51,7 @@ from train.synthetic import (
 logger = logging.getLogger(__name__)
 
 TEST_SEED = 8_000_000  # others: training 0, validation 900,000; 2, 3, 6 and 7 million were scored
+STUDY_SEED = 9_000_000  # of clips by which something may be chosen
 PARTS = (1 / 3, 2 / 3, 1.0)  # of the clips' length, for the report
 EASIER, EASIER_CLIPS = (0.0, 0.25, 0.5, 0.75), 30
 SPEEDS = (0.8, 1.0, 1.25, 1.5, 1.75)
@@ -125,6 +126,8 @@ class EvaluateJob:
                 f"clips={self.clips}, negatives={self.negatives} and workers={self.workers} must "
                 "be at least 1"
             )
+        if not 0 <= self.difficulty <= 2:
+            raise ValueError(f"difficulty={self.difficulty} must be 0 to 2")
 
 
 def main(job: EvaluateJob) -> None:
@@ -304,12 +307,12 @@ def replay(folder: Path, models: Sequence[str]) -> list[dict[str, object]]:
 
 
 def unseen_clips(
-    folder: Path, clips: int, negatives: int, config: SyntheticConfig
+    folder: Path, clips: int, negatives: int, config: SyntheticConfig, seed: int = TEST_SEED
 ) -> tuple[ClipStore, ClipStore]:
-    """Clips with and without a pulse, of seeds that nothing else takes."""
-    pulsing = _scored_clips(folder / "pulsing", clips, TEST_SEED, config)
+    """Clips with and without a pulse, of seeds that nothing else takes: these, or a study's."""
+    pulsing = _scored_clips(folder / "pulsing", clips, seed, config)
     silent = replace(config, negatives=1.0)
-    return pulsing, _scored_clips(folder / "silent", negatives, TEST_SEED + 10_000, silent)
+    return pulsing, _scored_clips(folder / "silent", negatives, seed + 10_000, silent)
 
 
 def drawn_clips(folder: Path, clips: int, seed: int, config: SyntheticConfig) -> ClipStore:
@@ -400,8 +403,8 @@ def _page(report: dict[str, object], job: EvaluateJob, made: Origin) -> str:
     lines += [
         "",
         "Mean error of the readings of the skin that goes worst over that of the one that",
-        "goes best, how often it is as much where readings are dealt out at random, and its 95 %",
-        f"interval with people drawn anew.{_lent(synthetic)}",
+        "goes best; and that of dark skin over that of light skin, with its 95 % interval for",
+        f"which people are drawn anew.{_lent(synthetic)}",
         "",
     ]
     lines += markdown_table(

@@ -71,8 +71,6 @@ class ExportJob:
     if it is not there. Needs a token: HF_TOKEN, or `hf auth login`."""
     push_only: bool = False
     """Publish the weights in --out as they are; export nothing."""
-    results: Path = Path("docs/results/results.json")
-    """Evaluation that the published card quotes, if it is of these weights."""
 
     def __post_init__(self) -> None:
         if self.push_only and self.push is None:
@@ -120,7 +118,7 @@ def main(job: ExportJob) -> None:
         export(job, out)
     if job.push is None:
         return
-    commit = push(out, job.push, job.results)
+    commit = push(out, job.push)
     print(f"{job.push} is at commit {commit}")
     print(f"python -m kdphys measure VIDEO --model {job.push} --revision {commit}")
 
@@ -136,6 +134,11 @@ def export(job: ExportJob, out: Path) -> None:
     """
     model = read_model(job.run, job.model)
     record = read_record(job.run / "run.json")
+    if is_of_smoke(record) and not job.smoke:
+        raise JobError(
+            f"{job.run} learned nothing, as a smoke test: name a run that was trained, or export "
+            "it as one with --smoke."
+        )
     with room_for(out), temporary_folder(_made(out.parent), PREFIX) as made:
         worst = export_onnx(model, made / "model.onnx")
         logger.info("torch and ONNX differ by %.1e at most", worst)

@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 
 from kdphys.metrics import (
     confidence_interval,
+    interval_of_ratio,
     mae,
     pearson,
     rmse,
     within,
     worst_over_best,
-    worst_over_best_interval,
 )
 from kdphys.vitals import LEAST_QUALITY
 from train.datasets import ClipStore
@@ -24,7 +24,7 @@ TOOLBOX_RATES = (48.0, 130.0)  # of clips whose rate the toolbox's band holds wi
 SKINS = {"light": (0.0, 1 / 3), "medium": (1 / 3, 2 / 3), "dark": (2 / 3, 1.01)}
 SURE = (LEAST_QUALITY, 0.6, 0.7, 0.8, 0.9)  # confidences from which readings are counted
 RIGHT_BPM = 3.0  # that a rate may be off
-UNLIKE = ("worst over best", "as much by chance", "95 %")
+UNLIKE = ("worst over best", "dark over light", "95 %")
 
 
 def summary(
@@ -56,7 +56,7 @@ def summary(
         name: _line(scores, true, whose, chosen) | {"portraits": _portraits(lenders, chosen)}
         for name, chosen in groups.items()
     }
-    skin = np.digitize(melanin, [low for low, _ in SKINS.values()])
+    skin = np.digitize(melanin, [low for low, _ in SKINS.values()]) - 1
     table["skin"] = _unlike(scores, true, skin, whose)
     table["by confidence"] = [how_right(scores, true, skin, least) for least in SURE]
     slow = true < 60
@@ -82,12 +82,17 @@ def _portraits(lenders: Sequence[str | None], chosen: NDArray[np.bool_]) -> int:
 def _unlike(
     scores: Scores, true: Array, group: NDArray[np.int64], whose: NDArray[np.int64]
 ) -> dict[str, object]:
-    """How unlike the readings of several groups are."""
+    """How unlike the readings of several skins are, by their places in `SKINS`."""
     given = np.isfinite(scores.given)
     errors, group = np.abs(scores.given - true)[given], group[given]
-    found = worst_over_best(errors, group, np.random.default_rng(0))
-    ends = worst_over_best_interval(errors, group, whose[given], np.random.default_rng(0))
-    values = (*map(_round, found), [_round(end) for end in ends])
+    names = list(SKINS)
+    pair = names.index("dark"), names.index("light")
+    above, below = (
+        float(errors[group == each].mean()) if each in group else math.nan for each in pair
+    )
+    ratio = above / below if below > 0 else math.nan
+    ends = interval_of_ratio(errors, group, pair, whose[given], np.random.default_rng(0))
+    values = (_round(worst_over_best(errors, group)), _round(ratio), [_round(end) for end in ends])
     return dict(zip(UNLIKE, values, strict=True))
 
 
@@ -104,14 +109,13 @@ def how_right(
     """
     chosen = np.isfinite(scores.given) & (scores.quality >= least)
     errors = np.abs(scores.given - true)[chosen]
-    ratio, _ = worst_over_best(errors, skin[chosen], np.random.default_rng(0), draws=1)
     return {
         "confidence": least,
         "readings": len(errors),
         "share": _round(float(chosen.mean())),
         "MAE": _round(float(errors.mean())) if len(errors) else None,
         "wrong": int((errors > RIGHT_BPM).sum()),
-        "worst skin over best": _round(ratio),
+        "worst skin over best": _round(worst_over_best(errors, skin[chosen])),
     }
 
 

@@ -19,7 +19,7 @@ from kdphys.hub import sha256
 from kdphys.models.teacher import Teacher
 from train.datasets import ClipStore, Cut, whole_batch
 from train.loop import bf16_is_native
-from train.room import save_arrays
+from train.room import held, save_arrays
 
 logger = logging.getLogger(__name__)
 
@@ -84,12 +84,12 @@ def read_hints(teacher: Teacher, weights: Path, store: ClipStore, cache: Path) -
     """
     both = sha256(weights) + store.sha256 + str(len(store))
     name = cache / f"hints-{hashlib.sha256(both.encode()).hexdigest()[:16]}.npz"
-    if name.exists():
-        with np.load(name) as found:
-            return Hints(found["waves"], found["looks"], found["traits"])
-    hints = work_out(teacher, store)
-    cache.mkdir(parents=True, exist_ok=True)
-    save_arrays(name, vars(hints))
+    with held(cache):  # two runs of one folder may begin together
+        if name.exists():
+            with np.load(name) as found:
+                return Hints(found["waves"], found["looks"], found["traits"])
+        hints = work_out(teacher, store)
+        save_arrays(name, vars(hints))
     return hints
 
 

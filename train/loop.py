@@ -197,7 +197,8 @@ def in_step(said: Tensor, true: Tensor, slack: int) -> tuple[Tensor, Tensor]:
 def train(run: Run) -> None:
     """Train to the end of the schedule, from the last checkpoint if there is one.
 
-    Every batch is a function of seed and step, so a resumed run sees what an unbroken one would,
+    Every batch is a function of seed and step (on a GPU also of whether it has room for all clips,
+    as noise comes from where they lie), so a resumed run sees what an unbroken one would,
     and each process takes its share of it, so several processes learn what one would. The loss
     must be a mean over clips, each scored alone.
 
@@ -264,6 +265,21 @@ def _train(run: Run, accelerator: Accelerator) -> None:
         with written(run.out / "run.json") as file:
             record = read_record(run.out / "run.json") | {"seconds": _seconds(run.out) or None}
             file.write_text(json.dumps(record, indent=1) + "\n")
+
+
+def check_size(size: int, *stores: ClipStore) -> None:
+    """Check that clips are of the size that a network's weights will be used with.
+
+    Raises:
+        JobError: Those of one are not.
+    """
+    for store in stores:
+        side = store.pixels[0].shape[2]
+        if side != size:
+            raise JobError(
+                f"The clips are of {side} x {side} pixels, and the network takes {size} x {size}: "
+                f"draw clips of --config.size {size}, or name others"
+            )
 
 
 def _check_length(run: Run) -> None:

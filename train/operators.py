@@ -36,7 +36,7 @@ from train.loop import WEIGHTS, LabelWeights, Run, Schedule, check, label_loss, 
 from train.origin import origin
 from train.script import run_script
 from train.smoke import SMOKE_SCHEDULE, smoke_data
-from train.study import Study, common_settings, open_study, short_digest
+from train.study import Study, check_arms, common_settings, open_study, short_digest
 
 logger = logging.getLogger(__name__)
 
@@ -178,6 +178,10 @@ class OperatorsJob:
     """How long each learns; its seed is replaced."""
     smoke: bool = False
     """A few steps of the last two, to see that it runs to its end."""
+
+    def __post_init__(self) -> None:
+        """Check that there are such arms."""
+        check_arms(self.arms, ARMS)
 
 
 def main(job: OperatorsJob) -> None:

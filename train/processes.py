@@ -5,6 +5,8 @@ over the processes: gradients (by DistributedDataParallel), the share of clips t
 and the mean and variance of each batch norm. `torch.nn.SyncBatchNorm` does the last only on GPUs.
 """
 
+from datetime import timedelta
+
 import torch
 import torch.nn.functional as F
 from accelerate import PartialState
@@ -15,8 +17,11 @@ Norm = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d
 
 
 def join() -> PartialState:
-    """This process among those that were started together; alone if it was started alone."""
-    return PartialState(cpu=not torch.cuda.is_available())
+    """This process among those that were started together; alone if it was started alone.
+
+    They wait a day for one another, as one of them alone cuts a data set or asks the teacher.
+    """
+    return PartialState(cpu=not torch.cuda.is_available(), timeout=timedelta(days=1))
 
 
 def mean_over_processes(value: Tensor) -> Tensor:

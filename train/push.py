@@ -24,14 +24,12 @@ class PushError(KDPhysError):
     """Weights can't be published as they are, or the Hub does not take them."""
 
 
-def push(folder: Path, repository: str, results: Path) -> str:
+def push(folder: Path, repository: str) -> str:
     """Publish weights; nothing is sent before all of them have been checked.
 
     Args:
         folder: As `train/export.py` writes it.
         repository: On the Hub, as owner/name; made, and public, if it is not there.
-        results: results.json of `train/evaluate.py`. The card tells what it says of these weights,
-            if it was made with them.
 
     Returns:
         Hash of the commit.
@@ -41,7 +39,7 @@ def push(folder: Path, repository: str, results: Path) -> str:
             or the Hub refuses or does not answer.
     """
     manifest = check(folder)
-    card = model_card(manifest, repository, scores_of(manifest, results))
+    card = model_card(manifest, repository)
     files = [CommitOperationAdd(name, folder / name) for name in (*SIGNED, "manifest.json")]
     files.append(CommitOperationAdd("README.md", card.encode()))
     return send(files, repository, f"Publish {manifest.get('name', 'weights')}")
@@ -103,17 +101,6 @@ def check(folder: Path) -> dict[str, object]:
             "names by sha256; export the model again."
         )
     return manifest
-
-
-def scores_of(manifest: dict[str, object], results: Path) -> dict[str, object] | None:
-    """What an evaluation says of exactly these weights; None if it was of others."""
-    if not results.exists():
-        return None
-    report = json.loads(results.read_text())
-    name, digests = manifest["model"], cast(dict[str, str], manifest["sha256"])
-    if report.get("weights", {}).get(name) != digests["model.safetensors"]:
-        return None
-    return report["synthetic"][name]
 
 
 def _explain(error: Exception, repository: str) -> PushError:

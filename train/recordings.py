@@ -656,7 +656,7 @@ def face_stretches(frames: Iterator[Frame]) -> list[tuple[int, NDArray[np.uint8]
     faces = FaceStream()
     stretches: list[tuple[int, list[NDArray[np.uint8]]]] = []
     for frame in frames:
-        crops = faces.push(frame.rgb, frame.time_s)
+        crops = faces.push(frame.rgb, frame.time_s, frame.view)
         if crops is None:
             continue
         if crops.opens or not stretches:

@@ -187,6 +187,7 @@ def _confidence(evidence: Evidence) -> list[str]:
     for name in _networks(evidence):
         scores = evidence.scores[name]
         order = np.argsort(-scores.quality)
+        order = order[np.isfinite(scores.bpm[order])]  # without those in which no face is found
         errors = np.abs(scores.bpm - true)[order]
         covered = np.arange(1, len(errors) + 1)
         figure.add_trace(

@@ -21,7 +21,7 @@ from train.datasets import ClipStore
 from train.labels import rate_of
 from train.script import JobError
 
-RULES = 3  # of a score, raised with each change by which the same weights score otherwise
+RULES = 4  # of a score, raised with each change by which the same weights score otherwise
 Array = NDArray[np.float64]
 SLACK_S = 0.25
 MANY = 50  # clips, from which on more processes are worth their start
@@ -32,7 +32,7 @@ class Scores:
     """What one model said about many clips."""
 
     bpm: Array
-    """Rate whatever its confidence. Shape (N,)."""
+    """Rate whatever its confidence; NaN where no face is found. Shape (N,)."""
     peak: Array
     """Rate by the highest peak of the spectrum, as the public toolbox reads it. Shape (N,)."""
     given: Array
@@ -53,6 +53,7 @@ class _Clip:
     label: Array
     key_times_s: Array | None
     places: Array | None
+    is_found: bool
 
 
 def score(model: Model, store: ClipStore, seconds: float | None = None) -> Scores:
@@ -98,7 +99,8 @@ def _clips(store: ClipStore, seconds: float | None) -> Iterator[_Clip]:
     for index in range(len(store)):
         pixels = store.clip(index)[:frames]
         label = store.waves[index][: len(pixels)].astype(np.float64)
-        yield _Clip(pixels, label, key_times(store, index), places_in(store, index, len(pixels)))
+        places, is_found = places_in(store, index, len(pixels)), has_face(store, index)
+        yield _Clip(pixels, label, key_times(store, index), places, is_found)
 
 
 def _scored_by(name: str, clip: _Clip) -> tuple[float, ...]:
@@ -106,7 +108,9 @@ def _scored_by(name: str, clip: _Clip) -> tuple[float, ...]:
 
 
 def _scored(model: Model, clip: _Clip) -> tuple[float, ...]:
-    """What is said of one clip, in the order of `Scores`."""
+    """What is said of one clip, in the order of `Scores`: of one without a face, nothing."""
+    if not clip.is_found:
+        return np.nan, np.nan, np.nan, 0.0, np.nan, np.nan
     wave = wave_of(model, clip.pixels)
     heart = measure_vitals(
         wave,
@@ -181,6 +185,11 @@ def wave_of(model: Model, pixels: NDArray[np.uint8]) -> Array:
 def places_in(store: ClipStore, index: int, frames: int) -> Array | None:
     """Where the face was in the first frames of a clip; None where that was not kept."""
     return store.seen[index].places[:frames].astype(np.float64) if store.seen else None
+
+
+def has_face(store: ClipStore, index: int) -> bool:
+    """Whether the measuring path finds a face in a clip that it was asked to cut out."""
+    return store.truths[index].get("found", 1.0) != 0
 
 
 def key_times(store: ClipStore, index: int) -> Array | None:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from kdphys.hub import sha256
 from train.card import all_learned, count_clips, recipes_of, taught_by
-from train.loop import WEIGHTS, read_weights, record_in, write_weights
+from train.loop import WEIGHTS, is_of_smoke, read_weights, record_in, write_weights
 from train.room import written
 from train.script import JobError, run_script
 from train.teacher import config_text
@@ -46,6 +46,8 @@ def main(job: SoupJob) -> None:
     configs = {config_text(run) for run in job.runs}
     if len({json.dumps(json.loads(config), sort_keys=True) for config in configs}) > 1:
         raise JobError("The runs are of models with different configurations; name runs of one.")
+    if smoke := [str(run) for run in job.runs if is_of_smoke(record_in(run))]:
+        raise JobError(f"{' and '.join(smoke)} learned nothing, as a smoke test: name other runs.")
     averaged = mean_of([read_weights(run) for run in job.runs])
     job.out.mkdir(parents=True, exist_ok=True)
     write_weights(averaged, job.out)

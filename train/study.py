@@ -8,7 +8,7 @@ import hashlib
 import json
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -97,6 +97,16 @@ class Study:
             name: np.array([one[seed][name] - other[seed][name] for seed in seeds])
             for name in names
         }
+
+
+def check_arms(asked: Sequence[str], there: Collection[str]) -> None:
+    """Check that arms of a study are known, before anything is drawn for them.
+
+    Raises:
+        ValueError: One is not.
+    """
+    if strange := [name for name in asked if name not in there]:
+        raise ValueError(f"arms has no {strange[0]!r}; there are: {', '.join(there)}")
 
 
 def mean_interval(values: np.ndarray) -> tuple[float, float]:

@@ -32,7 +32,7 @@ from train.aside import aside
 from train.datasets import MANIFEST, clips_in, read_manifest, unplaced, write_shard
 from train.portraits import People
 from train.recorded_pulses import check_pulses, draw_recorded_pulse, read_pulses
-from train.room import written
+from train.room import held, written
 from train.script import JobError, run_script
 from train.sheets import draw_crops, draw_waves
 from train.streams import Streams, smooth_noise
@@ -483,7 +483,12 @@ def write_dataset(job: SyntheticJob) -> None:
             process that draws was killed.
     """
     check_lent(job.config)
-    job.out.mkdir(parents=True, exist_ok=True)
+    with held(job.out):  # two evaluations may ask for the same clips
+        _write_missing(job)
+
+
+def _write_missing(job: SyntheticJob) -> None:
+    """Write the shards that are not there yet."""
     _claim(job)
     missing = [start for start in range(0, job.clips, SHARD) if not _is_whole(job, start)]
     if len(missing) <= 1:  # not worth the start of a process

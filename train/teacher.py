@@ -13,7 +13,16 @@ from kdphys.hub import check_against_manifest
 from kdphys.models.teacher import Teacher, TeacherConfig
 from train.aside import aside
 from train.datasets import Batch, mistimed, read_store, read_stores
-from train.loop import LabelWeights, Run, Schedule, check_there, label_loss, read_record, train
+from train.loop import (
+    LabelWeights,
+    Run,
+    Schedule,
+    check_size,
+    check_there,
+    label_loss,
+    read_record,
+    train,
+)
 from train.processes import join
 from train.recordings import Dataset
 from train.room import written
@@ -81,7 +90,8 @@ def main(config: TeacherRun) -> None:
     data, check = folders_of(config, process)
     config = replace(config, data=data, check=check)
     teacher = Teacher(config.model)
-    store = read_stores(data, config.most)
+    store, checked = read_stores(data, config.most), read_store(check)
+    check_size(config.model.size, store, checked)
     if config.mistime_s:
         store = mistimed(store, config.mistime_s)
 
@@ -93,7 +103,7 @@ def main(config: TeacherRun) -> None:
             model=teacher,
             loss=loss,
             store=store,
-            check=read_store(check),
+            check=checked,
             schedule=config.schedule,
             out=config.out,
             config=config,

@@ -47,8 +47,8 @@ class StudentConfig:
 
     def __post_init__(self) -> None:
         """Check what the layers rely on."""
-        if self.lag / self.fps > 0.5:
-            raise ValueError(f"lag={self.lag} frames must be at most 0.5 s at fps={self.fps}")
+        if not 0 <= self.lag / self.fps <= 0.5:
+            raise ValueError(f"lag={self.lag} frames must be 0 to 0.5 s at fps={self.fps}")
         if len(self.widths) != 3:
             raise ValueError(f"widths={self.widths} must name three stages")
         if len(self.strides) != 3 or self.size % self.cell:

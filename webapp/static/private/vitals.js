@@ -44,7 +44,8 @@ export function measureVitals(
 
 // Why what has this rate is not a heart that beats so, or null.
 function whyNoHeart(rate, wave, fps, colours, places) {
-  if (rate.isDoubled) return fill(K.vitals.TOO_SLOW, { slowest: 60 * K.pulse.HEART_BAND_HZ[0] });
+  const slow = whyTooSlow(rate);
+  if (slow) return slow;
   const sway = places && swayOf(places, fps, rate.bpm);
   if (sway) return fill(K.sway.SWAYS, { bpm: sway });
   const isLit = (order) => isLight(colours, fps, order * rate.bpm);
@@ -64,7 +65,7 @@ function whyEither({ bpm, quality, overtone, locked }) {
 
 // All numbers of a wave whose rate is known; `blame` is what makes that doubtful, or null.
 function readAll(rate, calibration, blame) {
-  if (rate.quality < K.vitals.LEAST_QUALITY) return doubtful(rate, blame ?? doubt(rate.features));
+  if (rate.quality < K.vitals.LEAST_QUALITY) return doubtful(rate, blame ?? doubt(rate));
   const { beats } = rate;
   const heart = reading("heart_rate", rate.bpm, rate.quality);
   const { MOST_RISE, UNEVEN } = K.vitals;
@@ -282,10 +283,17 @@ function ofUnusable(wave, fps, distrust) {
 }
 
 // Why a rate is not trusted, in words.
-function doubt(features) {
+function doubt(rate) {
   const { MOST_WANDERING_BPM, MUCH_EVIDENCE, NO_PULSE, WANDERS, RIVALS, DROWNED } = K.vitals;
-  if (Math.expm1(features.wandering) > MOST_WANDERING_BPM) return fill(NO_PULSE, { why: WANDERS });
-  return fill(NO_PULSE, { why: features.evidence > MUCH_EVIDENCE ? RIVALS : DROWNED });
+  const { wandering, evidence } = rate.features;
+  if (Math.expm1(wandering) > MOST_WANDERING_BPM) return fill(NO_PULSE, { why: WANDERS });
+  if (evidence <= MUCH_EVIDENCE) return fill(NO_PULSE, { why: DROWNED });
+  return whyTooSlow(rate) ?? fill(NO_PULSE, { why: RIVALS });
+}
+
+// That a heart beats at half the rate, which is not read, or null.
+function whyTooSlow({ isDoubled }) {
+  return isDoubled ? fill(K.vitals.TOO_SLOW, { slowest: 60 * K.pulse.HEART_BAND_HZ[0] }) : null;
 }
 
 // A wave without its gaps.
