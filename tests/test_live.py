@@ -15,7 +15,6 @@ from fastapi import FastAPI, WebSocket
 from starlette.testclient import TestClient, WebSocketTestSession
 from starlette.websockets import WebSocketDisconnect
 
-from kdphys.stream import LiveMeter
 from kdphys.view import FOLLOW_PX, SEARCH_PX, View, whole
 from tests._camera import shown
 from tests._films import Recording
@@ -127,8 +126,6 @@ def test_a_lost_socket_comes_back_to_its_visit(client, recording):
         assert welcome["view"] == before[-1]["view"]
         after = play(socket, recording, View(*welcome["view"]), 20, first=60)
         assert after[0]["step"] == before[-1]["step"] + len(before[-1]["wave"])
-        socket.send_text('{"ask": "restart"}')
-        assert socket.receive_json() == {"restarted": True, "view": [0, 0, SIDE, SEARCH_PX]}
 
 
 def test_there_is_a_limit_to_visitors(client):
@@ -152,7 +149,7 @@ def test_a_socket_that_was_lost_unnoticed_gives_way_to_the_next_one(client, reco
             view = View(*greet(socket, "lost-unnoticed")["view"])
             after = play(socket, recording, view, 10, first=40)
             assert after[0]["step"] == before[-1]["step"] + len(before[-1]["wave"])
-            lost.send_text('{"ask": "restart"}')
+            lost.send_text('{"ask": "compare"}')
             assert "another" in lost.receive_json()["closed"]
             assert play(socket, recording, view, 2, first=50)[0]["late"] == 0
             assert visits.open == 1
@@ -404,8 +401,8 @@ def test_more_requests_than_a_hand_makes_end_the_visit(client, monkeypatch):
     with client.websocket_connect("/live") as socket:
         greet(socket, "asks-often")
         for _ in range(3):
-            socket.send_text('{"ask": "restart"}')
-            assert socket.receive_json()["restarted"]
+            socket.send_text('{"ask": "compare"}')
+            assert socket.receive_json()["reason"] == texts.LIVE_TOO_SOON
         socket.send_text('{"ask": "compare"}')
         assert "3 requests in 10 s" in socket.receive_json()["closed"]
 
@@ -450,20 +447,6 @@ def test_sockets_that_no_address_tells_apart_are_counted_in_all_only(client, mon
     ):
         pass
     assert closed.value.reason == texts.LIVE_CROWDED
-
-
-def test_a_comparison_of_before_is_not_shown_after_a_new_beginning(monkeypatch):
-    visits = Visits()
-    visit, _ = visits.admit(Hello(SIDE, SIDE, "begins-anew"))
-    monkeypatch.setattr(LiveMeter, "recent_crops", lambda _: np.zeros((3000, 36, 36, 3), np.uint8))
-
-    def compared(*_, **__):
-        visit.restart(visits.new_meter())
-        return {}
-
-    monkeypatch.setattr(live, "compare_crops", compared)
-    assert visit.compare()["compared"] == {}
-    assert visit._compared is None
 
 
 def test_a_browser_that_says_nothing_is_let_go(client, monkeypatch):

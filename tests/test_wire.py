@@ -112,7 +112,7 @@ def test_a_greeting_names_the_camera_and_the_visit():
         ({"visit": "x" * 65}, "name"),
         ({"ask": "everything", "width": None}, "'everything' was asked for"),
         ({"ask": None, "width": None}, "'None' was asked for"),
-        ({"ask": ["compare"]}, "only compare or restart or leave"),
+        ({"ask": ["compare"]}, "only compare or leave"),
     ],
 )
 def test_a_greeting_that_is_wrong_is_refused_with_what_was_found(change, said):

@@ -124,12 +124,6 @@ class Visit:
         with self._busy:
             return self._take(shots)
 
-    def restart(self, meter: LiveMeter) -> None:
-        """Begin anew: nothing of what was seen is remembered."""
-        with self._busy:
-            self.meter, self.view = meter, whole(self.hello.width, self.hello.height)
-            self._compared = None
-
     def _take(self, shots: list[Shot]) -> dict[str, object]:
         if self.view in self._asked:
             self._asked.remove(self.view)
@@ -194,9 +188,7 @@ class Visit:
             for name, row in compare_crops(crops, distrust=distrust, places=places).items()
         }
         said: dict[str, object] = {"compared": rows, "seconds": round(len(crops) / FPS, 1)}
-        with self._busy:
-            if self.meter is meter:  # else it began anew meanwhile
-                self._compared = now_s, said
+        self._compared = now_s, said
         return said
 
 
@@ -457,15 +449,11 @@ async def _answer(
             raise WireError(texts.LIVE_FLOOD.format(fps=MOST_FPS))
         await _say(socket, await visits.work(visit.take, shots))
         return
-    if asked == "restart":
-        await visits.work(visit.restart, await visits.work(visits.new_meter))
-        await _say(socket, {"restarted": True, "view": _place(visit.view)})
-    elif asked == "leave":
+    if asked == "leave":
         visits.end(visit)
         await socket.close()
         raise WebSocketDisconnect
-    else:
-        raise WireError("The camera's size came twice; open another socket for another camera.")
+    raise WireError("The camera's size came twice; open another socket for another camera.")
 
 
 async def _say(socket: WebSocket, words: dict[str, object]) -> None:
