@@ -48,7 +48,11 @@ def served(log: Path, folder: Path = ROOT, **more: str) -> Iterator[str]:
             yield address
         finally:
             server.terminate()
-            server.wait(20)
+            try:
+                server.wait(20)
+            except subprocess.TimeoutExpired:  # it is not to run beside all later tests
+                server.kill()
+                raise
 
 
 def changed_app(folder: Path, changes: str) -> Path:

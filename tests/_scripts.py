@@ -14,7 +14,7 @@ BOUND_S = 280
 
 def finished(name: str, *words: object, room: int | None = None) -> CompletedProcess[str]:
     """Run a script to its end; no file may have more bytes than `room`, if that is given."""
-    return _warm.run(ROOT / "train" / f"{name}.py", [*map(str, words)], BOUND_S, room)
+    return _warm.run(ROOT / "train" / f"{name}.py", [*map(str, words)], BOUND_S, room=room)
 
 
 def words_of(job: DistillRun) -> list[str]:

@@ -8,18 +8,24 @@ import os
 import resource
 import runpy
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from pathlib import Path
 from subprocess import CompletedProcess
 from threading import Timer
+from types import MappingProxyType
 
 LARGE = ["accelerate", "av", "cv2", "onnxruntime", "scipy.ndimage", "scipy.signal", "torch", "tyro"]
 
 
 def run(
-    script: Path, words: Sequence[str], bound_s: float, room: int | None = None
+    script: Path,
+    words: Sequence[str],
+    bound_s: float,
+    *,
+    room: int | None = None,
+    env: Mapping[str, str] = MappingProxyType({}),
 ) -> CompletedProcess[str]:
     """Run a script of Python from the folder above its own, as `subprocess.run` would.
 
@@ -28,11 +34,12 @@ def run(
         words: What follows it on the command line.
         bound_s: Seconds after which it is killed.
         room: Bytes that no file may exceed.
+        env: Variables of its environment beside those here.
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(LARGE)
     readers, writers = zip(*(context.Pipe(duplex=False) for _ in range(2)), strict=True)
-    given = (script, words, room, writers, dict(os.environ))
+    given = (script, words, room, writers, {**os.environ, **env})
     process = context.Process(target=_become, args=given)
     process.start()
     for writer in writers:

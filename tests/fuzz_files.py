@@ -7,8 +7,6 @@ of them in one process of its own: whatever kills it is seen from outside, and t
 import argparse
 import json
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,6 +19,7 @@ from kdphys.memory import peak_rss_mb
 from kdphys.pipeline import measure
 from tests import _media
 from tests._films import easy_config, record, write_npz
+from tests._warm import run
 
 CODECS = {
     ".mp4": "libx264",
@@ -133,9 +132,8 @@ def fuzz(suffix: str, files: int, first: int = 0) -> dict[str, float]:
             than `MOST_MB`; it names the file's seed.
     """
     with TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "tests.fuzz_files", "--files", str(files)]
-        command += ["--work", suffix, "--first", str(first), "--folder", folder]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        words = ["--files", str(files), "--work", suffix, "--first", str(first), "--folder", folder]
+        done = run(Path(__file__).resolve(), words, HANG_S * (files + 2))
     last = (done.stdout.splitlines() or ["nothing"])[-1]
     if done.returncode:
         raise RuntimeError(f"{suffix}, seed {last}: status {done.returncode} {done.stderr[-1500:]}")

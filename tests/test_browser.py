@@ -42,9 +42,17 @@ def chromium() -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A synthetic face, filmed for this test, whose pulse is `BPM`."""
-    recording = record(7, easy_config(seconds=20.0))
+    recording = record(7, easy_config(seconds=14.0))
     path = tmp_path_factory.mktemp("film") / "face.mp4"
     return write_video(path, recording.pictures, recording.time_s)
+
+
+@pytest.fixture(autouse=True)
+def nobody_stays(chromium: Browser) -> Iterator[None]:
+    """Pages that are left open go on drawing."""
+    yield
+    for context in chromium.contexts:
+        context.close()
 
 
 class Visit:

@@ -637,6 +637,7 @@ def test_who_measures_is_told_that_it_is_no_medical_device(kdphys, command):
 
 IMPORT = """
 import sys, time
+import av, cv2, numpy, onnxruntime, scipy.signal  # not ours to make quick
 began = time.process_time()
 import kdphys
 seconds = time.process_time() - began
@@ -651,7 +652,7 @@ def test_importing_the_library_is_quick_and_brings_no_torch():
     )
     seconds, *heavy = done.stdout.split()
     assert heavy == []
-    assert float(seconds) < 2  # of processor time: what else runs does not count
+    assert float(seconds) < 1  # of processor time: what else runs does not count
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ from tests._page import served
 from webapp import texts
 from webapp.bounds import MOST_SESSIONS
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("requests")]
 
 BEFORE = "/a/path"
 

@@ -5,6 +5,8 @@ import pytest
 
 from tests.fuzz_files import CODECS, DAMAGES, damaged, fuzz
 
+LASTING = (".webm", ".avi", ".mkv")  # of which a third or more can still be read
+
 
 @pytest.mark.slow
 @pytest.mark.parametrize("suffix", CODECS)
@@ -12,6 +14,7 @@ def test_a_damaged_file_is_measured_or_refused_with_a_sentence(suffix):
     found = fuzz(suffix, files=25)
     assert found["files"] == 25
     assert found["measured"] < 25  # some are damaged beyond reading
+    assert found["measured"] > 0 or suffix not in LASTING
 
 
 def test_damage_is_a_function_of_the_seed():

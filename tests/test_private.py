@@ -37,7 +37,7 @@ def page():
 
 @pytest.fixture(scope="module")
 def film():
-    return film_rates([BPM], 26.0)
+    return film_rates([BPM], 22.0)
 
 
 def begin(page: Scripts, film, name: str) -> View:
@@ -86,8 +86,8 @@ def test_the_same_pictures_give_the_same_answers(page, film):
             readings += compare_vitals(told(both.vitals), both.here["vitals"])
         pixels = both.view.pixels
     assert 0 < pixels < 100  # the face was followed
-    assert readings > 30
-    assert len(here) == len(there) > 25 * FPS
+    assert readings > 24
+    assert len(here) == len(there) > 21 * FPS
     # Detections agree to thousandths of a pixel only, and so do single grey levels of the crops.
     assert np.std(np.subtract(here, there)) < 0.02 * np.std(there)
 
@@ -202,13 +202,16 @@ def zoomed(picture, scale: float):
 @pytest.mark.parametrize("speed", [2.0, 9.0])
 def test_a_face_that_moves_is_followed_alike_to_the_edge(page, film, speed):
     pictures = [np.roll(film[n], round(speed * n) % 130, axis=1) for n in range(90)]
+    seen = 0
     for number, both in enumerate(show_both(page, f"speed {speed}", pictures)):
         box = both.meter.faces.box
+        seen += box is not None
         if box is None:
             assert both.here["box"] is None
         else:
             away = np.subtract(both.here["box"], [box.x0, box.y0, box.x1, box.y1])
             assert np.abs(away).max() < 0.5, number
+    assert seen > 60
 
 
 def test_a_picture_of_nobody_gives_nobody(page, film):

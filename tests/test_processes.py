@@ -4,6 +4,7 @@ import json
 import math
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from unittest.mock import ANY
@@ -15,12 +16,14 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from kdphys.models.teacher import Teacher
+from tests._page import free_port
+from tests._scripts import finished
 from tests._tiny_run import train_student
+from tests._warm import run
 from train.processes import SharedBatchNorm, mean_over_processes, share_batch_norms
 from train.synthetic import SyntheticConfig, SyntheticJob, write_dataset
 
 ROOT = Path(__file__).parent.parent
-ALONE = (sys.executable,)
 # For --multi_gpu accelerate starts torchrun, on GPUs or none; for --cpu it starts one process.
 TWO = (
     *(sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"),
@@ -31,15 +34,29 @@ BOUND_S = 280
 TOGETHER = pytest.mark.xdist_group("processes")  # what they share is made once
 
 
-def start(command: tuple[str, ...], *words: object) -> subprocess.CompletedProcess[str]:
+def launched(*words: object) -> subprocess.CompletedProcess[str]:
+    """Two processes that accelerate starts, each of which imports all by itself."""
     return subprocess.run(
-        [*command, *map(str, words)],
+        [*TWO, *map(str, words)],
         capture_output=True,
         text=True,
         check=False,
         cwd=ROOT,
         timeout=BOUND_S,
     )
+
+
+def two(script: str, *words: object) -> list[subprocess.CompletedProcess[str]]:
+    """What two processes say that are told of each other as accelerate tells them."""
+    told = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1"}
+    told |= {"MASTER_PORT": str(free_port()), "OMP_NUM_THREADS": "1"}
+
+    def begin(rank: str) -> subprocess.CompletedProcess[str]:
+        env = told | {"RANK": rank, "LOCAL_RANK": rank}
+        return run(ROOT / script, [*map(str, words)], BOUND_S, env=env)
+
+    with ThreadPoolExecutor(2) as pool:
+        return list(pool.map(begin, ("0", "1")))
 
 
 def read_log(out: Path) -> list[dict[str, float]]:
@@ -76,7 +93,7 @@ def assert_same_run(one: Path, two: Path) -> None:
 def of_two(tmp_path_factory) -> Path:
     """What two processes learn together."""
     out = tmp_path_factory.mktemp("two")
-    done = start(TWO, "-m", "tests._tiny_run", out)
+    done = launched("-m", "tests._tiny_run", out)
     assert done.returncode == 0, done.stderr[-2000:]
     return out
 
@@ -98,11 +115,12 @@ def test_two_processes_learn_what_one_does(of_two, tmp_path):
 @pytest.mark.slow
 @TOGETHER
 def test_a_resumed_run_of_two_processes_ends_exactly_where_an_unbroken_one_does(of_two, tmp_path):
-    stopped = start(TWO, "-m", "tests._tiny_run", tmp_path / "broken", 3)
-    assert "PlugPulledError" in stopped.stderr
+    stopped = two("tests/_tiny_run.py", tmp_path / "broken", 3)
+    assert "PlugPulledError" in stopped[0].stderr
     done = json.loads((tmp_path / "broken" / "progress.json").read_text())
     assert done == {"step": 2, "seconds": ANY}
-    assert start(TWO, "-m", "tests._tiny_run", tmp_path / "broken").returncode == 0
+    ended = two("tests/_tiny_run.py", tmp_path / "broken")
+    assert [done.returncode for done in ended] == [0, 0], ended[0].stderr[-2000:]
     one, other = weights(of_two), weights(tmp_path / "broken")
     for name, tensor in one.items():
         assert torch.equal(tensor, other[name]), name
@@ -121,7 +139,7 @@ def distilling(tmp_path_factory) -> tuple[object, ...]:
     (teacher / "config.json").write_text(json.dumps(asdict(Teacher().config)))
     (teacher / "run.json").write_text(json.dumps({"data": []}))
     return (
-        *("train/distill.py", "--data", data, "--check", data, "--teacher", teacher),
+        *("--data", data, "--check", data, "--teacher", teacher),
         *("--schedule.steps", 4, "--schedule.frames", 96, "--schedule.log-every", 1),
         *("--schedule.threads", 1, "--schedule.precision", "float32"),
         # With seeds 0, 1 and 3 some steps follow gradients that are nothing but rounding.
@@ -132,8 +150,11 @@ def distilling(tmp_path_factory) -> tuple[object, ...]:
 @pytest.mark.slow
 @TOGETHER
 def test_two_processes_distill_what_one_does(distilling, tmp_path):
-    for name, command in (("one", ALONE), ("two", TWO)):
-        done = start(command, *distilling, "--schedule.batch", 4, "--out", tmp_path / name)
+    words = (*distilling, "--schedule.batch", 4, "--out")
+    for done in (
+        finished("distill", *words, tmp_path / "one"),
+        *two("train/distill.py", *words, tmp_path / "two"),
+    ):
         assert done.returncode == 0, done.stderr[-2000:]
     assert_same_run(tmp_path / "one", tmp_path / "two")
     assert (tmp_path / "two" / "config.json").exists()
@@ -142,9 +163,9 @@ def test_two_processes_distill_what_one_does(distilling, tmp_path):
 @pytest.mark.slow
 @TOGETHER
 def test_a_batch_that_two_processes_can_t_share_evenly_is_refused(distilling, tmp_path):
-    done = start(TWO, *distilling, "--schedule.batch", 3, "--out", tmp_path)
-    assert done.returncode != 0
-    assert "batch=3 must be a multiple of the 2 processes" in done.stderr
+    for done in two("train/distill.py", *distilling, "--schedule.batch", 3, "--out", tmp_path):
+        assert done.returncode != 0
+        assert "batch=3 must be a multiple of the 2 processes" in done.stderr
 
 
 @pytest.mark.parametrize(

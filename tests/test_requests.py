@@ -25,7 +25,7 @@ from webapp.turns import MOST_OF_ONE
 from webapp.ui import EXAMPLES, WAITING
 from webapp.wire import MOST_BYTES
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("requests")]  # one server for all
 
 # Gradio asks no private address by itself; here this machine counts as a part of the web.
 EVERYWHERE = """
@@ -36,12 +36,17 @@ safehttpx.async_validate_url = everywhere
 
 
 @pytest.fixture(scope="module")
-def visitor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the server says; uploads are kept beside it."""
+    return tmp_path_factory.mktemp("server") / "log.txt"
+
+
+@pytest.fixture(scope="module")
+def visitor(log: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     """Someone who talks to the page without a browser."""
-    folder = tmp_path_factory.mktemp("server")  # uploads are kept in it
     app = changed_app(tmp_path_factory.mktemp("app"), EVERYWHERE)
     with (
-        served(folder / "log.txt", app) as address,
+        served(log, app) as address,
         Client(base_url=address, timeout=60) as client,
     ):
         yield client
@@ -180,12 +185,12 @@ def wait(visitor: Client, function: str, *given: object) -> dict[str, Any]:
     raise AssertionError("no answer came")
 
 
-def test_a_video_inside_a_request_is_refused_and_not_told_to_the_log(visitor, capfd):
+def test_a_video_inside_a_request_is_refused_and_not_told_to_the_log(visitor, log):
     """It stood there whole, in the name of a file that could not be found."""
     video = "data:video/mp4;base64,ANYBODYSFACE"
     for function, given in (("measure", (named(video), "pos")), ("compare", (named(video),))):
         assert wait(visitor, function, *given)["error"] == texts.NOT_UPLOADED
-    assert "ANYBODYSFACE" not in "".join(capfd.readouterr())
+    assert "ANYBODYSFACE" not in log.read_text()
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".txt"])

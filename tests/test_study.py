@@ -156,9 +156,23 @@ def test_two_commands_at_once_lose_no_row(tmp_path):
     keep = (
         "import sys\nfrom pathlib import Path\nfrom train.study import open_study\n"
         "study = open_study(Path(sys.argv[1]), {})\n"
+        "print('ready', flush=True)\ninput()\n"
         "for seed in range(20):\n    study.keep(sys.argv[2], seed, {'MAE': 1.0})\n"
     )
-    both = [subprocess.Popen([sys.executable, "-c", keep, str(path), arm]) for arm in "AB"]
-    assert [one.wait() for one in both] == [0, 0]
+    pipe = subprocess.PIPE
+    both = [
+        subprocess.Popen([sys.executable, "-c", keep, str(path), arm], stdin=pipe, stdout=pipe)
+        for arm in "AB"
+    ]
+    for one in both:
+        assert one.stdout is not None
+        assert one.stdout.readline() == b"ready\n"
+    for one in both:
+        assert one.stdin is not None
+        one.stdin.write(b"\n")
+        one.stdin.flush()
+    for one in both:
+        one.communicate()
+    assert [one.returncode for one in both] == [0, 0]
     found = open_study(path, {})
     assert {arm: len(rows) for arm, rows in found.arms.items()} == {"A": 20, "B": 20}
