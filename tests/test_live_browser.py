@@ -224,7 +224,7 @@ def test_what_is_sent_is_the_mean_of_what_the_camera_saw(sitter, address):
 
 
 def test_a_face_that_leaves_takes_its_reading_with_it(start, folder, pictures, address, tmp_path):
-    pictures = pictures[: 14 * FPS]
+    pictures = pictures[: round(14 * FPS)]
     wall = np.full_like(pictures[0], 90)
     film = write_y4m(folder / "leaves.y4m", pictures + [wall] * WALL, FPS)
     chromium = start(*FAKE_CAMERA, f"--use-file-for-fake-video-capture={film}")

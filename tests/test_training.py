@@ -45,13 +45,13 @@ from train.distill import main as distill
 from train.evaluate import EvaluateJob
 from train.export import (
     ExportJob,
-    export,
     fitted,
     move_over,
     read_model,
     untrained_run,
     without_places,
 )
+from train.export import main as export_as_asked
 from train.hints import read_hints, work_out
 from train.loop import WEIGHTS, LabelWeights, check, in_step, label_loss, without_folders
 from train.operators import OperatorsJob
@@ -902,10 +902,10 @@ def test_clips_of_another_size_than_the_network_s_are_refused(tmp_path):
 def test_a_smoke_test_is_not_exported_as_weights_nor_averaged(tmp_path):
     run = tmp_path / "run"
     untrained_run(ExportJob(run=run, smoke=True))
-    out = tmp_path / "weights"
-    with pytest.raises(JobError, match="learned nothing, as a smoke test: name a run"):
-        export(ExportJob(run=run), out)
-    assert not out.exists()
+    for job in (ExportJob(run=run), ExportJob(run=run, out=tmp_path / "out", push="owner/name")):
+        with pytest.raises(JobError, match="learned nothing, as a smoke test, and is not put into"):
+            export_as_asked(job)
+    assert not (tmp_path / "out").exists()
     with pytest.raises(JobError, match="learned nothing, as a smoke test: name other runs"):
         average(SoupJob(runs=(run,), out=tmp_path / "soup"))
 

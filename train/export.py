@@ -115,12 +115,27 @@ def main(job: ExportJob) -> None:
         out = job.out or job.run / "weights"
         untrained_run(job)
     if not job.push_only:
+        _check_worth(job, out)
         export(job, out)
     if job.push is None:
         return
     commit = push(out, job.push)
     print(f"{job.push} is at commit {commit}")
     print(f"python -m kdphys measure VIDEO --model {job.push} --revision {commit}")
+
+
+def _check_worth(job: ExportJob, out: Path) -> None:
+    """Check that what a smoke test left is not published, nor put in the place of real weights.
+
+    Raises:
+        JobError: It would be.
+    """
+    is_asked_for = job.smoke or (job.out and not job.push)
+    if not is_asked_for and is_of_smoke(record_in(job.run)):
+        raise JobError(
+            f"{job.run} learned nothing, as a smoke test, and is not put into {out}: name a run "
+            "that was trained; or another folder with --out, to look at it."
+        )
 
 
 def export(job: ExportJob, out: Path) -> None:
@@ -134,11 +149,6 @@ def export(job: ExportJob, out: Path) -> None:
     """
     model = read_model(job.run, job.model)
     record = read_record(job.run / "run.json")
-    if is_of_smoke(record) and not job.smoke:
-        raise JobError(
-            f"{job.run} learned nothing, as a smoke test: name a run that was trained, or export "
-            "it as one with --smoke."
-        )
     with room_for(out), temporary_folder(_made(out.parent), PREFIX) as made:
         worst = export_onnx(model, made / "model.onnx")
         logger.info("torch and ONNX differ by %.1e at most", worst)
