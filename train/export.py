@@ -130,8 +130,8 @@ def _check_worth(job: ExportJob, out: Path) -> None:
     Raises:
         JobError: It would be.
     """
-    is_asked_for = job.smoke or (job.out and not job.push)
-    if not is_asked_for and is_of_smoke(record_in(job.run)):
+    is_asked_for, told = job.smoke or (job.out and not job.push), job.run / "run.json"
+    if not is_asked_for and told.exists() and is_of_smoke(read_record(told)):
         raise JobError(
             f"{job.run} learned nothing, as a smoke test, and is not put into {out}: name a run "
             "that was trained; or another folder with --out, to look at it."
