@@ -135,6 +135,18 @@ def worst_over_best(errors: Array, group: NDArray[np.int64]) -> float:
     return float(max(means) / min(means)) if len(means) > 1 and min(means) > 0 else float("nan")
 
 
+def mean_ratio(errors: Array, group: NDArray[np.int64], pair: tuple[int, int]) -> float:
+    """One group's mean error over another's; NaN without an error of the one, or of the other.
+
+    Args:
+        errors: Absolute errors, all finite. Shape (N,).
+        group: Which group each belongs to. Shape (N,).
+        pair: The group above and the one below.
+    """
+    above, below = (errors[group == each] for each in pair)
+    return float(above.mean() / below.mean()) if len(above) and below.any() else float("nan")
+
+
 def interval_of_ratio(
     errors: Array,
     group: NDArray[np.int64],
@@ -144,7 +156,7 @@ def interval_of_ratio(
     *,
     draws: int = 2000,
 ) -> tuple[float, float]:
-    """Bootstrap interval of one group's mean error over another's, people drawn anew with theirs.
+    """Bootstrap interval of what `mean_ratio` gives, people drawn anew with all their errors.
 
     The pair is named before anyone looks: which group is worst changes from draw to draw, so that
     the ratio of the worst to the best is above 1 in each, however alike they are.
@@ -160,13 +172,8 @@ def interval_of_ratio(
     Returns:
         Lower and upper end, with `LEVEL` of the draws in which both groups are; NaN without any.
     """
-    above, below = (group == each for each in pair)
-    ratios = [
-        errors[pick[above[pick]]].mean() / errors[pick[below[pick]]].mean()
-        for pick in drawn_anew(whose, rng, draws)
-        if above[pick].any() and errors[pick[below[pick]]].any()
-    ]
-    return interval_of(ratios)
+    picks = drawn_anew(whose, rng, draws)
+    return interval_of([mean_ratio(errors[pick], group[pick], pair) for pick in picks])
 
 
 def wave_snr_db(wave: Array, fps: float, bpm: float) -> float:

@@ -40,10 +40,8 @@ from train.smoke import SMOKE_SCHEDULE, smoke_data
 from train.sources import folders_of, usual_data
 from train.teacher import config_json, read_config
 
-WARM_UP = (
-    30  # frames at the start of a clip, when the student knows nothing yet, that do not count,
-)
-# but for where it looks
+# Frames at the start, when the student knows nothing yet: only where it looks counts then.
+WARM_UP = 30
 FROM_THE_TEACHER = ("wave", "dilate_shape", "dilate_time", "attention", "traits")  # what is learned
 
 EVEN = 0.1  # correlation by which a student must be ahead of its teacher to follow it a quarter

@@ -10,6 +10,7 @@ from kdphys.metrics import (
     confidence_interval,
     interval_of_ratio,
     mae,
+    mean_ratio,
     pearson,
     rmse,
     within,
@@ -87,12 +88,12 @@ def _unlike(
     errors, group = np.abs(scores.given - true)[given], group[given]
     names = list(SKINS)
     pair = names.index("dark"), names.index("light")
-    above, below = (
-        float(errors[group == each].mean()) if each in group else math.nan for each in pair
-    )
-    ratio = above / below if below > 0 else math.nan
     ends = interval_of_ratio(errors, group, pair, whose[given], np.random.default_rng(0))
-    values = (_round(worst_over_best(errors, group)), _round(ratio), [_round(end) for end in ends])
+    values = (
+        _round(worst_over_best(errors, group)),
+        _round(mean_ratio(errors, group, pair)),
+        [_round(end) for end in ends],
+    )
     return dict(zip(UNLIKE, values, strict=True))
 
 
