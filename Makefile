@@ -51,7 +51,7 @@ test: # types beside the tests, some of which wait for a camera
 
 tests: .venv/.dev chromium
 	unset MAKEFLAGS # of this make, and not of those that tests start
-	$(PYTHON) -m pytest -m "" --durations=15 --numprocesses 2 --dist loadgroup
+	$(PYTHON) -m pytest -m "" --durations=15
 
 lint: style types imports
 

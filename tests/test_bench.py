@@ -36,6 +36,7 @@ subprocess.run([sys.executable, "-c", {SMALL!r}], check=True)
 """
 
 
+@pytest.mark.slow
 def test_peak_memory_is_that_of_the_process_itself_and_not_of_its_parent():
     done = subprocess.run([sys.executable, "-c", LARGE], capture_output=True, text=True, check=True)
     parent, child = map(float, done.stdout.split())
@@ -54,6 +55,7 @@ PUBLISHED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("peer", PEERS, ids=lambda peer: peer.name)
 def test_public_architectures_have_their_published_size(peer):
     parameters, macs, tolerance = PUBLISHED[peer.name]
@@ -131,6 +133,7 @@ def test_both_networks_come_to_a_right_rate_and_the_student_live_too():
         assert wait.compute_s > 0
 
 
+@pytest.mark.slow
 def test_a_face_fills_pictures_of_any_size_and_length(tmp_path):
     write_face(tmp_path / "face.mp4", (640, 480), 3.0, scene_s=3.0)
     frames = list(read_frames(tmp_path / "face.mp4"))

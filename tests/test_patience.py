@@ -107,6 +107,7 @@ def test_a_head_gets_no_time_for_each_of_its_letters(port):
         assert time.monotonic() - began_s >= PATIENCE_S
 
 
+@pytest.mark.slow
 def test_a_slow_body_is_heard_to_its_end(port, monkeypatch):
     """It takes longer than the server waits for a piece, of which one may be late by 1.2 s."""
     monkeypatch.setattr(patience, "PATIENCE_S", 2.0)
@@ -118,6 +119,7 @@ def test_a_slow_body_is_heard_to_its_end(port, monkeypatch):
         assert heard(connection).endswith(b"okabcdefgh")
 
 
+@pytest.mark.slow
 def test_an_answer_may_take_its_time(port):
     with line(port) as connection:
         connection.sendall(SLOW)

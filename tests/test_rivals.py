@@ -53,6 +53,7 @@ def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RivalsJob:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_rivals_read_the_very_same_clips(job, tmp_path):
     main(job)
     found = json.loads((tmp_path / "out" / "rivals.json").read_text())
@@ -70,6 +71,7 @@ def test_rivals_read_the_very_same_clips(job, tmp_path):
     assert all(line["times the student"] > 0 for line in found["models"].values())
 
 
+@pytest.mark.slow
 def test_an_environment_without_a_package_says_so(job, tmp_path):
     (tmp_path / "rppg.py").write_text("raise ImportError('no rppg here')")
     with pytest.raises(RuntimeError, match=r"(?s)could not run loud.*no rppg here"):

@@ -151,6 +151,7 @@ def test_gains_are_taken_seed_by_seed(tmp_path):
     assert 0.92 < inside / 400 < 0.98
 
 
+@pytest.mark.slow
 def test_two_commands_at_once_lose_no_row(tmp_path):
     path = tmp_path / "study.json"
     keep = (
