@@ -123,6 +123,19 @@ def attention_transfer(student: Tensor, teacher: Tensor) -> Tensor:
     return (own - theirs).square().sum(2).mean(1)
 
 
+def feature_transfer(student: Tensor, teacher: Tensor) -> Tensor:
+    """Distance between the features of two networks (Romero et al. 2015, arXiv 1412.6550).
+
+    Args:
+        student: Features. Shape (B, C, T).
+        teacher: Features to have. Shape (B, C, T).
+
+    Returns:
+        Mean squared difference. Shape (B,).
+    """
+    return (student - teacher).square().mean((1, 2))
+
+
 def standardise(wave: Tensor) -> Tensor:
     """Zero mean and unit standard deviation over time. Shape (B, T)."""
     centred = _centred(wave)

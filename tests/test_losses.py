@@ -1,3 +1,4 @@
+import cmath
 import math
 from collections.abc import Callable
 
@@ -6,8 +7,10 @@ import torch
 from torch import Tensor
 
 from kdphys.losses import (
+    BAND_BPM,
     attention_transfer,
     dilate,
+    feature_transfer,
     negative_pearson,
     spectral_cross_entropy,
     squared_error,
@@ -161,6 +164,70 @@ def test_attention_transfer_scores_each_clip_alone_and_ignores_strength():
     assert torch.allclose(attention_transfer(student[:1], teacher[:1]), found[:1])
     same = attention_transfer(student, student.square().sum(2))
     assert torch.allclose(same, torch.zeros_like(same), rtol=0, atol=1e-12)
+
+
+def features(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def test_attention_and_feature_transfer_are_what_they_are_by_hand():
+    student, looks = features(2, 3, 4, 2, 2), features(2, 3, 2, 2, seed=1).abs()
+    for clip, found in enumerate(attention_transfer(student, looks)):
+        apart = []
+        for frame in range(3):
+            own = [
+                sum(float(student[clip, frame, channel, down, across]) ** 2 for channel in range(4))
+                for down in range(2)
+                for across in range(2)
+            ]
+            theirs = looks[clip, frame].flatten().tolist()
+            pairs = zip(own, theirs, strict=True)
+            apart.append(
+                sum((a / math.hypot(*own) - b / math.hypot(*theirs)) ** 2 for a, b in pairs)
+            )
+        assert float(found) == pytest.approx(sum(apart) / 3)
+    mine, wanted = features(2, 3, 5), features(2, 3, 5, seed=1)
+    for clip, found in enumerate(feature_transfer(mine, wanted)):
+        pairs = zip(mine[clip].flatten().tolist(), wanted[clip].flatten().tolist(), strict=True)
+        assert float(found) == pytest.approx(sum((a - b) ** 2 for a, b in pairs) / 15)
+
+
+def test_the_spectral_loss_is_what_it_is_by_hand():
+    wave, bpm = waves(clips=2, frames=60)[0], torch.tensor([72.0, 130.0], dtype=torch.float64)
+    low, high = (int(edge) for edge in BAND_BPM)
+    for one, true, found in zip(wave, bpm, spectral_cross_entropy(wave, bpm, FPS), strict=True):
+        hann = [0.5 - 0.5 * math.cos(2 * math.pi * frame / 60) for frame in range(60)]
+        tapered = [float(x - one.mean()) * weight for x, weight in zip(one, hann, strict=True)]
+        power = {
+            rate: abs(
+                sum(
+                    x * cmath.exp(2j * math.pi * rate / 60 * k / FPS) for k, x in enumerate(tapered)
+                )
+            )
+            ** 2
+            for rate in range(low, high)
+        }
+        near = {rate: math.exp(-0.5 * ((rate - float(true)) / 2) ** 2) for rate in power}
+        shares = (near[rate] * math.log(power[rate] / sum(power.values())) for rate in power)
+        assert float(found) == pytest.approx(-sum(shares) / sum(near.values()))
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda wave: negative_pearson(wave, features(2, 12, seed=1)),
+        lambda wave: squared_error(wave, features(2, 12, seed=1)),
+        lambda wave: spectral_cross_entropy(wave, torch.tensor([70.0, 140.0]).double(), FPS),
+        lambda wave: attention_transfer(
+            wave.view(2, 3, 2, 1, 2), features(2, 3, 1, 2, seed=1).abs() + 0.1
+        ),
+        lambda wave: feature_transfer(wave.view(2, 3, 4), features(2, 3, 4, seed=1)),
+        standardise,
+    ],
+    ids=["pearson", "squared error", "spectral", "attention", "features", "standardise"],
+)
+def test_the_slope_of_each_loss_is_that_of_its_value(loss):
+    assert torch.autograd.gradcheck(loss, features(2, 12).requires_grad_())
 
 
 def test_pearson_is_0_for_the_same_shape_and_2_for_the_opposite():

@@ -31,3 +31,10 @@ def test_a_swing_is_found_in_its_band_alone():
     assert found[len(BANDS_HZ) + 1] == pytest.approx(rms * (green - red), rel=0.02)
     for other in (0, 2, 3):
         assert found[other] < 0.1
+
+
+def test_what_is_behind_a_face_is_looked_at_apart():
+    swinging, still = crops(1.2, (0.02, 0.04, 0.05)), crops(1.2, (0, 0, 0))
+    swinging[:, 6:-6], swinging[:, :, 6:-6] = still[:, 6:-6], still[:, :, 6:-6]
+    assert liveliness(swinging)[1] < 0.1
+    assert liveliness(swinging, behind=True)[1] == pytest.approx(100 / np.sqrt(2) * 0.04, rel=0.05)

@@ -28,8 +28,9 @@ CARD = """---
 
 ## Data and training
 
-{clips}{taught}{mean} The whole run (schedule, losses' weights, seed, recipe and sha256 of the
-data, versions) is in manifest.json under `run`.
+{clips}{taught}{mean} Schedule, losses' weights, seed, recipe and sha256 of the data, and versions
+of the run that ended in these weights are in manifest.json under `run`, and what any run before it
+learned from.
 
 ## Results
 

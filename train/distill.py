@@ -15,7 +15,14 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from kdphys.losses import Dilate, attention_transfer, dilate, negative_pearson, standardise
+from kdphys.losses import (
+    Dilate,
+    attention_transfer,
+    dilate,
+    feature_transfer,
+    negative_pearson,
+    standardise,
+)
 from kdphys.models.student import Student, StudentConfig
 from kdphys.models.teacher import Teacher, TeacherConfig
 from train.aside import aside
@@ -180,13 +187,13 @@ class Distillation:
         gate = weights.say(done) * gate
         follow, lead = aligned(said, taught, lag, WARM_UP)
         frames = traits.shape[2]
-        apart = traits[:, :, lag + WARM_UP :].float() - wanted[:, :, WARM_UP : frames - lag]
+        own_traits, wanted = traits[:, :, lag + WARM_UP :], wanted[:, :, WARM_UP : frames - lag]
         parts["wave"] = weights.wave * gate * negative_pearson(follow, lead)
         apart_by = self._dilate(follow, lead)
         parts["dilate_shape"] = weights.dilate * weights.alpha * gate * apart_by.shape
         parts["dilate_time"] = weights.dilate * (1 - weights.alpha) * gate * apart_by.time
         parts["attention"] = weights.attention * gate * attention_transfer(maps.float(), looks)
-        parts["traits"] = weights.traits * gate * apart.square().mean((1, 2))
+        parts["traits"] = weights.traits * gate * feature_transfer(own_traits.float(), wanted)
         return parts
 
     def _dilate(self, follow: Tensor, lead: Tensor) -> Dilate:

@@ -4,8 +4,9 @@ Three looks at it, written to docs/results/realism.md. How far methods that lear
 difficulty rises, beside what the literature reports for them on public sets, with heart rates as
 people at rest have them; the literature takes the highest peak of the spectrum for the rate, which
 is shown beside what the signal stage reads. Which factors of the world cost them most, each
-switched off alone. And how lively the colour of real crops is at each frequency, and how far red
-and blue follow green there, beside those of drawn ones.
+switched off alone. And how lively the colour of real crops is at each frequency, on the face and in
+the background at their corners, and how far red and blue follow green on the face, beside those of
+drawn ones.
 """
 
 import json
@@ -57,8 +58,10 @@ FAMILIES = {
 }
 BANDS_HZ = ((0.1, 0.7), (0.7, 3.0), (3.0, 8.0), (8.0, 14.0))
 PIECE_S = 10.0
+LEAST_LIGHT = 1.0  # of 255; a black background has no relative change
 
 Array = NDArray[np.float64]
+Colours = tuple[list[float], list[float], list[float]]
 
 
 @dataclass(frozen=True)
@@ -110,9 +113,9 @@ def main(job: RealismJob) -> None:
         colours |= {
             path.name: found for path in find_videos(job.real) if (found := _real_colours(path))
         }
-    report["liveliness"], report["followed"] = (
+    report["liveliness"], report["followed"], report["background"] = (
         {name: _percentiles([row[look] for row in rows]) for name, rows in colours.items()}
-        for look in range(2)
+        for look in range(3)
     )
     job.out.mkdir(parents=True, exist_ok=True)
     (job.out / "realism.json").write_text(json.dumps(report, indent=1) + "\n")
@@ -154,12 +157,16 @@ def _clip_errors(config: SyntheticConfig, seed: int) -> list[list[float]]:
     ]
 
 
-def _drawn_colours(config: SyntheticConfig, seed: int) -> tuple[list[float], list[float]]:
+def _drawn_colours(config: SyntheticConfig, seed: int) -> Colours:
     clip: SyntheticClip = make_clip(seed, config)
-    return liveliness(clip.pixels), followed(clip.pixels)
+    return _colours(clip.pixels)
 
 
-def _real_colours(path: Path) -> list[tuple[list[float], list[float]]]:
+def _colours(pixels: NDArray[np.uint8]) -> Colours:
+    return liveliness(pixels), followed(pixels), liveliness(pixels, behind=True)
+
+
+def _real_colours(path: Path) -> list[Colours]:
     """Of each 10 s of a real clip; empty where no face stays that long, or it can't be read."""
     try:
         stretches = face_stretches(read_frames(path))
@@ -172,20 +179,21 @@ def _real_colours(path: Path) -> list[tuple[list[float], list[float]]]:
         for _, stretch in stretches
         for start in range(0, len(stretch) - frames + 1, frames)
     )
-    return [(liveliness(piece), followed(piece)) for piece in pieces]
+    return [_colours(piece) for piece in pieces]
 
 
-def liveliness(pixels: NDArray[np.uint8]) -> list[float]:
-    """How much the colour of cells of 6 x 6 crop pixels in the middle of a face changes.
+def liveliness(pixels: NDArray[np.uint8], *, behind: bool = False) -> list[float]:
+    """How much the colour of cells of 6 x 6 crop pixels changes.
 
     Args:
         pixels: Face crops at 30 Hz, 0..255. Shape (T, S, S, 3).
+        behind: Of what is behind the face, at the corners, instead of the middle of the face.
 
     Returns:
         Relative root mean square in percent in each band: first of green, then of green minus red,
         the median over cells.
     """
-    spectra, rates, weight = _cell_spectra(pixels)
+    spectra, rates, weight = _cell_spectra(_corners(pixels) if behind else _middle(pixels))
     values = []
     for spectrum in (spectra[..., 1], spectra[..., 1] - spectra[..., 0]):
         power = np.abs(spectrum) ** 2 / weight
@@ -207,7 +215,7 @@ def followed(pixels: NDArray[np.uint8]) -> list[float]:
     Returns:
         Slopes of red, then of blue on green in each of the two slower bands, the median over cells.
     """
-    spectra, rates, _ = _cell_spectra(pixels)
+    spectra, rates, _ = _cell_spectra(_middle(pixels))
     values = []
     for colour in (0, 2):
         for low, high in BANDS_HZ[:2]:
@@ -218,13 +226,24 @@ def followed(pixels: NDArray[np.uint8]) -> list[float]:
     return values
 
 
-def _cell_spectra(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.complex128], Array, float]:
-    """Spectra of the relative change of cells in percent, (F, 16, 3), rates in Hz, taper's power.
-
-    The cells are of 6 x 6 crop pixels in the middle of the face.
-    """
+def _middle(pixels: NDArray[np.uint8]) -> Array:
+    """Means of 16 cells in the middle of the face. Shape (T, 16, 3)."""
     middle = pixels[:, 6:30, 6:30].astype(np.float64)
-    cells = middle.reshape(len(middle), 4, 6, 4, 6, 3).mean((2, 4)).reshape(len(middle), 16, 3)
+    return middle.reshape(len(middle), 4, 6, 4, 6, 3).mean((2, 4)).reshape(len(middle), 16, 3)
+
+
+def _corners(pixels: NDArray[np.uint8]) -> Array:
+    """Means of the cells at the four corners. Shape (T, 4, 3)."""
+    ends = (slice(None, 6), slice(-6, None))
+    corners = [pixels[:, down, across].mean((1, 2)) for down in ends for across in ends]
+    return np.maximum(np.stack(corners, 1), LEAST_LIGHT)
+
+
+def _cell_spectra(cells: Array) -> tuple[NDArray[np.complex128], Array, float]:
+    """Spectra of the relative change of cells in percent, (F, C, 3), rates in Hz, taper's power.
+
+    The cells are of shape (T, C, 3).
+    """
     change = 100 * (cells / cells.mean(0) - 1)
     taper = np.hanning(len(change))
     spectra = np.fft.rfft(change * taper[:, None, None], axis=0)
@@ -269,6 +288,8 @@ def _page(report: dict, job: RealismJob, made: Origin) -> str:
     ]
     bands = [f"{low:g} to {high:g} Hz" for low, high in BANDS_HZ]
     lines += _ranges(("green", "green minus red"), bands, report["liveliness"])
+    lines += ["", "The same of the background, in cells at the corners of the crop:", ""]
+    lines += _ranges(("green", "green minus red"), bands, report["background"])
     lines += [
         "",
         "## What red and blue make of a change of green",
