@@ -324,7 +324,7 @@ def _right_octave(
         movement = looks > FEW_LOOKS and not is_slow_pulse(2 * path, ADRIFT)
         if above[1] > above[0] and (movement or not is_overtone(2 * path)):
             return np.minimum(2 * path, high), False
-    return path, doubled and too_slow
+    return path, doubled and too_slow and (looks <= FEW_LOOKS or is_slow_pulse(path, LOCKED))
 
 
 def _locked(phasor: NDArray[np.complex128], rate: NDArray[np.intp]) -> float:

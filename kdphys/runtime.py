@@ -321,7 +321,7 @@ class TeacherSession:
         return wave
 
     def finish(self) -> Wave:
-        """Run what is left, its last frame repeated to a full window if the recording is short."""
+        """Run what is left, its last frame repeated to a multiple of 4."""
         if not self._owed:
             return np.empty(0, np.float32)
         frames = max(4, -(-len(self._waiting) // 4) * 4)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy import signal
 
 from kdphys.beats import (
+    BREATHING_PER_MIN,
     RMSSD_NOISE,
     SDNN_NOISE,
     Beats,
@@ -56,6 +57,7 @@ TOLERANCE_MS, TOLERANCE = 10.0, 0.2  # of variability, whichever is more
 LEAST_CLEAN = 0.9  # of the beats, that come when they are due, for variability and breathing
 MOST_NOISE_MS = 25.0  # of a beat's time, for variability
 TAKEN_OFF = 2.0  # tolerances, at which the noise that is taken off halves the trust; set by hand
+MUCH_NOISE, NOISE_STEEPNESS = 1.7, 2.5  # the same of a network's noise itself, and how fast
 LEAST_WANDER = 0.04  # a rhythm that strays less than this from the key frames is theirs
 LEAST_LEFT = 0.15  # of a wave's power, when the key frames' part is out, to be more than misfit
 LIGHT_ORDERS = (1, 2)  # of a rate, at which light may be that a network reads as it
@@ -77,7 +79,7 @@ BEND_WINDOWS = 3  # to both sides, that a rate's line is drawn through
 MOST_WANDERING_BPM, MUCH_EVIDENCE = 4.0, 8.0  # beyond, there is a rhythm that can be named
 AGREE_BPM = 4.0  # between what a window reads by itself and the path through all of them
 CONTEXT_WINDOWS = 3  # at the end of a longer wave: what a reading of 12 s looks at
-CONTEXT_SHARE = 0.65  # of the log odds that a longer wave has, where it is unsure
+CONTEXT_SHARE = 0.65  # of the log odds that a longer wave has, beside a reading's own
 FLAT = 1e-9
 SPECTRUM_BPM, SPECTRUM_STEP_BPM, SPECTRUM_WINDOW_S = (30.0, 240.0), 0.25, 20.0
 UNITS = {"heart_rate": "bpm", "rmssd": "ms", "sdnn": "ms", "respiration": "breaths/min"}
@@ -120,6 +122,10 @@ FEW_INTERVALS = (
 NOISY_BEATS = "The beats are too noisy to be timed to milliseconds."
 UNSTEADY_BREATHING = "A breathing rate needs a steady pulse."
 FEW_BEATS = "{found:.0f} s of clean beats were found; a breathing rate needs {needed:.0f} s."
+ALIASED = (
+    "At a heart rate of {bpm:.0f} bpm, {value:.0f} and {other:.0f} breaths a minute sway the beats "
+    "alike."
+)
 NO_BREATHING = (
     "No steady breathing of 8 to 30 a minute shows in the beats; what is slower can't be told from "
     "waves of blood pressure."
@@ -211,13 +217,14 @@ class QualityFeatures:
     margin: float
     """Evidence over that for the most credible other rate, in nats."""
     wandering: float
-    """Natural logarithm of 1 + how far the rate usually bends off a line within 6 s, in bpm."""
+    """Natural logarithm of 1 + twice how far the rate usually is off a line over 6 s, in bpm."""
     agreement: float
     """Share of the windows that read the same rate by themselves."""
     log_seconds: float
     """Decimal logarithm of the usable seconds."""
     log_amplitude: float
-    """Decimal logarithm of the standard deviation of the wave in the heart band."""
+    """Decimal logarithm of the standard deviation of the wave in the heart band, up to a height
+    from which on it tells nothing more."""
     log_standing: float
     """Decimal logarithm of how much of the wave stays in the line of its rate for half a minute."""
 
@@ -296,7 +303,7 @@ def measure_vitals(  # noqa: PLR0913  (each is known to another stage)
         The vitals; each number has a reason where it is missing.
 
     Raises:
-        ValueError: The wave is not of shape (T,), or `fps` not above 0.
+        ValueError: The wave is not of shape (T,), or `fps` too low for the heart band.
     """
     wave = np.array(wave, np.float64)
     if wave.ndim != 1 or not fps > 0:
@@ -305,6 +312,8 @@ def measure_vitals(  # noqa: PLR0913  (each is known to another stage)
     if unusable := _unusable(wave, fps, distrust):
         return unusable
     kept = bandpass_runs(wave, fps, WAVE_BAND_HZ, LEAST_SECONDS)
+    if np.nanstd(kept) <= FLAT:
+        return _nothing(distrust or NO_WAVE)
     rate, blame = read_rate(kept, fps, calibration, latest_s), None
     if cadence := find_cadence(key_times_s, len(wave) / fps):
         kept, rate, blame = _beside_cadence(kept, fps, calibration, cadence, rate, latest_s)
@@ -327,8 +336,8 @@ def measure_vitals(  # noqa: PLR0913  (each is known to another stage)
             rate.quality,
             None if sure else blame or _doubt(rate),
         ),
-        _read_variability(RMSSD, found, rate, noise_ms),
-        _read_variability(SDNN, found, rate, noise_ms),
+        _read_variability(RMSSD, found, rate, noise_ms, calibration),
+        _read_variability(SDNN, found, rate, noise_ms, calibration),
         _read_breathing(found, beats, rate),
         tuple(
             WindowRate(float(at), float(bpm) if good >= LEAST_QUALITY else None, float(good))
@@ -444,7 +453,8 @@ def read_rate(
         bpm = middle
     beats = find_beats(wave, fps, bpm)
     since_s = -math.inf if latest_s is None else len(wave) / fps - latest_s
-    bpm = _counted(beats, since_s) or bpm
+    if track.bpm.max() <= MOST_RISE * track.bpm.min():
+        bpm = _counted(beats, since_s) or bpm
     return Rate(bpm, beats, features, calibration.quality(features), track, qualities)
 
 
@@ -457,11 +467,10 @@ def _in_context(rate: Rate, context: Context) -> Rate:
     """The rate with the confidence that it has in a longer wave."""
     if context.either and abs(rate.bpm - 2 * context.bpm) <= 2 * AGREE_BPM:
         return rate  # it tells which of the two it is
-    if context.quality < LEAST_QUALITY:
-        own, longer = (_odds(quality) for quality in (rate.quality, context.quality))
-        return replace(rate, quality=_chance(own + CONTEXT_SHARE * (longer - own)))
-    changed = abs(rate.bpm - context.bpm) > AGREE_BPM
-    return rate if changed else replace(rate, quality=context.quality)
+    if context.quality >= LEAST_QUALITY and abs(rate.bpm - context.bpm) > AGREE_BPM:
+        return rate  # it has just changed
+    own, longer = (_odds(quality) for quality in (rate.quality, context.quality))
+    return replace(rate, quality=_chance(own + CONTEXT_SHARE * (longer - own)))
 
 
 def _odds(chance: float) -> float:
@@ -550,7 +559,9 @@ RMSSD = _Figure(rmssd_ms, UNITS["rmssd"], RMSSD_NOISE, RMSSD_SECONDS, RMSSD_STEP
 SDNN = _Figure(sdnn_ms, UNITS["sdnn"], SDNN_NOISE, SDNN_SECONDS, SDNN_BEATS, FEW_INTERVALS)
 
 
-def _read_variability(figure: _Figure, found: Intervals, rate: Rate, noise_ms: float) -> Reading:
+def _read_variability(
+    figure: _Figure, found: Intervals, rate: Rate, noise_ms: float, calibration: Calibration
+) -> Reading:
     """A figure of variability without noise, when the beats are timed well enough."""
     if why := _why_no_beats(rate, UNSTEADY):
         return Reading(None, figure.unit, 0.0, why)
@@ -563,8 +574,12 @@ def _read_variability(figure: _Figure, found: Intervals, rate: Rate, noise_ms: f
     if why := _why_irregular(found):
         return Reading(None, figure.unit, 0.0, why)
     value = without_noise(raw, figure.noise, noise_ms)
-    taken_off = (raw - value) / max(TOLERANCE_MS, TOLERANCE * value)
-    trust = rate.quality * float(found.clean.mean()) / (1 + (taken_off / TAKEN_OFF) ** 2)
+    tolerance = max(TOLERANCE_MS, TOLERANCE * value)
+    if calibration.slope_ms:
+        doubt = ((raw - value) / tolerance / TAKEN_OFF) ** 2
+    else:  # a network's noise goes on from beat to beat, so that some is left
+        doubt = (noise_ms * math.sqrt(figure.noise) / tolerance / MUCH_NOISE) ** NOISE_STEEPNESS
+    trust = rate.quality * float(found.clean.mean()) / (1 + doubt)
     trust = trust if noise_ms <= MOST_NOISE_MS else 0.0  # NaN where the noise is not known
     if trust < LEAST_QUALITY:
         return Reading(None, figure.unit, trust, NOISY_BEATS)
@@ -586,6 +601,9 @@ def _read_breathing(found: Intervals, beats: Beats, rate: Rate) -> Reading:
     trust = rate.quality / (1 + math.exp(-BREATHING_STEEPNESS * (share - BREATHING_SHARE)))
     if trust < LEAST_QUALITY:
         return Reading(None, unit, trust, NO_BREATHING)
+    if value < (other := rate.bpm - value) <= BREATHING_PER_MIN[1]:  # beats sample it once each
+        reason = ALIASED.format(bpm=rate.bpm, value=value, other=other)
+        return Reading(None, unit, 0.0, reason)
     return Reading(value, unit, trust, None)
 
 

@@ -698,7 +698,8 @@ class TestLiveMeter:
             if vitals := meter.push(picture, index / 25):
                 qualities[round(index / 25)] = vitals.heart_rate.quality
         assert 0.66 not in [quality for time_s, quality in qualities.items() if time_s < 6.4]
-        assert {quality for time_s, quality in qualities.items() if time_s >= 8} == {0.66}
+        later = [quality for time_s, quality in qualities.items() if time_s >= 8]
+        assert all(0.66 < quality < 0.95 for quality in later)  # each one's own counts too
 
     @pytest.mark.parametrize(
         ("change", "hint"),

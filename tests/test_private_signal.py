@@ -43,7 +43,9 @@ FPS = 30.0
 SAME = 1e-6  # both calculate in float64; only the order of sums differs
 SKIN = np.array([150.0, 110.0, 90.0])
 BLOOD = np.array([0.43, 1.0, 0.69])  # of R, G, B, relative to green
-LOUD = Calibration(intercept=-4.0, snr_db=0.1, evidence=0.3, log_amplitude=0.5, log_standing=0.7)
+LOUD = Calibration(
+    *(-4.0, 0.1, 0.3), log_amplitude=0.5, log_standing=0.7, slope_ms=0.0
+)  # as of a network
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +90,13 @@ def wandering() -> np.ndarray:
     return np.sin(2 * np.pi * turns) + 0.1 * noise(np.random.default_rng(0), len(time_s))
 
 
+def rising(first: float, last: float, seconds: float) -> np.ndarray:
+    """Beats with a second rise each, of a rate that goes evenly from one to another."""
+    turns = np.cumsum(np.linspace(first, last, round(seconds * FPS))) / 60 / FPS
+    wave = np.cos(2 * np.pi * turns) + 0.4 * np.cos(4 * np.pi * turns - 1.2)
+    return wave + 0.1 * np.random.default_rng(0).standard_normal(len(wave))
+
+
 def two_tones() -> np.ndarray:
     """Two rhythms alike, of which neither is an overtone."""
     return sum(
@@ -116,6 +125,11 @@ WAVES = {
     "noisy beats": pulse(80, 60, loud=0.28, seed=1),
     "irregular beats": pulse(66, 60, loud=0.3),
     "too slow": pulse(35, 30, overtone=2, loud=0.1),
+    "beside a slow rhythm": pulse(60, 60, loud=0.1) + 0.5 * pulse(28, 60, overtone=0, seed=1),
+    "rising far": rising(60, 150, 60),
+    "breath of two rates": pulse(48, 60, loud=0.02)
+    * (1 + 0.3 * np.sin(2.9 * np.arange(1800) / FPS)),
+    "a line in rounding noise": np.r_[np.full(300, 1.0), np.nan, np.full(300, 2.0)],
     "breathing": breathing_pulse(),
     "a minute": pulse(72, 60, loud=0.3, sway=0.02),
     "5 s": pulse(72, 5, loud=0.1),

@@ -363,11 +363,26 @@ def noisy_times(rng, spread_ms, slow_ms=0.0, seconds=60):
 
 def test_noise_of_the_beats_times_is_taken_off_their_variability():
     network = Calibration(slope_ms=0.0)
-    wave, true = noisy_times(np.random.default_rng(9), 8.0, slow_ms=60.0)
+    wave, true = noisy_times(np.random.default_rng(9), 5.0, slow_ms=60.0)
     raw, _ = rmssd_ms(intervals(read_rate(bandpass(wave, FPS, WAVE_BAND_HZ), FPS).beats))
     found = measure_vitals(wave, FPS, calibration=network).rmssd
-    assert raw - true > 4
-    assert found.value == pytest.approx(true, abs=4)
+    assert raw - true > 2
+    assert found.value == pytest.approx(true, abs=2)
+
+
+def test_variability_of_a_network_is_doubted_by_its_noise():
+    """Of 740 figures of drawn faces, half are right where the noise is 1.7 tolerances."""
+    trusts = [
+        measure_vitals(
+            noisy_times(np.random.default_rng(9), spread_ms, slow_ms=60.0)[0],
+            FPS,
+            calibration=Calibration(slope_ms=0.0),
+        ).rmssd.quality
+        for spread_ms in (2.0, 6.0, 10.0, 20.0)
+    ]
+    assert trusts == sorted(trusts, reverse=True)
+    assert trusts[0] > 0.9
+    assert trusts[2] < LEAST_QUALITY
 
 
 @pytest.mark.parametrize("spread_ms", [15, 25, 45])
@@ -446,10 +461,25 @@ class TestAReadingInTheContextOfALongerWave:
         disturbed = self.WAVE + loud * noise(np.random.default_rng(3), len(self.WAVE))
         return measure_vitals(disturbed, FPS, context=context).heart_rate
 
-    def test_it_is_as_sure_as_the_longer_wave_where_both_say_the_same(self):
-        assert self.read(Context(73.0, 0.77)).quality == 0.77
+    def test_both_count_where_they_say_the_same(self):
+        doubted = self.read(Context(73.0, 0.77)).quality
+        assert 0.77 < doubted < self.ALONE.quality
         assert self.read(None, loud=1.5).value is None
-        assert self.read(Context(72.0, 0.8), loud=1.5).value == pytest.approx(72, abs=3)
+        assert self.read(Context(72.0, 0.9), loud=1.5).value == pytest.approx(72, abs=3)
+
+    def test_what_is_left_of_a_pulse_that_ended_is_seldom_read(self):
+        """A face that went, or a photo: the last windows of the minute say what its end does."""
+        shown = 0
+        for seed in range(6):
+            gone = 0.05 * noise(np.random.default_rng(seed), round(40 * FPS))
+            wave = np.concatenate([pulse_wave(72, FPS, 60.0)[0], gone])
+            for end_s in range(73, 100, 3):
+                last = wave[: round(end_s * FPS)][-round(60 * FPS) :]
+                context = measure_vitals(last, FPS).context
+                shown += (
+                    measure_vitals(last[-360:], FPS, context=context).heart_rate.value is not None
+                )
+        assert shown <= 2  # of 54; 15 when the minute alone was asked
 
     def test_it_is_its_own_where_the_rate_has_just_changed(self):
         assert self.read(Context(95.0, 0.9)) == self.ALONE
@@ -492,6 +522,47 @@ def test_a_rate_that_doubles_has_no_variability_though_it_is_read(rates):
         told = re.search(r"between about (\d+) and (\d+) bpm", reading.reason or "")
         assert told
         assert [int(rate) for rate in told.groups()] == pytest.approx(sorted(rates), abs=3)
+
+
+@pytest.mark.parametrize(("first", "last"), [(60, 150), (140, 60), (55, 110)])
+def test_beats_are_not_counted_where_the_rate_rises_or_falls_far(first, last):
+    """Found with one rate for all, a second rise in slow beats was one more beat: 121 for 105."""
+    turns = np.cumsum(np.linspace(first, last, round(60 * FPS)) / 60) / FPS
+    wave = np.cos(2 * np.pi * turns) + 0.4 * np.cos(4 * np.pi * turns - 1.2)
+    wave += 0.1 * np.random.default_rng(0).standard_normal(len(wave))
+    assert measure_vitals(wave, FPS).heart_rate.value == pytest.approx((first + last) / 2, abs=3)
+
+
+@pytest.mark.parametrize(("bpm", "slow"), [(52, 22), (60, 28), (64, 30), (75, 36)])
+def test_a_slow_rhythm_beside_a_steady_pulse_is_no_slow_heart(bpm, slow):
+    wave = pulse_wave(bpm, FPS, 60.0)[0]
+    wave += 0.5 * np.sin(2 * np.pi * slow / 60 * np.arange(len(wave)) / FPS)
+    wave += 0.1 * noise(np.random.default_rng(0), len(wave))
+    assert measure_vitals(wave, FPS).heart_rate.value == pytest.approx(bpm, abs=1)
+
+
+def test_a_wave_that_is_flat_in_the_heart_band_is_none():
+    """Two steps with a gap between them were read as 66 bpm, from what rounding leaves."""
+    wave = np.r_[np.full(300, 1.0), np.nan, np.full(300, 2.0)]
+    assert measure_vitals(wave, FPS).heart_rate.quality == 0
+
+
+def swayed(bpm, breaths, seconds=60.0):
+    """Beats of one shape whose intervals sway with breath."""
+    at_s = [0.3]
+    while at_s[-1] < seconds:
+        at_s.append(at_s[-1] + 60 / bpm + 0.04 * np.sin(2 * np.pi * breaths / 60 * at_s[-1]))
+    since = np.arange(round(seconds * FPS))[:, None] / FPS - np.array(at_s)
+    return np.exp(-0.5 * (since / 0.12) ** 2).sum(1)
+
+
+def test_breath_that_beats_are_too_rare_for_is_not_given():
+    """28 breaths at 48 bpm sway the beats as 20 do."""
+    assert measure_vitals(swayed(72, 20), FPS).respiration.value == pytest.approx(20, abs=1)
+    for breaths in (20, 28):
+        found = measure_vitals(swayed(48, breaths), FPS).respiration
+        assert found.value is None
+        assert "20 and 28 breaths a minute" in (found.reason or "")
 
 
 def test_rmssd_and_breathing_need_their_seconds_and_say_so():

@@ -172,7 +172,7 @@ function rightOctave(spectra, floor, path, low, high) {
     const movement = looks > FEW_LOOKS && !isSlowPulse(double, ADRIFT);
     if (movement || !isOvertone(double)) return [double.map((rate) => Math.min(rate, high)), false];
   }
-  return [path, doubled && tooSlow];
+  return [path, doubled && tooSlow && (looks <= FEW_LOOKS || isSlowPulse(path, LOCKED))];
 }
 
 // How steady the phase of an overtone is to that of its fundamental along a path, from 0 to 1.

@@ -23,11 +23,12 @@ export function measureVitals(
   calibration,
   { colours = null, places = null, distrust = null, latestS = null, context = null } = {},
 ) {
-  const { LEAST_SECONDS, LEAST_QUALITY, DISTRUST } = K.vitals;
+  const { LEAST_SECONDS, LEAST_QUALITY, DISTRUST, FLAT, NO_WAVE } = K.vitals;
   const heard = wave.map((value) => (Number.isFinite(value) ? value : NaN));
   const unusable = ofUnusable(heard, fps, distrust);
   if (unusable) return { ...unusable, context: null };
   const kept = bandpassRuns(heard, fps, K.pulse.WAVE_BAND_HZ, LEAST_SECONDS);
+  if (spread(heardIn(kept)) <= FLAT) return { ...nothing(distrust ?? NO_WAVE), context: null };
   const rate = readRate(kept, fps, calibration, latestS);
   if (context) rate.quality = qualityInContext(rate, context);
   const noHeart =
@@ -76,22 +77,21 @@ function readAll(rate, calibration, blame) {
   const noiseMs = timingNoiseMs(found, beats, calibration.slope_ms);
   return {
     heart_rate: heart,
-    rmssd: readRmssd(found, rate, noiseMs),
-    sdnn: readSdnn(found, rate, noiseMs),
+    rmssd: readRmssd(found, rate, calibration, noiseMs),
+    sdnn: readSdnn(found, rate, calibration, noiseMs),
     respiration: readBreathing(found, beats, rate),
   };
 }
 
-// The confidence that a rate has in a longer wave: the same rate has that wave's, unless it is unsure;
-// that of two between which it could not choose has its own.
+// The confidence that a rate has in a longer wave: its own and that wave's, but its own alone where it has
+// just changed, or is one of two between which that could not choose.
 function qualityInContext(rate, context) {
   const { AGREE_BPM, CONTEXT_SHARE, LEAST_QUALITY } = K.vitals;
   if (context.either && Math.abs(rate.bpm - 2 * context.bpm) <= 2 * AGREE_BPM) return rate.quality;
-  if (context.quality < LEAST_QUALITY) {
-    const own = odds(rate.quality);
-    return chance(own + CONTEXT_SHARE * (odds(context.quality) - own));
-  }
-  return Math.abs(rate.bpm - context.bpm) > AGREE_BPM ? rate.quality : context.quality;
+  const hasChanged = Math.abs(rate.bpm - context.bpm) > AGREE_BPM;
+  if (context.quality >= LEAST_QUALITY && hasChanged) return rate.quality;
+  const own = odds(rate.quality);
+  return chance(own + CONTEXT_SHARE * (odds(context.quality) - own));
 }
 
 // Logarithm of the odds of a probability.
@@ -111,7 +111,7 @@ function chance(logOdds) {
 // the last of which are those of its windows.
 export function readRate(wave, fps, calibration, latestS = null) {
   const { AGREE_BPM, FLAT, LEAST_SECONDS, LEAST_STANDING, LEAST_WEIGHT } = K.vitals;
-  const { MOST_HEIGHT, SWINGING_BPM } = K.vitals;
+  const { MOST_HEIGHT, MOST_RISE, SWINGING_BPM } = K.vitals;
   const { WINDOW_S, HEART_BAND_HZ } = K.pulse;
   const windowS = readingWindowS(wave, fps);
   const track = trackRate(windowSpectra(wave, fps, windowS));
@@ -152,8 +152,9 @@ export function readRate(wave, fps, calibration, latestS = null) {
   const bpm = latestS === null && Math.abs(middle - dwells) > SWINGING_BPM ? middle : dwells;
   const beats = findBeats(wave, fps, bpm);
   const sinceS = latestS === null ? -Infinity : wave.length / fps - latestS;
+  const rises = Math.max(...track.bpm) > MOST_RISE * Math.min(...track.bpm);
   return {
-    bpm: counted(beats, sinceS) ?? bpm,
+    bpm: (rises ? null : counted(beats, sinceS)) ?? bpm,
     beats,
     features,
     quality: quality(calibration, features),
@@ -180,7 +181,7 @@ function quality({ intercept, ...weights }, features) {
   return chance(logOdds);
 }
 
-// How far each rate is off the line through those 3 s before and after, in bpm.
+// Twice how far each rate is off the line through those 3 s before and after, in bpm.
 function bends(bpm) {
   const reach = K.vitals.BEND_WINDOWS;
   if (bpm.length <= 2 * reach) return bpm.map(() => 0);
@@ -190,48 +191,48 @@ function bends(bpm) {
   });
 }
 
-function readRmssd(found, rate, noiseMs) {
+function readRmssd(found, rate, calibration, noiseMs) {
   const { RMSSD_SECONDS, RMSSD_STEPS, FEW_STEPS } = K.vitals;
   const [raw, count] = rmssdMs(found);
   const value = withoutNoise(raw, K.beats.RMSSD_NOISE, noiseMs);
-  return readVariability("rmssd", { raw, value, count, noiseMs }, found, rate, [
-    RMSSD_SECONDS,
-    RMSSD_STEPS,
-    FEW_STEPS,
-  ]);
+  const figure = { raw, value, count, noiseMs, noises: K.beats.RMSSD_NOISE };
+  return readVariability("rmssd", figure, found, rate, calibration, [RMSSD_SECONDS, RMSSD_STEPS, FEW_STEPS]);
 }
 
-function readSdnn(found, rate, noiseMs) {
+function readSdnn(found, rate, calibration, noiseMs) {
   const { SDNN_SECONDS, SDNN_BEATS, FEW_INTERVALS } = K.vitals;
   const [raw, count] = sdnnMs(found);
   const value = withoutNoise(raw, K.beats.SDNN_NOISE, noiseMs);
-  return readVariability("sdnn", { raw, value, count, noiseMs }, found, rate, [
-    SDNN_SECONDS,
-    SDNN_BEATS,
-    FEW_INTERVALS,
-  ]);
+  const figure = { raw, value, count, noiseMs, noises: K.beats.SDNN_NOISE };
+  return readVariability("sdnn", figure, found, rate, calibration, [SDNN_SECONDS, SDNN_BEATS, FEW_INTERVALS]);
 }
 
 // A figure of variability, as measured and without noise, when there are beats enough and they are
 // timed well enough.
-function readVariability(name, { raw, value, count, noiseMs }, found, rate, [needed, least, few]) {
+function readVariability(name, figure, found, rate, calibration, [needed, least, few]) {
   const { SPARE_SECONDS, TAKEN_OFF, TOLERANCE, TOLERANCE_MS, MOST_NOISE_MS } = K.vitals;
+  const { MUCH_NOISE, NOISE_STEEPNESS } = K.vitals;
+  const { raw, value, count, noiseMs, noises } = figure;
   const heardS = found.seconds.reduce((sum, seconds) => sum + seconds, 0);
   if (heardS < needed - SPARE_SECONDS || count < least) {
     return reading(name, null, 0, fill(few, { found: heardS, count, needed, least }));
   }
   const irregular = whyIrregular(found);
   if (irregular) return reading(name, null, 0, irregular);
-  const takenOff = (raw - value) / Math.max(TOLERANCE_MS, TOLERANCE * value);
+  const tolerance = Math.max(TOLERANCE_MS, TOLERANCE * value);
   const clean = mean(Float64Array.from(found.clean));
-  const trust = (rate.quality * clean) / (1 + (takenOff / TAKEN_OFF) ** 2);
+  // A network's noise goes on from beat to beat, so that some is left.
+  const doubt = calibration.slope_ms
+    ? ((raw - value) / tolerance / TAKEN_OFF) ** 2
+    : ((noiseMs * Math.sqrt(noises)) / tolerance / MUCH_NOISE) ** NOISE_STEEPNESS;
+  const trust = (rate.quality * clean) / (1 + doubt);
   return reading(name, value, noiseMs <= MOST_NOISE_MS ? trust : 0, K.vitals.NOISY_BEATS);
 }
 
 // Breathing rate, when it sways the beats clearly.
 function readBreathing(found, beats, rate) {
   const { BREATHING_SECONDS: needed, SPARE_SECONDS, FEW_BEATS, NO_BREATHING } = K.vitals;
-  const { BREATHING_SHARE, BREATHING_STEEPNESS } = K.vitals;
+  const { BREATHING_SHARE, BREATHING_STEEPNESS, LEAST_QUALITY, ALIASED } = K.vitals;
   const heardS = found.seconds.reduce((sum, seconds, at) => sum + (found.clean[at] ? seconds : 0), 0);
   if (heardS < needed - SPARE_SECONDS) {
     return reading("respiration", null, 0, fill(FEW_BEATS, { found: heardS, needed }));
@@ -240,7 +241,10 @@ function readBreathing(found, beats, rate) {
   if (irregular) return reading("respiration", null, 0, irregular);
   const [perMin, share] = breathing(found, beats);
   const trust = rate.quality / (1 + Math.exp(-BREATHING_STEEPNESS * (share - BREATHING_SHARE)));
-  return reading("respiration", perMin, trust, NO_BREATHING);
+  const other = rate.bpm - perMin;
+  const isAliased = perMin < other && other <= K.beats.BREATHING_PER_MIN[1]; // beats sample it once each
+  if (trust < LEAST_QUALITY || !isAliased) return reading("respiration", perMin, trust, NO_BREATHING);
+  return reading("respiration", null, 0, fill(ALIASED, { bpm: rate.bpm, value: perMin, other }));
 }
 
 // A value if it is trusted, else the reason why not, which may be that too little was seen yet.
