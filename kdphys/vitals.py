@@ -57,7 +57,7 @@ TOLERANCE_MS, TOLERANCE = 10.0, 0.2  # of variability, whichever is more
 LEAST_CLEAN = 0.9  # of the beats, that come when they are due, for variability and breathing
 MOST_NOISE_MS = 25.0  # of a beat's time, for variability
 TAKEN_OFF = 2.0  # tolerances, at which the noise that is taken off halves the trust; set by hand
-MUCH_NOISE, NOISE_STEEPNESS = 1.7, 2.5  # the same of a network's noise itself, and how fast
+MUCH_NOISE = 3.4  # tolerances, at which a network's noise does; from drawn faces
 LEAST_WANDER = 0.04  # a rhythm that strays less than this from the key frames is theirs
 LEAST_LEFT = 0.15  # of a wave's power, when the key frames' part is out, to be more than misfit
 LIGHT_ORDERS = (1, 2)  # of a rate, at which light may be that a network reads as it
@@ -578,7 +578,7 @@ def _read_variability(
     if calibration.slope_ms:
         doubt = ((raw - value) / tolerance / TAKEN_OFF) ** 2
     else:  # a network's noise goes on from beat to beat, so that some is left
-        doubt = (noise_ms * math.sqrt(figure.noise) / tolerance / MUCH_NOISE) ** NOISE_STEEPNESS
+        doubt = (noise_ms / tolerance / MUCH_NOISE) ** 2 * figure.noise
     trust = rate.quality * float(found.clean.mean()) / (1 + doubt)
     trust = trust if noise_ms <= MOST_NOISE_MS else 0.0  # NaN where the noise is not known
     if trust < LEAST_QUALITY:

@@ -210,8 +210,7 @@ function readSdnn(found, rate, calibration, noiseMs) {
 // A figure of variability, as measured and without noise, when there are beats enough and they are
 // timed well enough.
 function readVariability(name, figure, found, rate, calibration, [needed, least, few]) {
-  const { SPARE_SECONDS, TAKEN_OFF, TOLERANCE, TOLERANCE_MS, MOST_NOISE_MS } = K.vitals;
-  const { MUCH_NOISE, NOISE_STEEPNESS } = K.vitals;
+  const { SPARE_SECONDS, TAKEN_OFF, MUCH_NOISE, TOLERANCE, TOLERANCE_MS, MOST_NOISE_MS } = K.vitals;
   const { raw, value, count, noiseMs, noises } = figure;
   const heardS = found.seconds.reduce((sum, seconds) => sum + seconds, 0);
   if (heardS < needed - SPARE_SECONDS || count < least) {
@@ -224,7 +223,7 @@ function readVariability(name, figure, found, rate, calibration, [needed, least,
   // A network's noise goes on from beat to beat, so that some is left.
   const doubt = calibration.slope_ms
     ? ((raw - value) / tolerance / TAKEN_OFF) ** 2
-    : ((noiseMs * Math.sqrt(noises)) / tolerance / MUCH_NOISE) ** NOISE_STEEPNESS;
+    : (noiseMs / tolerance / MUCH_NOISE) ** 2 * noises;
   const trust = (rate.quality * clean) / (1 + doubt);
   return reading(name, value, noiseMs <= MOST_NOISE_MS ? trust : 0, K.vitals.NOISY_BEATS);
 }
