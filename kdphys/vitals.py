@@ -66,7 +66,6 @@ LOUD_OVERTONE = 0.5  # of a rate's power, beyond which the heart may beat twice 
 # STEADY 10 of 16 such readings of 2,100 drawn faces were wrong
 DISTRUST = 4.0  # what a quality is divided by where something speaks against any reading
 SWINGING_BPM = 2.0  # between where a rate dwells and its mean, from which the mean is given
-SWINGING_S = 15.0  # of a wave at least, or what swings is another rhythm beside the pulse
 COUNTED, ALIKE = 0.98, 0.25  # share of clean intervals, and spread of the beats' slopes over their
 # mean, by which beats are so sure that counting them is the best reading
 LEAST_COUNTED = 4  # intervals
@@ -450,7 +449,7 @@ def read_rate(
     )
     bpm = float(np.average(track.bpm, weights=qualities + LEAST_WEIGHT))
     middle = float(track.middle_bpm.mean())
-    if latest_s is None and usable_s >= SWINGING_S and abs(middle - bpm) > SWINGING_BPM:
+    if latest_s is None and abs(middle - bpm) > SWINGING_BPM:
         bpm = middle
     beats = find_beats(wave, fps, bpm)
     since_s = -math.inf if latest_s is None else len(wave) / fps - latest_s

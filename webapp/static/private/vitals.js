@@ -111,7 +111,7 @@ function chance(logOdds) {
 // the last of which are those of its windows.
 export function readRate(wave, fps, calibration, latestS = null) {
   const { AGREE_BPM, FLAT, LEAST_SECONDS, LEAST_STANDING, LEAST_WEIGHT } = K.vitals;
-  const { MOST_HEIGHT, MOST_RISE, SWINGING_BPM, SWINGING_S } = K.vitals;
+  const { MOST_HEIGHT, MOST_RISE, SWINGING_BPM } = K.vitals;
   const { WINDOW_S, HEART_BAND_HZ } = K.pulse;
   const windowS = readingWindowS(wave, fps);
   const track = trackRate(windowSpectra(wave, fps, windowS));
@@ -149,8 +149,7 @@ export function readRate(wave, fps, calibration, latestS = null) {
   const weighted = track.bpm.map((bpm, window) => bpm * weights[window]);
   const dwells = mean(weighted) / mean(weights);
   const middle = mean(track.middleBpm);
-  const maySwing = latestS === null && usableS >= SWINGING_S;
-  const bpm = maySwing && Math.abs(middle - dwells) > SWINGING_BPM ? middle : dwells;
+  const bpm = latestS === null && Math.abs(middle - dwells) > SWINGING_BPM ? middle : dwells;
   const beats = findBeats(wave, fps, bpm);
   const sinceS = latestS === null ? -Infinity : wave.length / fps - latestS;
   const rises = Math.max(...track.bpm) > MOST_RISE * Math.min(...track.bpm);
