@@ -295,9 +295,9 @@ def measure_vitals(  # noqa: PLR0913  (each is known to another stage)
         distrust: What else speaks against any reading, in words for a person.
         latest_s: Count beats of so many seconds at the end only, for a rate as it is now; the mean
             of the whole wave unless given.
-        context: Of the vitals of a longer wave with this one at its end; it makes the same rate as
-            sure as that is, and another one less sure, unless it has just changed or is one of the
-            two between which the longer wave could not choose.
+        context: Of the vitals of a longer wave with this one at its end; both have a say in how
+            sure the rate is, unless it has just changed or is one of the two between which the
+            longer wave could not choose.
 
     Returns:
         The vitals; each number has a reason where it is missing.
