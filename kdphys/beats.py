@@ -7,7 +7,7 @@
   20 % away from its neighbours is no normal beat; here "neighbours" is their running median.
 * Noise of the times themselves, which would add to variability, is told from steps of a high order,
   to which the heart's own changes, being slower, add little, and taken off (`timing_noise_ms`).
-  Three beats or less to a breath do add to them, so figures are trusted less the more noise there is.
+  Three beats or less to a breath do add to them, so the more noise, the less a figure is trusted.
 * Breathing from beat-to-beat modulation of rate and strength: Charlton et al. (2018,
   doi 10.1109/RBME.2017.2763681).
 """
