@@ -99,9 +99,9 @@ def test_portraits_are_filmed_like_drawn_faces_and_as_often_as_asked(people):
 def test_who_lent_a_clip_its_looks_is_known_without_drawing_it(people, monkeypatch):
     lent: list[str] = []
 
-    def noted(rng, portrait, x, y, wanted):
+    def noted(rng, portrait, *more):
         lent.append(portrait.name)
-        return draw_portrait(rng, portrait, x, y, wanted)
+        return draw_portrait(rng, portrait, *more)
 
     monkeypatch.setattr(portraits, "draw_portrait", noted)
     config = SyntheticConfig(seconds=2.0, side=64, faces=people, portrait_share=0.5)

@@ -43,7 +43,7 @@ from train.synthetic import (
 SHORT = SyntheticConfig(seconds=2.0, side=64)
 ALL = frozenset(world.FACTORS)
 OF_TIME = world.BUNDLES["timing"] | {"timing"}
-OF_PULSE = ("variability", "breath", "ectopic", "pause", "beats")
+OF_PULSE = ("variability", "breath", "ectopic", "pause", "beats", "dicrotic")
 SEEDS = (0, 7, 9)  # between them they show most factors; the others, which are rarer:
 SHOWN_BY = {
     "ectopic": 31, "pause": 29, "mask": 16, "flicker": 6, "exposure": 6, "gain": 6, "balance": 4,

@@ -94,7 +94,7 @@ def draw_face(rng: np.random.Generator, x: Map, y: Map, off: frozenset[str] = fr
         rng: Source of randomness.
         x: Horizontal coordinates of the view. Shape (N, N).
         y: Vertical coordinates of the view. Shape (N, N).
-        off: What nobody is to wear, of the looks in `train.world.FACTORS`.
+        off: What nobody is to have, of the looks in `train.world.FACTORS`.
 
     Returns:
         The face. All skin tones are equally likely along the melanin axis.
@@ -117,9 +117,9 @@ def draw_face(rng: np.random.Generator, x: Map, y: Map, off: frozenset[str] = fr
     image, bare, head = _draw_hair(rng, (image, bare), front, (x, y), body, off)
     image, head = _draw_neck(image, head, skin, (x, y), body)
     image, bare, head = _draw_wear(rng, (image, bare, head), front, (x, y), body, off)
-    perfusion = (
-        bare * head * np.clip(1 + 0.45 * smooth_field(rng, x.shape, 4) + 0.3 * blood, 0.1, 2.5)
-    )
+    patchy = "patches" not in off
+    uneven = 1 + 0.45 * patchy * smooth_field(rng, x.shape, 4) + 0.3 * patchy * blood
+    perfusion = bare * head * np.clip(uneven, 0.1, 2.5)
     perfusion *= np.where(y > body.half_height, 0.5, 1.0)  # the neck pulses less
     flesh = skin.astype(np.float32)
     look = Look(image, flesh, perfusion.astype(np.float32), head, melanin, tone.pulse)
@@ -263,6 +263,7 @@ def _draw_hair(
         sides *= _step((1.3 if long else 0.0) - y, 0.1)
         mane = disc(x, y, 0, 0.35, body.half_width * 1.3, 1.25) if long else cap
         hair = np.maximum(cap * _step(line - y, 0.05), np.maximum(cap, mane) * sides)
+        hair = hair * ("hair" not in off)
         image = _over(image, hair, colour * strands)
         head, bare = _union(head, hair), bare * (1 - hair)
     if rng.uniform() < 0.25:  # beard

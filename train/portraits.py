@@ -122,7 +122,12 @@ def choose_portrait(
 
 
 def draw_portrait(
-    rng: np.random.Generator, portrait: Portrait, x: Map, y: Map, wanted: float
+    rng: np.random.Generator,
+    portrait: Portrait,
+    x: Map,
+    y: Map,
+    wanted: float,
+    off: frozenset[str] = frozenset(),
 ) -> tuple[Face, Map]:
     """Turn a portrait into a head and the room behind it.
 
@@ -132,6 +137,7 @@ def draw_portrait(
         x: Horizontal coordinates of the view, in face units. Shape (N, N).
         y: Vertical coordinates of the view. Shape (N, N).
         wanted: Melanin to which the skin is moved as far as that looks right, 0 to 1.
+        off: What nobody is to have, of the looks in `train.world.FACTORS`.
 
     Returns:
         The face, and linear light behind it, shape (N, N, 3).
@@ -153,7 +159,8 @@ def draw_portrait(
         neck = np.clip((0.5 - abs(x)) / 0.1, 0, 1) * (y > 0.5)
         head = np.maximum(head, neck.astype(np.float32))
         room = draw_background(rng, x, y) if rng.uniform() < 0.7 else _blurred(image)
-    gain = np.clip(1 + 0.45 * smooth_field(rng, x.shape, 4), 0.1, 2.5)
+    patchy = "patches" not in off
+    gain = np.clip(1 + 0.45 * patchy * smooth_field(rng, x.shape, 4), 0.1, 2.5)
     perfusion = ((skin + 0.6 * lips) * head * gain).astype(np.float32)
     tone = np.broadcast_to(portrait.tone * np.exp(change), image.shape).astype(np.float32)
     optics = skin_tone(melanin, float(rng.uniform(*BLOOD_FRACTION)), draw_lamp(rng))

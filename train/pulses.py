@@ -74,7 +74,7 @@ def draw_pulse(
     if variability and rng.uniform() < 0.05:  # one beat is missing
         there[rng.integers(2, len(onsets) - 2)] = False
     time_s = np.arange(0.0, seconds + 1 / WAVE_HZ, 1 / WAVE_HZ)
-    shape = _beat_shape(rng, bpm)
+    shape = _beat_shape(rng, bpm, later="dicrotic" not in off)
     uneven = np.zeros(len(onsets))  # from beat to beat
     uneven[there] = rng.uniform(0, 0.15) * rng.standard_normal(int(there.sum()))
     swell = variability * rng.uniform(0, 0.25)
@@ -178,16 +178,19 @@ def _cycles(rate: NDArray[np.float64], bpm: float, step_s: float) -> NDArray[np.
     return np.cumsum(np.clip(rate, LEAST_BPM * 0.9, MOST_BPM * 1.1) / 60 * step_s)
 
 
-def _beat_shape(rng: np.random.Generator, bpm: float) -> NDArray[np.float64]:
-    """Blood volume over one beat; slow hearts show stronger dicrotic waves. Shape (512,)."""
+def _beat_shape(rng: np.random.Generator, bpm: float, *, later: bool) -> NDArray[np.float64]:
+    """Blood volume over one beat; slow hearts show stronger dicrotic waves. Shape (512,).
+
+    It is one wave only, if there are to be no `later` ones.
+    """
     phase = np.linspace(0, 1, PHASE_STEPS)
     reflected = rng.uniform(0.0, 0.85 if bpm < 75 else 0.6 if bpm < 110 else 0.3)
     centre = rng.uniform(0.18, 0.3)
     delay = rng.uniform(0.25, 0.47)
     width = rng.uniform(0.07, 0.14)
     wave = _around(phase, centre, width)
-    wave += reflected * _around(phase, centre + delay, width * rng.uniform(0.9, 1.6))
-    return wave + rng.uniform(0.0, 0.5) * _around(phase, centre + 0.12, 0.2)
+    wave += later * reflected * _around(phase, centre + delay, width * rng.uniform(0.9, 1.6))
+    return wave + later * rng.uniform(0.0, 0.5) * _around(phase, centre + 0.12, 0.2)
 
 
 def _around(phase: NDArray[np.float64], centre: float, width: float) -> NDArray[np.float64]:

@@ -283,10 +283,10 @@ def _draw_head(
     rng: np.random.Generator, config: SyntheticConfig, x: faces.Map, y: faces.Map
 ) -> tuple[faces.Face, faces.Map | None]:
     """A drawn head; or a portrait's, and the room it brings with it."""
-    found, wanted = _choose_portrait(rng, config)
+    (found, wanted), off = _choose_portrait(rng, config), frozenset(config.off)
     if found:
-        return portraits.draw_portrait(rng, found, x, y, wanted)
-    return faces.draw_face(rng, x, y, frozenset(config.off)), None
+        return portraits.draw_portrait(rng, found, x, y, wanted, off)
+    return faces.draw_face(rng, x, y, off), None
 
 
 def _choose_portrait(

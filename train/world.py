@@ -29,7 +29,11 @@ MEANING = {
     "ectopic": "a beat of a drawn pulse that comes early, and the pause behind it",
     "pause": "a beat of a drawn pulse that is missing",
     "beats": "beats of a drawn pulse that are not equally strong",
-    "beard": "on drawn heads, as the next four",
+    "dicrotic": "the waves that follow the first one in each beat of a drawn pulse",
+    "delay": "the pulse comes later to some places of the face than to others",
+    "patches": "it is stronger in some places of the skin than in others",
+    "hair": "on drawn heads, as the next five",
+    "beard": "and moustache",
     "glasses": "their frame",
     "make-up": "foundation over the pulse; colour on lips, cheeks and lids",
     "mask": "over mouth and nose",
@@ -372,7 +376,8 @@ def film(rng: np.random.Generator, shot: Shot) -> Iterator[Picture]:
     edge_angle, edge_depth = rng.uniform(0, 6.28), rng.uniform(0.0, 0.4)
     across = (np.cos(edge_angle) * x + np.sin(edge_angle) * y).astype(np.float32)
     folds = _draw_folds(rng, face)
-    outline = np.dstack([face.head, face.perfusion * face.delay_s])
+    delay_s = face.delay_s * ("delay" not in shot.off)
+    outline = np.dstack([face.head, face.perfusion * delay_s])
     pulse_rgb = (face.pulse_rgb * np.exp(rng.normal(0, 0.05, 3))).astype(np.float32)
     pulse = _by_plane(pulse_rgb)
     ambient, crease = _by_plane(lamp.ambient_rgb), _by_plane(CREASE_RGB)
