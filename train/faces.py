@@ -263,7 +263,7 @@ def _draw_hair(
         sides *= _step((1.3 if long else 0.0) - y, 0.1)
         mane = disc(x, y, 0, 0.35, body.half_width * 1.3, 1.25) if long else cap
         hair = np.maximum(cap * _step(line - y, 0.05), np.maximum(cap, mane) * sides)
-        hair = hair * ("hair" not in off)
+        hair *= np.float32("hair" not in off)
         image = _over(image, hair, colour * strands)
         head, bare = _union(head, hair), bare * (1 - hair)
     if rng.uniform() < 0.25:  # beard
