@@ -453,7 +453,7 @@ def read_rate(
         bpm = middle
     beats = find_beats(wave, fps, bpm)
     since_s = -math.inf if latest_s is None else len(wave) / fps - latest_s
-    if track.bpm.max() <= MOST_RISE * track.bpm.min():
+    if not _rises_far(track):
         bpm = _counted(beats, since_s) or bpm
     return Rate(bpm, beats, features, calibration.quality(features), track, qualities)
 
@@ -611,10 +611,14 @@ def _why_no_beats(rate: Rate, unsteady: str) -> str | None:
     """Why single beats can't be told: as `unsteady` says, or as the rate changes much; or None."""
     if rate.quality < LEAST_QUALITY:
         return unsteady
-    slowest, fastest = float(rate.track.bpm.min()), float(rate.track.bpm.max())
-    if fastest <= MOST_RISE * slowest:
+    if not _rises_far(rate.track):
         return None
-    return UNEVEN.format(slowest=slowest, fastest=fastest)
+    return UNEVEN.format(slowest=rate.track.bpm.min(), fastest=rate.track.bpm.max())
+
+
+def _rises_far(track: RateTrack) -> bool:
+    """Whether beats that are found with one rate for all would be missed or seen twice."""
+    return bool(track.bpm.max() > MOST_RISE * track.bpm.min())
 
 
 def _why_irregular(found: Intervals) -> str | None:

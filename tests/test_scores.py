@@ -82,7 +82,7 @@ def test_a_process_that_was_killed_is_told_in_a_sentence(monkeypatch):
             raise BrokenProcessPool
 
     monkeypatch.setattr("train.scores.MANY", 1)
-    monkeypatch.setattr("train.scores.ProcessPoolExecutor", Killed)
+    monkeypatch.setattr("train.script.ProcessPoolExecutor", Killed)
     with pytest.raises(JobError, match=r"ended from outside.*fewer --workers"):
         score_shared("green", store_of_two(), 2)
 

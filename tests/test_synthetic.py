@@ -551,7 +551,7 @@ def test_a_process_that_is_killed_while_it_draws_is_told_in_a_sentence(tmp_path,
             raise BrokenProcessPool("terminated abruptly")
 
     monkeypatch.setattr("train.synthetic.SHARD", 1)
-    monkeypatch.setattr("train.synthetic.ProcessPoolExecutor", lambda *_: Pool())
+    monkeypatch.setattr("train.script.ProcessPoolExecutor", lambda *_: Pool())
     job = SyntheticJob(out=tmp_path, clips=2, config=SyntheticConfig(seconds=2.0))
     with pytest.raises(JobError, match=r"was ended from outside.*with fewer --workers"):
         write_dataset(job)

@@ -12,10 +12,8 @@ Films are played at several speeds before the pulse is planted, so that movement
 import json
 import logging
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import cache
-from multiprocessing import get_context
 from pathlib import Path
 
 import cv2
@@ -33,7 +31,7 @@ from train.optics import draw_tone
 from train.origin import Origin, origin
 from train.pulses import Pulse, draw_pulse
 from train.scores import raw_bpm
-from train.script import JobError, run_script
+from train.script import JobError, in_processes, run_script
 
 logger = logging.getLogger(__name__)
 
@@ -119,22 +117,13 @@ def main(job: PlantedJob) -> None:
     if not films:
         raise JobError("No film was named: give --real FILE or FOLDER, of faces without a pulse.")
     made, rows = origin(), []
-    for found in _read_all(job, films):
+    for found in in_processes(read, cases(job, films), job.workers, "read a film"):
         rows += found
         logger.info("%s", " ".join(map(_told, found)))
     report = {"origin": asdict(made), "pulses": job.pulses, "rows": [asdict(row) for row in rows]}
     job.out.mkdir(parents=True, exist_ok=True)
     (job.out / "planted.json").write_text(json.dumps(report, indent=1) + "\n")
     (job.out / "planted.md").write_text(page(rows, job, made))
-
-
-def _read_all(job: PlantedJob, films: Sequence[Path]) -> Iterator[list[Read]]:
-    """Read all films, in so many processes; one of them is this one."""
-    if job.workers == 1:
-        yield from map(read, cases(job, films))
-        return
-    with ProcessPoolExecutor(job.workers, get_context("spawn")) as pool:
-        yield from pool.map(read, cases(job, films))
 
 
 def cases(job: PlantedJob, films: Sequence[Path]) -> Iterator[Case]:

@@ -168,9 +168,8 @@ def draw_portrait(
     return finish_face(rng, look, (x, y, radius), CANONICAL), room
 
 
-@cache
-def read_portrait(path: Path) -> Portrait | None:
-    """Read a picture and find the face in it; None where there is no face of 40 pixels or more.
+def read_picture(path: Path) -> NDArray[np.uint8]:
+    """Read a picture in red, green and blue. Shape (H, W, 3).
 
     Raises:
         FileNotFoundError: There is no such picture.
@@ -178,7 +177,17 @@ def read_portrait(path: Path) -> Portrait | None:
     picture = cv2.imread(str(path))
     if picture is None:
         raise FileNotFoundError(f"{path} can't be read as a picture")
-    rgb = np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
+    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+@cache
+def read_portrait(path: Path) -> Portrait | None:
+    """Read a picture and find the face in it; None where there is no face of 40 pixels or more.
+
+    Raises:
+        FileNotFoundError: There is no such picture.
+    """
+    rgb = read_picture(path)
     points = find_landmarks(rgb)
     if points is None or np.ptp(points[:, 0]) < LEAST_FACE_PX:
         return None

@@ -2,11 +2,8 @@
 
 import csv
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +16,7 @@ from kdphys.vitals import measure_vitals
 from train.benchmark import toolbox_bpm
 from train.datasets import ClipStore
 from train.labels import rate_of
-from train.script import JobError
+from train.script import in_processes
 
 RULES = 4  # of a score, raised with each change by which the same weights score otherwise
 Array = NDArray[np.float64]
@@ -83,15 +80,8 @@ def score_shared(name: str, store: ClipStore, workers: int) -> Scores:
     """
     if min(workers, len(store) // MANY) <= 1:
         return score(open_model(name), store)
-    # A forked child of a process with threads can hang for ever, so each starts afresh.
-    try:
-        with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
-            return _together(list(pool.map(partial(_scored_by, name), _clips(store, None))))
-    except BrokenProcessPool as error:
-        raise JobError(
-            "A process that read clips was ended from outside, as where memory is short: run the "
-            "same command again, with fewer --workers."
-        ) from error
+    clips = _clips(store, None)
+    return _together(list(in_processes(partial(_scored_by, name), clips, workers, "read clips")))
 
 
 def _clips(store: ClipStore, seconds: float | None) -> Iterator[_Clip]:

@@ -1,7 +1,10 @@
-"""How a training script is run from the command line."""
+"""How a training script is run from the command line, and shares its work among processes."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -10,6 +13,8 @@ import tyro
 from kdphys.errors import KDPhysError
 
 Job = TypeVar("Job")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 class JobError(KDPhysError, ValueError):
@@ -34,6 +39,39 @@ def read_json(path: Path, cure: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise JobError(f"{path} holds no record: {cure}")
     return found
+
+
+def in_processes(
+    work: Callable[[Item], Result],
+    items: Iterable[Item],
+    workers: int,
+    doing: str,
+    kept: str = "",
+) -> Iterator[Result]:
+    """Do the same to each item and give the results in order.
+
+    Args:
+        work: What is done; it and the items must be such as can be sent to a process.
+        items: What it is done to.
+        workers: Processes; one is this one.
+        doing: What a process did, in words, should it be killed.
+        kept: What need not be done again then, in words.
+
+    Raises:
+        JobError: A process was killed.
+    """
+    if workers == 1:
+        yield from map(work, items)
+        return
+    # A forked child of a process with threads can hang for ever, so each starts afresh.
+    try:
+        with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+            yield from pool.map(work, items)
+    except BrokenProcessPool as error:
+        raise JobError(
+            f"A process that {doing} was ended from outside, as where memory is short: run the "
+            f"same command again, with fewer --workers{kept}."
+        ) from error
 
 
 def run_script(main: Callable[[Job], None], job: type[Job]) -> None:

@@ -9,9 +9,7 @@ by picture, as a whole and in pieces that are films of their own.
 import json
 import logging
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
-from multiprocessing import get_context
 from pathlib import Path
 
 import cv2
@@ -25,8 +23,8 @@ from train.aside import aside
 from train.benchmark import markdown_table
 from train.evaluate import SPEEDS
 from train.origin import Origin, origin
-from train.portraits import list_portraits
-from train.script import JobError, run_script
+from train.portraits import list_portraits, read_picture
+from train.script import JobError, in_processes, run_script
 from train.synthetic import SyntheticConfig, check_lent, make_film
 from train.world import encode
 
@@ -105,7 +103,7 @@ def main(job: SilentJob) -> None:
     if job.smoke:
         job = replace(aside(job, "out"), heads=1, workers=1)
     made, rows = origin(), []
-    for found in _read_all(job, list(cases(job))):
+    for found in in_processes(read, list(cases(job)), job.workers, "read a film"):
         rows += found
         logger.info("%s", " ".join(map(_told, found)))
     report = {"origin": asdict(made), "rows": [asdict(row) for row in rows]}
@@ -135,15 +133,6 @@ def cases(job: SilentJob) -> Iterator[Case]:
             yield Case(film.name, SEED, film, speed, seconds, job.models)
     if not photos and not job.heads and not films:
         raise JobError("There is nothing to read: give --faces DIR, --heads N or --real FILE.")
-
-
-def _read_all(job: SilentJob, films: Sequence[Case]) -> Iterator[list[Read]]:
-    """Read all films, in so many processes; one of them is this one."""
-    if job.workers == 1:
-        yield from map(read, films)
-        return
-    with ProcessPoolExecutor(job.workers, get_context("spawn")) as pool:
-        yield from pool.map(read, films)
 
 
 def read(case: Case) -> list[Read]:
@@ -208,9 +197,7 @@ def _head(case: Case) -> Iterator[Frame]:
 def _photo(case: Case, path: Path) -> Iterator[Frame]:
     """A photo before a camera with noise, through a codec or not."""
     rng = np.random.default_rng(case.seed)
-    bgr = cv2.imread(str(path))
-    assert bgr is not None
-    photo = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB).astype(np.float32)
+    photo = read_picture(path).astype(np.float32)
     photo = photo[: len(photo) // 2 * 2, : photo.shape[1] // 2 * 2]
     count = round(case.seconds * FPS)
     noise = rng.uniform(*(CODED_NOISE if case.kind == PHOTOS else BARE_NOISE))

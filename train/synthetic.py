@@ -10,12 +10,9 @@ import json
 import logging
 import math
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, field, replace
 from fractions import Fraction
 from functools import cache, partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Literal
 
@@ -33,7 +30,7 @@ from train.datasets import MANIFEST, clips_in, read_manifest, unplaced, write_sh
 from train.portraits import People
 from train.recorded_pulses import check_pulses, draw_recorded_pulse, read_pulses
 from train.room import held, written
-from train.script import JobError, run_script
+from train.script import JobError, in_processes, run_script
 from train.sheets import draw_crops, draw_waves
 from train.streams import Streams, smooth_noise
 
@@ -491,18 +488,10 @@ def _write_missing(job: SyntheticJob) -> None:
     """Write the shards that are not there yet."""
     _claim(job)
     missing = [start for start in range(0, job.clips, SHARD) if not _is_whole(job, start)]
-    if len(missing) <= 1:  # not worth the start of a process
-        _log_shards(map(partial(_write_shard, job), missing), len(missing))
-        return
-    # A forked child of a process with threads can hang for ever, so each starts afresh.
-    try:
-        with ProcessPoolExecutor(job.workers, get_context("spawn")) as pool:
-            _log_shards(pool.map(partial(_write_shard, job), missing), len(missing))
-    except BrokenProcessPool as error:
-        raise JobError(
-            f"A process that drew clips of {job.out} was ended from outside, as where memory is "
-            "short: run the same command again, with fewer --workers; it keeps what is drawn."
-        ) from error
+    workers = job.workers if len(missing) > 1 else 1  # one is not worth the start of a process
+    drew, kept = f"drew clips of {job.out}", "; it keeps what is drawn"
+    drawn = in_processes(partial(_write_shard, job), missing, workers, drew, kept)
+    _log_shards(drawn, len(missing))
 
 
 def _log_shards(drawn: Iterator[int], count: int) -> None:

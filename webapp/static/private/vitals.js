@@ -69,10 +69,10 @@ function readAll(rate, calibration, blame) {
   if (rate.quality < K.vitals.LEAST_QUALITY) return doubtful(rate, blame ?? doubt(rate));
   const { beats } = rate;
   const heart = reading("heart_rate", rate.bpm, rate.quality);
-  const { MOST_RISE, UNEVEN } = K.vitals;
-  const [slowest, fastest] = [Math.min(...rate.rates), Math.max(...rate.rates)];
-  if (fastest > MOST_RISE * slowest)
-    return { ...nothing(fill(UNEVEN, { slowest, fastest })), heart_rate: heart };
+  if (risesFar(rate.rates)) {
+    const [slowest, fastest] = [Math.min(...rate.rates), Math.max(...rate.rates)];
+    return { ...nothing(fill(K.vitals.UNEVEN, { slowest, fastest })), heart_rate: heart };
+  }
   const found = intervals(beats);
   const noiseMs = timingNoiseMs(found, beats, calibration.slope_ms);
   return {
@@ -111,7 +111,7 @@ function chance(logOdds) {
 // the last of which are those of its windows.
 export function readRate(wave, fps, calibration, latestS = null) {
   const { AGREE_BPM, FLAT, LEAST_SECONDS, LEAST_STANDING, LEAST_WEIGHT } = K.vitals;
-  const { MOST_HEIGHT, MOST_RISE, SWINGING_BPM } = K.vitals;
+  const { MOST_HEIGHT, SWINGING_BPM } = K.vitals;
   const { WINDOW_S, HEART_BAND_HZ } = K.pulse;
   const windowS = readingWindowS(wave, fps);
   const track = trackRate(windowSpectra(wave, fps, windowS));
@@ -152,9 +152,8 @@ export function readRate(wave, fps, calibration, latestS = null) {
   const bpm = latestS === null && Math.abs(middle - dwells) > SWINGING_BPM ? middle : dwells;
   const beats = findBeats(wave, fps, bpm);
   const sinceS = latestS === null ? -Infinity : wave.length / fps - latestS;
-  const rises = Math.max(...track.bpm) > MOST_RISE * Math.min(...track.bpm);
   return {
-    bpm: (rises ? null : counted(beats, sinceS)) ?? bpm,
+    bpm: (risesFar(track.bpm) ? null : counted(beats, sinceS)) ?? bpm,
     beats,
     features,
     quality: quality(calibration, features),
@@ -163,6 +162,11 @@ export function readRate(wave, fps, calibration, latestS = null) {
     overtone: track.overtone,
     locked: track.locked,
   };
+}
+
+// Whether beats that are found with one rate for all would be missed or seen twice.
+function risesFar(rates) {
+  return Math.max(...rates) > K.vitals.MOST_RISE * Math.min(...rates);
 }
 
 // Mean rate of beats since a time, where they are surely all of them and nothing else; else null.
